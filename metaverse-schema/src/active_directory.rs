@@ -1,0 +1,124 @@
+//! The attributes of Active Directory that the shipped rules know, with their kinds, for files that carry no schema.
+//! A live domain controller's own schema wins over this table. Source: MS-ADA1 to MS-ADA3, attributeSyntax and isSingleValued.
+
+use crate::{ConnectorSchema, Plurality, ValueKind};
+
+const SINGLE_TEXT: &[&str] = &[
+    "adminDescription",
+    "c",
+    "cn",
+    "co",
+    "company",
+    "department",
+    "displayName",
+    "division",
+    "employeeID",
+    "employeeNumber",
+    "employeeType",
+    "facsimileTelephoneNumber",
+    "givenName",
+    "homePhone",
+    "info",
+    "initials",
+    "ipPhone",
+    "l",
+    "legacyExchangeDN",
+    "mail",
+    "mailNickname",
+    "middleName",
+    "mobile",
+    "name",
+    "pager",
+    "physicalDeliveryOfficeName",
+    "postalCode",
+    "preferredLanguage",
+    "sAMAccountName",
+    "sn",
+    "st",
+    "streetAddress",
+    "targetAddress",
+    "telephoneNumber",
+    "title",
+    "userPrincipalName",
+    "wWWHomePage",
+    "extensionAttribute1",
+    "extensionAttribute2",
+    "extensionAttribute3",
+    "extensionAttribute4",
+    "extensionAttribute5",
+    "extensionAttribute6",
+    "extensionAttribute7",
+    "extensionAttribute8",
+    "extensionAttribute9",
+    "extensionAttribute10",
+    "extensionAttribute11",
+    "extensionAttribute12",
+    "extensionAttribute13",
+    "extensionAttribute14",
+    "extensionAttribute15",
+];
+const MULTI_TEXT: &[&str] = &[
+    "description",
+    "objectClass",
+    "otherFacsimileTelephoneNumber",
+    "otherHomePhone",
+    "otherIpPhone",
+    "otherMobile",
+    "otherPager",
+    "otherTelephone",
+    "postOfficeBox",
+    "proxyAddresses",
+    "servicePrincipalName",
+    "url",
+];
+const SINGLE_INTEGER: &[&str] = &[
+    "accountExpires",
+    "adminCount",
+    "countryCode",
+    "groupType",
+    "instanceType",
+    "lastLogonTimestamp",
+    "primaryGroupID",
+    "pwdLastSet",
+    "sAMAccountType",
+    "systemFlags",
+    "uSNChanged",
+    "uSNCreated",
+    "userAccountControl",
+    "msExchRecipientTypeDetails",
+    "msExchRecipientDisplayType",
+    "msExchRemoteRecipientType",
+];
+const SINGLE_BOOLEAN: &[&str] = &["isCriticalSystemObject", "isDeleted", "isRecycled", "msExchHideFromAddressLists"];
+const SINGLE_BINARY: &[&str] =
+    &["objectGUID", "objectSid", "mS-DS-ConsistencyGuid", "thumbnailPhoto", "msExchMasterAccountSid"];
+const MULTI_BINARY: &[&str] = &["userCertificate", "userSMIMECertificate", "sIDHistory"];
+const SINGLE_REFERENCE: &[&str] = &["assistant", "distinguishedName", "manager", "managedBy"];
+const MULTI_REFERENCE: &[&str] = &["directReports", "member", "memberOf"];
+
+/// The well-known part of an Active Directory schema.
+pub fn schema() -> ConnectorSchema {
+    let mut schema = ConnectorSchema::default();
+    for class in ["user", "inetOrgPerson", "group", "contact", "computer"] {
+        schema = schema.class(class, true);
+    }
+    for class in ["domainDNS", "organizationalUnit", "container", "builtinDomain"] {
+        schema = schema.container(class);
+    }
+    let tables = [
+        (SINGLE_TEXT, ValueKind::Text, Plurality::Single),
+        (MULTI_TEXT, ValueKind::Text, Plurality::Multi),
+        (SINGLE_INTEGER, ValueKind::Integer, Plurality::Single),
+        (SINGLE_BOOLEAN, ValueKind::Boolean, Plurality::Single),
+        (SINGLE_BINARY, ValueKind::Binary, Plurality::Single),
+        (MULTI_BINARY, ValueKind::Binary, Plurality::Multi),
+        (SINGLE_REFERENCE, ValueKind::Reference, Plurality::Single),
+        (MULTI_REFERENCE, ValueKind::Reference, Plurality::Multi),
+    ];
+    for (names, kind, plurality) in tables {
+        for name in names {
+            schema = schema.attribute(name, kind, plurality, true);
+        }
+    }
+    schema.attribute("unicodePwd", ValueKind::Secret, Plurality::Single, true)
+}

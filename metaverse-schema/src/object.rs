@@ -1,0 +1,159 @@
+//! Names and the attribute map that an object is, wherever it stands.
+
+use crate::{Value, Values};
+use serde::{Serialize, Serializer};
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn new(name: impl AsRef<str>) -> Self {
+                $name(Arc::from(name.as_ref()))
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(name: &str) -> Self {
+                $name::new(name)
+            }
+        }
+
+        impl PartialEq<str> for $name {
+            fn eq(&self, other: &str) -> bool {
+                &*self.0 == other
+            }
+        }
+
+        impl PartialEq<&str> for $name {
+            fn eq(&self, other: &&str) -> bool {
+                &*self.0 == *other
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+    };
+}
+
+name_type! {
+    /// An attribute's name, in the spelling of the schema it belongs to. Case-sensitive inside the engine (X2);
+    /// connectors translate what their system returns to the schema's spelling.
+    AttributeName
+}
+
+name_type! {
+    /// An object's type in a connector space or in the metaverse, such as `user`, `group`, `person`.
+    ObjectType
+}
+
+/// The attributes of one object image. An attribute without values is not in the map: "cleared" is absence here,
+/// and "not requested" or "unreadable" never reach an image (SF27).
+#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize)]
+pub struct Attributes(BTreeMap<AttributeName, Values>);
+
+impl Attributes {
+    pub fn new() -> Self {
+        Attributes::default()
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Values> {
+        self.0.get(name)
+    }
+
+    /// The first value in set order; the value of a single-valued attribute.
+    pub fn first(&self, name: &str) -> Option<&Value> {
+        self.get(name).and_then(Values::first)
+    }
+
+    /// The first value, when it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.first(name).and_then(Value::as_text)
+    }
+
+    /// Replaces an attribute; no values removes it.
+    pub fn set(&mut self, name: impl Into<AttributeName>, values: impl Into<Values>) {
+        let (name, values) = (name.into(), values.into());
+        if values.is_empty() {
+            self.0.remove(&name);
+        } else {
+            self.0.insert(name, values);
+        }
+    }
+
+    /// Adds one value to an attribute.
+    pub fn add(&mut self, name: impl Into<AttributeName>, value: Value) -> bool {
+        self.0.entry(name.into()).or_default().insert(value)
+    }
+
+    pub fn remove(&mut self, name: &str) -> Option<Values> {
+        self.0.remove(name)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&AttributeName, &Values)> {
+        self.0.iter()
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &AttributeName> {
+        self.0.keys()
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl FromIterator<(AttributeName, Values)> for Attributes {
+    fn from_iter<I: IntoIterator<Item = (AttributeName, Values)>>(attributes: I) -> Self {
+        Attributes(attributes.into_iter().filter(|(_, values)| !values.is_empty()).collect())
+    }
+}
+
+impl IntoIterator for Attributes {
+    type Item = (AttributeName, Values);
+    type IntoIter = std::collections::btree_map::IntoIter<AttributeName, Values>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.0).finish()
+    }
+}
