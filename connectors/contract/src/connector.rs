@@ -1,0 +1,120 @@
+//! The capability traits. A connector that cannot do something does not implement it.
+
+use crate::{ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, Watermark};
+use async_trait::async_trait;
+use metaverse_schema::{Anchor, ConnectorSchema, Value};
+use serde::Serialize;
+
+/// A connected system, as configured.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// The schema of what is imported and may be exported. Asks the system where it has one.
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError>;
+
+    /// Tries everything that a run would need and says what is missing; writes nothing.
+    async fn check(&self) -> Check;
+
+    /// Reads everything in scope, page by page. Returns an error when the last page was not reached.
+    async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError>;
+
+    fn delta_import(&self) -> Option<&dyn DeltaImport> {
+        None
+    }
+
+    fn object_reader(&self) -> Option<&dyn ObjectReader> {
+        None
+    }
+
+    fn exporter(&self) -> Option<&dyn Exporter> {
+        None
+    }
+
+    fn match_facts(&self) -> Option<&dyn MatchFacts> {
+        None
+    }
+
+    /// The accounts this connector signs in with, as attribute values of objects in its own space (`objectSid`):
+    /// they are never synchronised (SF20).
+    async fn own_accounts(&self) -> Result<Vec<OwnAccount>, ConnectorError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Reads changes since a watermark.
+#[async_trait]
+pub trait DeltaImport: Send + Sync {
+    async fn import_delta(&self, since: &Watermark, sink: ImportSink) -> Result<ImportEnd, ConnectorError>;
+}
+
+/// Reads single objects whole: answers `need-full-object` (R70).
+#[async_trait]
+pub trait ObjectReader: Send + Sync {
+    /// One item for each anchor that exists in scope; an anchor without an item is not there.
+    async fn read_objects(&self, anchors: &[Anchor]) -> Result<Vec<ImportItem>, ConnectorError>;
+}
+
+/// Reads what must be known of a match candidate before it is decided about (SF6).
+#[async_trait]
+pub trait MatchFacts: Send + Sync {
+    /// One fact per anchor asked for. A failure to read is `Unreadable`, and counts as privileged.
+    async fn privileges(&self, anchors: &[Anchor]) -> Vec<Fact>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    pub anchor: Anchor,
+    pub privilege: PrivilegeFact,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PrivilegeFact {
+    /// No role, active or eligible, direct or through a group.
+    None,
+    /// Names of the roles, or their ids where names are not readable.
+    Privileged {
+        roles: Vec<String>,
+    },
+    Unreadable {
+        reason: String,
+    },
+}
+
+/// An account that the deployment signs in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnAccount {
+    /// The attribute that identifies it in the connector space, such as `objectSid`.
+    pub attribute: String,
+    pub value: Value,
+    /// For the operator: `CORP\svc-metasync`.
+    pub name: String,
+}
+
+/// What `check` found.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Check {
+    pub findings: Vec<CheckFinding>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckFinding {
+    pub severity: Severity,
+    /// Stable code such as `untrusted-certificate`.
+    pub code: String,
+    pub message: String,
+    pub remedy: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Ok,
+    Warning,
+    Error,
+}
+
+impl Check {
+    pub fn add(&mut self, severity: Severity, code: &str, message: impl Into<String>, remedy: impl Into<String>) {
+        let (message, remedy) = (message.into(), remedy.into());
+        self.findings.push(CheckFinding { severity, code: code.to_owned(), message, remedy });
+    }
+}

@@ -1,0 +1,130 @@
+//! The import stream: whole objects, changes, deletions, and what could not be read.
+
+use crate::{ConnectorError, ErrorKind};
+use metaverse_schema::{Anchor, Attributes, AttributesDelta, Dn, ObjectType};
+use std::fmt;
+use tokio::sync::mpsc;
+
+/// Asks for everything in scope.
+#[derive(Debug, Clone, Default)]
+pub struct FullImport {
+    /// The last watermark that was committed, if any: lets a connector see that the system was rolled back or is
+    /// behind (SF17), that its view changed (SF14), or that a container moved (SF13).
+    pub previous: Option<Watermark>,
+}
+
+/// Where a delta import continues: opaque to the engine, text so that it can be kept and shown. Holds no secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Watermark(pub String);
+
+impl fmt::Debug for Watermark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "watermark of {} characters", self.0.len())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImportItem {
+    /// The whole object as it is now. Replaces the image; an attribute that is not in it has no value.
+    Object(ImportedObject),
+    /// Changes of an object that was imported before. If the engine does not hold it, it asks for the whole object (R70).
+    Change(ImportedChange),
+    /// The object is gone from what this connector imports.
+    Deleted { anchor: Anchor, cause: DeletionCause },
+    /// A container left the scope with everything below it; its own anchor included.
+    SubtreeLeft { container: Anchor },
+    /// An object that exists but could not be read or understood. In a full import its presence means that nothing
+    /// is obsoleted (R7).
+    Unreadable(ObjectIssue),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedObject {
+    pub anchor: Anchor,
+    pub object_type: ObjectType,
+    pub place: Option<Place>,
+    pub attributes: Attributes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedChange {
+    pub anchor: Anchor,
+    pub object_type: ObjectType,
+    /// The new place, when the object was renamed or moved.
+    pub place: Option<Place>,
+    pub changes: AttributesDelta,
+}
+
+/// Where an object stands: its DN as returned, and its container's anchor where the system tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub dn: Dn,
+    pub parent: Option<Anchor>,
+}
+
+/// Why an object left (SF12: each line of a guarded list carries its cause).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeletionCause {
+    /// The system reports it as deleted.
+    DeletedInSource,
+    /// It was moved out of the selected containers.
+    LeftScope,
+}
+
+/// Something wrong with one object; the import goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectIssue {
+    /// One of the discovery error types (R69), such as `invalid-attribute-value`, `missing-anchor-component`.
+    pub code: &'static str,
+    /// The object as the operator can find it: DN, file and line, id.
+    pub object: String,
+    pub anchor: Option<Anchor>,
+    pub message: String,
+}
+
+/// A page of the stream, in the system's order.
+#[derive(Debug, Clone, Default)]
+pub struct ImportPage {
+    pub items: Vec<ImportItem>,
+}
+
+/// Something the operator should see in the run's history that is not about one object: a container was renamed,
+/// the change log was rolled back and a full read was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportNote {
+    pub code: &'static str,
+    pub message: String,
+}
+
+/// The end of a stream that was read to its last page. A stream that broke returns an error instead and obsoletes nothing (SF15).
+#[derive(Debug, Clone)]
+pub struct ImportEnd {
+    /// Where the next delta import continues; none when the connector cannot do deltas.
+    pub watermark: Option<Watermark>,
+    /// Changes that the system returned but that lie outside the selected containers (R33).
+    pub filtered_objects: u64,
+    pub filtered_deletions: u64,
+    pub notes: Vec<ImportNote>,
+}
+
+/// Takes pages from a connector. Bounded: a slow store slows the reader instead of filling memory.
+#[derive(Debug, Clone)]
+pub struct ImportSink(mpsc::Sender<ImportPage>);
+
+impl ImportSink {
+    /// A sink and its receiving end; `pages` pages may wait.
+    pub fn new(pages: usize) -> (Self, mpsc::Receiver<ImportPage>) {
+        let (sender, receiver) = mpsc::channel(pages.max(1));
+        (ImportSink(sender), receiver)
+    }
+
+    /// Hands over a page; an error means that the engine has stopped and the connector should return it.
+    pub async fn send(&self, page: ImportPage) -> Result<(), ConnectorError> {
+        if page.items.is_empty() {
+            return Ok(());
+        }
+        self.0.send(page).await.map_err(|_| {
+            ConnectorError::new(ErrorKind::Cancelled, "handing over a page", "the engine stopped reading", "")
+        })
+    }
+}

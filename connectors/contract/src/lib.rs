@@ -1,0 +1,24 @@
+//! What the engine may ask of a connector. Outside authors of connectors depend on this crate and on
+//! `metaverse-schema`, and on nothing else of metasync. No engine decision lives here.
+//!
+//! A connector implements [`Connector`] and, by returning itself from the capability methods, whichever of
+//! [`DeltaImport`], [`ObjectReader`], [`Exporter`] and [`MatchFacts`] it can truly do.
+
+mod connector;
+mod error;
+mod export;
+mod import;
+mod secret;
+
+pub use connector::{
+    Check, CheckFinding, Connector, DeltaImport, Fact, MatchFacts, ObjectReader, OwnAccount, PrivilegeFact, Severity,
+};
+pub use error::{ConnectorError, ErrorKind};
+pub use export::{
+    CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, Exporter, ReferenceChange, UpdateRequest,
+};
+pub use import::{
+    DeletionCause, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, ImportedChange,
+    ImportedObject, ObjectIssue, Place, Watermark,
+};
+pub use secret::{Secret, SecretError, SecretReference};
