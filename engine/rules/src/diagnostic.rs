@@ -1,0 +1,185 @@
+//! What is wrong with a configuration, said so that it can be mended: code, place, message, label, help. Never stops at
+//! the first mistake, and never shows a secret that was written where it does not belong.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// The file cannot be used.
+    Error,
+    /// It can, and probably not as meant.
+    Warning,
+}
+
+/// One mistake in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Stable, documented in the rule reference: `precedence-duplicate`.
+    pub code: &'static str,
+    pub severity: Severity,
+    /// Name of the file, relative to the deployment folder.
+    #[serde(serialize_with = "as_text")]
+    pub file: Arc<str>,
+    /// Bytes of that file.
+    pub span: Range<usize>,
+    /// The whole sentence.
+    pub message: String,
+    /// A few words for the underlined place.
+    pub label: String,
+    /// What to do.
+    pub help: String,
+}
+
+fn as_text<S: serde::Serializer>(name: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}
+
+/// The texts of the files, for drawing the places. Secrets that stand in them are masked, byte for byte.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    files: BTreeMap<Arc<str>, String>,
+    /// Files in the order in which diagnostics are shown.
+    order: Vec<Arc<str>>,
+}
+
+impl Sources {
+    pub fn add(&mut self, name: Arc<str>, text: &str) {
+        self.insert(name, text.to_owned());
+    }
+
+    /// A file with settings, in which secrets may stand that do not belong there.
+    pub fn add_masked(&mut self, name: Arc<str>, text: &str) {
+        self.insert(name, masked(text));
+    }
+
+    /// A file without a text: it is missing or cannot be read.
+    pub fn add_name(&mut self, name: Arc<str>) {
+        if !self.order.contains(&name) {
+            self.order.push(name);
+        }
+    }
+
+    fn insert(&mut self, name: Arc<str>, text: String) {
+        self.files.insert(name.clone(), text);
+        self.add_name(name);
+    }
+
+    pub fn text(&self, file: &str) -> Option<&str> {
+        self.files.get(file).map(String::as_str)
+    }
+
+    pub fn names(&self) -> &[Arc<str>] {
+        &self.order
+    }
+
+    /// Line and column, both counted from 1, columns in characters.
+    pub fn line_and_column(&self, file: &str, offset: usize) -> Option<(usize, usize)> {
+        let text = self.text(file)?;
+        let before = text.get(..offset.min(text.len()))?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = before.matches('\n').count() + 1;
+        Some((line, before[line_start..].chars().count() + 1))
+    }
+
+    /// Masks a value that turned out to be a secret.
+    pub(crate) fn mask(&mut self, file: &str, span: Range<usize>) {
+        if let Some(text) = self.files.get_mut(file)
+            && let Some(secret) = text.get(span.clone())
+        {
+            let mask = mask_of(secret);
+            text.replace_range(span, &mask);
+        }
+    }
+
+    /// By file, place and code, errors first; the same mistake once.
+    pub fn sort(&self, diagnostics: &mut Vec<Diagnostic>) {
+        let rank = |file: &Arc<str>| self.order.iter().position(|name| name == file).unwrap_or(usize::MAX);
+        diagnostics.sort_by(|left, right| {
+            (rank(&left.file), &left.file, left.span.start, left.span.end, left.severity, left.code, &left.message).cmp(
+                &(
+                    rank(&right.file),
+                    &right.file,
+                    right.span.start,
+                    right.span.end,
+                    right.severity,
+                    right.code,
+                    &right.message,
+                ),
+            )
+        });
+        diagnostics.dedup();
+    }
+}
+
+/// Where a line has a key `..password..` or `..secret..` whose value is not a reference, everything behind its `=` is
+/// masked, so that even a file that is no TOML shows nothing.
+fn masked(text: &str) -> String {
+    text.split_inclusive('\n')
+        .map(|line| {
+            let secret = line.match_indices('=').find(|(offset, _)| {
+                let key = line[..*offset].trim_end().trim_end_matches(['"', '\'']);
+                let start =
+                    key.rfind(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-'))).map_or(0, |at| at + 1);
+                let value = line[offset + 1..].trim().trim_start_matches(['"', '\'']);
+                key.get(start..).is_some_and(is_secret_key) && !is_reference(value)
+            });
+            match secret {
+                Some((offset, _)) => format!("{}{}", &line[..=offset], mask_of(&line[offset + 1..])),
+                None => line.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// The same number of bytes, line ends and spaces kept.
+fn mask_of(secret: &str) -> String {
+    secret
+        .chars()
+        .flat_map(|character| {
+            let (mask, count) = if character.is_whitespace() { (character, 1) } else { ('*', character.len_utf8()) };
+            std::iter::repeat_n(mask, count)
+        })
+        .collect()
+}
+
+/// Whether a setting of this name holds a secret.
+pub(crate) fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    key.contains("secret") || key.contains("password")
+}
+
+/// Whether a text names where a secret is, instead of being one.
+pub(crate) fn is_reference(text: &str) -> bool {
+    ["env:", "file:", "credential:"].iter().any(|prefix| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()))
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_byte_for_byte() {
+        let text = "client_secret = \"hünter2\"\npassword = \"env:PW\"\nx = { bind_password = 'a b' }\nname = 'x'";
+        let mut sources = Sources::default();
+        sources.add_masked("f".into(), text);
+        let shown = sources.text("f").unwrap();
+        assert_eq!(shown.len(), text.len());
+        assert!(!shown.contains("nter2") && !shown.contains("a b"), "{shown}");
+        assert!(shown.contains("password = \"env:PW\"") && shown.contains("name = 'x'"));
+        assert_eq!(sources.line_and_column("f", text.find("name").unwrap()), Some((4, 1)));
+    }
+}

@@ -1,0 +1,271 @@
+//! Checks a rule set against the schemas that connectors offer: names, kinds, what can be written.
+
+use super::flows::mismatch;
+use super::metaverse::{MetaverseKinds, Parameters};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::expression::{Expression, Kinds, KnownKind, Lookup};
+use crate::model::{ConnectorName, Direction, Flow, FlowSource, Rule, RuleSet, SourcePlace};
+use crate::suggest::did_you_mean;
+use metaverse_schema::{
+    AttributeDefinition, AttributeName, ConnectorSchema, ObjectType, Plurality, ValueKind, active_directory,
+};
+use std::collections::BTreeMap;
+
+/// Everything that does not fit. Rules of connectors without a schema are passed over. Sorted by file and place.
+pub fn check_against(rules: &RuleSet, schemas: &BTreeMap<ConnectorName, ConnectorSchema>) -> Vec<Diagnostic> {
+    let well_known = active_directory::schema();
+    let mut checker = Checker { rules, well_known: &well_known, found: Vec::new() };
+    for rule in &rules.rules {
+        if let Some(schema) = schemas.get(&rule.connector) {
+            checker.rule(rule, schema);
+        }
+    }
+    let mut found = checker.found;
+    found.sort_by(|left, right| {
+        (&left.file, left.span.start, left.code, &left.message).cmp(&(
+            &right.file,
+            right.span.start,
+            right.code,
+            &right.message,
+        ))
+    });
+    found.dedup();
+    found
+}
+
+/// The connector's side of a rule.
+struct ConnectorKinds<'a> {
+    schema: &'a ConnectorSchema,
+    well_known: &'a ConnectorSchema,
+    parameters: Parameters<'a>,
+}
+
+impl ConnectorKinds<'_> {
+    fn find(&self, name: &str) -> Option<&AttributeDefinition> {
+        self.schema.attributes.get(name).or_else(|| {
+            // A directory without the schema extension of Exchange lacks attributes that the shipped rules read; they
+            // are simply absent there, and no mistake.
+            let is_active_directory = self.schema.attributes.contains_key("sAMAccountName");
+            self.well_known.attributes.get(name).filter(|_| is_active_directory)
+        })
+    }
+
+    fn help(&self, name: &str) -> String {
+        did_you_mean(name, self.schema.attributes.keys().map(AttributeName::as_str))
+    }
+}
+
+impl Kinds for ConnectorKinds<'_> {
+    fn attribute(&self, name: &str) -> Lookup {
+        match (name, self.find(name)) {
+            ("dn", None) => Lookup::Known(ValueKind::Reference, Plurality::Single),
+            ("rdn", None) => Lookup::Known(ValueKind::Text, Plurality::Single),
+            (_, Some(definition)) => Lookup::Known(definition.kind, definition.plurality),
+            (_, None) => Lookup::Missing { help: self.help(name) },
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Lookup {
+        self.parameters.lookup(name)
+    }
+}
+
+struct Checker<'a> {
+    rules: &'a RuleSet,
+    well_known: &'a ConnectorSchema,
+    found: Vec<Diagnostic>,
+}
+
+impl Checker<'_> {
+    fn report(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        place: &SourcePlace,
+        message: String,
+        label: &str,
+        help: String,
+    ) {
+        self.found.push(Diagnostic {
+            code,
+            severity,
+            file: place.file.clone(),
+            span: place.span.clone(),
+            message,
+            label: label.to_owned(),
+            help,
+        });
+    }
+
+    fn rule(&mut self, rule: &Rule, schema: &ConnectorSchema) {
+        let parameters = Parameters(Some(&self.rules.parameters));
+        let connector = ConnectorKinds { schema, well_known: self.well_known, parameters };
+        let (connector_type, metaverse_type) = match rule.direction {
+            Direction::Inbound => (&rule.source_type, &rule.target_type),
+            Direction::Outbound => (&rule.target_type, &rule.source_type),
+        };
+        let metaverse =
+            MetaverseKinds { schema: &self.rules.metaverse, object_type: metaverse_type.as_ref(), parameters };
+        let group_types = rule.join.iter().filter_map(|group| group.target_type.as_ref());
+        let group_types = group_types.filter(|_| rule.direction == Direction::Outbound);
+        for class in connector_type.iter().chain(group_types) {
+            self.class(rule, class, schema);
+        }
+        if rule.direction == Direction::Inbound {
+            self.scope(rule, &connector);
+        }
+        self.joins(rule, &connector);
+        for flow in &rule.flows {
+            match rule.direction {
+                Direction::Inbound => self.inbound_flow(flow, &connector, &metaverse),
+                Direction::Outbound => self.outbound_flow(rule, flow, &connector, &metaverse),
+            }
+        }
+        self.takeover(rule, &connector);
+    }
+
+    fn class(&mut self, rule: &Rule, class: &ObjectType, schema: &ConnectorSchema) {
+        if *class != "*" && !schema.classes.contains_key(class) {
+            let message = format!("`{}` has no objects of type `{class}`", rule.connector);
+            let help = did_you_mean(class.as_str(), schema.classes.keys().map(ObjectType::as_str));
+            self.report(Severity::Error, "class-unknown", &rule.place, message, "in this rule", help);
+        }
+    }
+
+    fn unknown(&mut self, place: &SourcePlace, name: &str, help: String) {
+        let message = format!("the connected system has no attribute `{name}`");
+        self.report(Severity::Error, "attribute-unknown", place, message, "unknown attribute", help);
+    }
+
+    fn scope(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>) {
+        for (clauses, places) in rule.scope.iter().zip(&rule.scope_places) {
+            for (clause, place) in clauses.iter().zip(places) {
+                if let Lookup::Missing { help } = connector.attribute(clause.attribute.as_str()) {
+                    self.unknown(place, clause.attribute.as_str(), help);
+                }
+            }
+        }
+    }
+
+    fn joins(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>) {
+        for clause in rule.join.iter().flat_map(|group| &group.clauses) {
+            let side = match rule.direction {
+                Direction::Inbound => &clause.source,
+                Direction::Outbound => &clause.target,
+            };
+            self.expression(side, connector, &rule.place);
+        }
+    }
+
+    /// Checks an expression; its problems stand where its text stands.
+    fn expression(&mut self, expression: &Expression, kinds: &dyn Kinds, fallback: &SourcePlace) -> Option<KnownKind> {
+        let problems = match expression.check(kinds) {
+            Ok(known) => return Some(known),
+            Err(problems) => problems,
+        };
+        let place = expression.place().unwrap_or(fallback);
+        for problem in problems {
+            let mut place = place.clone();
+            // A text with TOML escapes cannot be pointed into; then the whole of it is meant.
+            if place.span.len() == expression.text().len() {
+                place.span = place.span.start + problem.span.start..place.span.start + problem.span.end;
+            }
+            self.report(Severity::Error, problem.code, &place, problem.message, "in this expression", problem.help);
+        }
+        None
+    }
+
+    /// What a flow gives, as far as its source is known.
+    fn given(&mut self, flow: &Flow, source: &dyn Kinds) -> Option<KnownKind> {
+        match &flow.source {
+            FlowSource::Constant(value) => {
+                Some(KnownKind { kind: Some(value.kind().into()), plurality: Some(Plurality::Single), nothing: false })
+            }
+            FlowSource::Expression(expression) => self.expression(expression, source, &flow.place),
+            FlowSource::Direct(name) => match source.attribute(name.as_str()) {
+                Lookup::Known(kind, plurality) => {
+                    Some(KnownKind { kind: Some(kind.into()), plurality: Some(plurality), nothing: false })
+                }
+                Lookup::Unknown => Some(KnownKind::default()),
+                Lookup::Missing { help } => {
+                    self.unknown(&flow.place, name.as_str(), help);
+                    None
+                }
+            },
+        }
+    }
+
+    fn fits(&mut self, flow: &Flow, known: KnownKind, kind: ValueKind, plurality: Plurality) {
+        if let Some((code, message, label, help)) = mismatch(flow, known, kind, plurality) {
+            self.report(Severity::Error, code, &flow.place, message, label, help);
+        }
+    }
+
+    fn inbound_flow(&mut self, flow: &Flow, connector: &ConnectorKinds<'_>, metaverse: &MetaverseKinds<'_>) {
+        if let Some(known) = self.given(flow, connector)
+            && let Some(target) = metaverse.find(flow.target.as_str())
+        {
+            self.fits(flow, known, target.kind, target.plurality);
+        }
+    }
+
+    /// The addresses that a takeover watches over are flowed to be compared, also where they cannot be written.
+    fn is_address_list(&self, rule: &Rule, name: &AttributeName) -> bool {
+        self.rules.rules.iter().any(|other| {
+            let takeover = other.takeover.as_ref().filter(|_| other.connector == rule.connector);
+            takeover.is_some_and(|takeover| takeover.addresses.as_ref() == Some(name))
+        })
+    }
+
+    fn outbound_flow(
+        &mut self,
+        rule: &Rule,
+        flow: &Flow,
+        connector: &ConnectorKinds<'_>,
+        metaverse: &MetaverseKinds<'_>,
+    ) {
+        let Some(known) = self.given(flow, metaverse) else {
+            return;
+        };
+        if flow.target == "dn" {
+            return;
+        }
+        let Some(target) = connector.schema.attributes.get(flow.target.as_str()) else {
+            let message = format!("the connected system has no attribute `{}`", flow.target);
+            let label = format!("flows to `{}`", flow.target);
+            let help = connector.help(flow.target.as_str());
+            self.report(Severity::Error, "attribute-unknown", &flow.place, message, &label, help);
+            return;
+        };
+        if target.kind == ValueKind::Secret {
+            let message = format!("`{}` is a secret: the connector sets it itself, no rule does", flow.target);
+            let help = "remove the flow".to_owned();
+            self.report(Severity::Error, "flow-to-secret", &flow.place, message, "a secret", help);
+            return;
+        }
+        self.fits(flow, known, target.kind, target.plurality);
+        if !target.writable && !self.is_address_list(rule, &flow.target) {
+            let message = format!(
+                "`{}` cannot be written in this mode; where it differs it is listed as a limitation",
+                flow.target
+            );
+            let help = "keep the flow to have differences listed, or remove it".to_owned();
+            self.report(Severity::Warning, "flow-target-read-only", &flow.place, message, "read-only", help);
+        }
+    }
+
+    fn takeover(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>) {
+        let Some(takeover) = &rule.takeover else {
+            return;
+        };
+        let named = [&takeover.sign_in_name, &takeover.enabled, &takeover.addresses, &takeover.stamp];
+        for name in named.into_iter().flatten() {
+            if !connector.schema.attributes.contains_key(name) {
+                self.unknown(&rule.place, name.as_str(), connector.help(name.as_str()));
+            }
+        }
+        for never in &takeover.never {
+            self.expression(&never.when, connector, &rule.place);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Functions on texts. Lengths and positions count UTF-16 units, as directories do, and a character that takes two is
+//! never split (SF27): a cut inside it falls before it, or behind it where the end is kept.
+
+use super::{Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, one, optional, parameter};
+use crate::expression::data::{Data, Fault};
+use crate::expression::evaluate::Evaluator;
+use crate::expression::types::Kind;
+
+const COMPARE: Accepts = Accepts::Word(&["vbBinaryCompare", "vbTextCompare"]);
+
+pub(super) fn functions() -> Vec<Function> {
+    let text = Gives::Kind(Kind::Text);
+    let number = Gives::Kind(Kind::Integer);
+    let simple =
+        |name, run, doc| Function::eager(name, FunctionGroup::Text, const { &[one("text", TEXT)] }, text, run, doc);
+    let function =
+        |name, parameters, gives, run, doc| Function::eager(name, FunctionGroup::Text, parameters, gives, run, doc);
+    vec![
+        simple("Trim", |_, a| mapped(a, |text| text.trim().to_owned()), "Without white space at both ends."),
+        simple("LTrim", |_, a| mapped(a, |text| text.trim_start().to_owned()), "Without white space at the start."),
+        simple("RTrim", |_, a| mapped(a, |text| text.trim_end().to_owned()), "Without white space at the end."),
+        simple("LCase", |_, a| mapped(a, str::to_lowercase), "In lower case."),
+        simple("UCase", |_, a| mapped(a, str::to_uppercase), "In upper case."),
+        simple(
+            "PCase",
+            |_, a| mapped(a, pcase),
+            "Each word between spaces with its first letter in upper case and the rest in lower case.",
+        ),
+        function(
+            "Left",
+            const { &[one("text", TEXT), one("count", INTEGER)] },
+            text,
+            left,
+            "The first `count` characters. A negative count gives the text itself, an absent text the empty one.",
+        ),
+        function(
+            "Right",
+            const { &[one("text", TEXT), one("count", INTEGER)] },
+            text,
+            right,
+            "The last `count` characters; edges as `Left`.",
+        ),
+        function(
+            "Mid",
+            const { &[one("text", TEXT), one("start", INTEGER), optional(one("count", INTEGER))] },
+            text,
+            mid,
+            "`count` characters from `start` (the first is 1), without `count` the rest. A start outside the text or a negative count gives the text itself; an absent text gives the empty one.",
+        ),
+        function(
+            "Len",
+            const { &[one("text", TEXT)] },
+            number,
+            |_, a| {
+                let length = a.text(0)?.map_or(0, |text| text.encode_utf16().count());
+                Ok(Data::integer(count(length)))
+            },
+            "Number of characters (UTF-16 units); 0 for an absent text.",
+        ),
+        function(
+            "InStr",
+            const {
+                &[
+                    one("text", TEXT),
+                    one("wanted", TEXT),
+                    optional(one("start", INTEGER)),
+                    optional(parameter("compare", COMPARE)),
+                ]
+            },
+            number,
+            in_str,
+            "Position of the first occurrence at or after `start`, counted from 1; 0 when there is none. Case counts unless vbTextCompare is given.",
+        ),
+        function(
+            "InStrRev",
+            const {
+                &[
+                    one("text", TEXT),
+                    one("wanted", TEXT),
+                    optional(one("start", INTEGER)),
+                    optional(parameter("compare", COMPARE)),
+                ]
+            },
+            number,
+            in_str_rev,
+            "Position of the last occurrence that ends at or before `start`; 0 when there is none.",
+        ),
+        function(
+            "Replace",
+            const { &[one("text", TEXT), one("wanted", TEXT), one("by", TEXT)] },
+            text,
+            replace,
+            "All occurrences replaced; case counts.",
+        ),
+        function(
+            "PadLeft",
+            const { &[one("text", TEXT), one("length", INTEGER), one("character", TEXT)] },
+            text,
+            |evaluator, a| pad(evaluator, a, true),
+            "Filled up at the left to `length` characters; longer texts stay as they are.",
+        ),
+        function(
+            "PadRight",
+            const { &[one("text", TEXT), one("length", INTEGER), one("character", TEXT)] },
+            text,
+            |evaluator, a| pad(evaluator, a, false),
+            "Filled up at the right to `length` characters.",
+        ),
+        function(
+            "Word",
+            const { &[one("text", TEXT), one("number", INTEGER), one("delimiters", TEXT)] },
+            text,
+            word,
+            "The word of that number, counted from 1; every character of `delimiters` separates words, and several in a row separate once. The empty text when there is no such word.",
+        ),
+    ]
+}
+
+/// NULL stays NULL.
+fn mapped(arguments: &Arguments<'_>, change: impl Fn(&str) -> String) -> Result<Data, Fault> {
+    Ok(arguments.text(0)?.map_or(Data::Null, |text| Data::text(change(text))))
+}
+
+pub(super) fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn pcase(text: &str) -> String {
+    let mut cased = String::with_capacity(text.len());
+    let mut at_start = true;
+    for character in text.chars() {
+        if at_start {
+            cased.extend(character.to_uppercase());
+        } else {
+            cased.extend(character.to_lowercase());
+        }
+        at_start = character == ' ';
+    }
+    cased
+}
+
+/// Byte offset of the UTF-16 position; inside a character of two units it is the start of that character, or its end.
+fn offset(text: &str, units: usize, inside_is_end: bool) -> usize {
+    let mut passed = 0;
+    for (offset, character) in text.char_indices() {
+        if passed >= units {
+            return offset;
+        }
+        passed += character.len_utf16();
+        if passed > units {
+            return if inside_is_end { offset + character.len_utf8() } else { offset };
+        }
+    }
+    text.len()
+}
+
+fn units(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+fn left(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let (text, wanted) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
+    Ok(Data::text(match usize::try_from(wanted) {
+        Ok(wanted) => &text[..offset(text, wanted, false)],
+        Err(_) => text,
+    }))
+}
+
+fn right(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let (text, wanted) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
+    Ok(Data::text(match usize::try_from(wanted) {
+        Ok(wanted) => &text[offset(text, units(text).saturating_sub(wanted), true)..],
+        Err(_) => text,
+    }))
+}
+
+/// X62: out of range gives the input, not the empty text.
+fn mid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some(text) = a.text(0)? else {
+        return Ok(Data::text(""));
+    };
+    let start = a.integer(1)?.unwrap_or(0);
+    let wanted = if a.is_null(2) { i64::MAX } else { a.integer(2)?.unwrap_or(0) };
+    if wanted == 0 {
+        return Ok(Data::text(""));
+    }
+    if wanted < 0 || start <= 0 || start > count(units(text)) {
+        return Ok(Data::text(text));
+    }
+    let skipped = usize::try_from(start - 1).unwrap_or(usize::MAX);
+    let from = offset(text, skipped, true);
+    let end_units = skipped.saturating_add(usize::try_from(wanted).unwrap_or(usize::MAX));
+    let to = offset(text, end_units, false).max(from);
+    Ok(Data::text(&text[from..to]))
+}
+
+/// One character for each character, so that positions stay: lower case where that is a single character.
+fn folded(text: &str) -> String {
+    text.chars()
+        .map(|character| {
+            let mut lower = character.to_lowercase();
+            match (lower.next(), lower.next()) {
+                (Some(only), None) => only,
+                _ => character,
+            }
+        })
+        .collect()
+}
+
+fn prepared(a: &Arguments<'_>) -> Result<Option<(String, String)>, Fault> {
+    let (Some(text), Some(wanted)) = (a.text(0)?, a.text(1)?) else {
+        return Ok(None);
+    };
+    Ok(Some(if a.word(3) == Some("vbTextCompare") {
+        (folded(text), folded(wanted))
+    } else {
+        (text.to_owned(), wanted.to_owned())
+    }))
+}
+
+fn position(text: &str, offset: Option<usize>) -> Data {
+    Data::integer(offset.map_or(0, |offset| count(units(&text[..offset])) + 1))
+}
+
+fn in_str(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some((text, wanted)) = prepared(a)? else {
+        return Ok(Data::integer(0));
+    };
+    let skipped = usize::try_from(a.integer(2)?.unwrap_or(1).max(1) - 1).unwrap_or(usize::MAX);
+    let from = offset(&text, skipped, true);
+    let hit = text[from..].find(&wanted).map(|at| at + from);
+    Ok(position(&text, hit))
+}
+
+fn in_str_rev(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some((text, wanted)) = prepared(a)? else {
+        return Ok(Data::integer(0));
+    };
+    let end = match a.integer(2)? {
+        None => text.len(),
+        Some(start) => usize::try_from(start).map_or(text.len(), |start| offset(&text, start, false)),
+    };
+    Ok(position(&text, text[..end].rfind(&wanted)))
+}
+
+fn replace(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some(text) = a.text(0)? else {
+        return Ok(Data::Null);
+    };
+    let (wanted, by) = (a.text(1)?.unwrap_or(""), a.text(2)?.unwrap_or(""));
+    if wanted.is_empty() {
+        return Ok(Data::text(text));
+    }
+    let hits = text.matches(wanted).count() as u64;
+    evaluator.charge(hits.saturating_mul(by.len() as u64))?;
+    Ok(Data::text(text.replace(wanted, by)))
+}
+
+fn pad(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>, at_left: bool) -> Result<Data, Fault> {
+    let (text, length) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
+    let filler = a.text(2)?.unwrap_or("");
+    let mut characters = filler.chars();
+    let (Some(filler), None) = (characters.next(), characters.next()) else {
+        let message = format!("`{}` fills with exactly one character", a.function.name);
+        return Err(Fault::new("expression-invalid-argument", message));
+    };
+    if a.is_null(0) {
+        return Ok(Data::text(""));
+    }
+    let missing = usize::try_from(length).unwrap_or(0).saturating_sub(units(text)) / filler.len_utf16();
+    evaluator.charge(missing as u64)?;
+    let padding: String = std::iter::repeat_n(filler, missing).collect();
+    Ok(Data::text(if at_left { padding + text } else { text.to_owned() + &padding }))
+}
+
+fn word(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let (text, number, delimiters) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0), a.text(2)?.unwrap_or(""));
+    let mut words = text.split(|character| delimiters.contains(character)).filter(|word| !word.is_empty());
+    let wanted = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+    Ok(Data::text(wanted.and_then(|index| words.nth(index)).unwrap_or("")))
+}

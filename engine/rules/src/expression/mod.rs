@@ -1,0 +1,209 @@
+//! The expression language of flows, joins and conditions: lazy and typed, with spans in every error.
+//! An expression reads what [`Inputs`] answers and nothing else; it never changes anything, and it never panics.
+
+mod data;
+mod evaluate;
+mod functions;
+mod lexer;
+mod parser;
+mod syntax;
+#[cfg(test)]
+mod tests;
+mod types;
+
+use crate::model::SourcePlace;
+use metaverse_schema::{AttributeName, Value, Values};
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use functions::{Function, FunctionGroup, functions_reference};
+pub use types::{AnyKinds, Kind, Kinds, KnownKind, Lookup};
+
+/// Longest expression, in bytes of its text.
+pub const MAX_EXPRESSION_LENGTH: usize = 65_536;
+/// Deepest nesting of calls and parentheses.
+pub const MAX_EXPRESSION_DEPTH: usize = 64;
+/// Work one evaluation may do: one unit per step and per byte of text it makes. The shipped rules stay below a
+/// thousandth of it; it stops nested `Select` and doubling concatenations before they take the process with them.
+pub const MAX_EXPRESSION_WORK: u64 = 16 << 20;
+
+/// A parsed expression. Cloning is cheap.
+#[derive(Clone)]
+pub struct Expression(Arc<Parsed>);
+
+struct Parsed {
+    text: String,
+    root: syntax::Node,
+    attributes: Vec<AttributeName>,
+    uses_now: bool,
+    place: Option<SourcePlace>,
+}
+
+/// A mistake in the text of an expression; the span counts bytes of that text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpressionProblem {
+    /// Stable code such as `expression-unknown-function`.
+    pub code: &'static str,
+    pub message: String,
+    pub span: Range<usize>,
+    /// What to write instead.
+    pub help: String,
+}
+
+/// An evaluation that failed: the object's synchronisation fails with it (X14).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct EvaluationError {
+    /// `sync-rule-error-function-triggered` (R73), `expression-type-mismatch`, `expression-index-out-of-bounds`, ...
+    pub code: &'static str,
+    pub message: String,
+    /// Bytes of the expression's text.
+    pub span: Range<usize>,
+}
+
+/// What an expression may read.
+pub trait Inputs {
+    /// The values of `[name]`; None or no values is absent. `dn` (a reference) and `rdn` (a text) are answered here too.
+    fn attribute(&self, name: &str) -> Option<Cow<'_, Values>>;
+
+    /// `ImportedValue("name")`: only what an import has confirmed (S52).
+    fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
+        self.attribute(name)
+    }
+
+    /// `ValueCount("name")`. Multi-valued references are not in bodies, so they are counted and not read.
+    fn count(&self, name: &str) -> usize {
+        self.attribute(name).map_or(0, |values| values.len())
+    }
+
+    /// `%name%`.
+    fn parameter(&self, name: &str) -> Option<Value>;
+
+    /// Microseconds since 1970-01-01 UTC: an input of the run, not the clock (SF28).
+    fn now(&self) -> i64;
+}
+
+/// What an expression contributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// At least one value. Empty texts are dropped: they count as no value (S49).
+    Values(Values),
+    /// Nothing to contribute: the next rule has its turn (S43).
+    Null,
+    /// The attribute is empty, and no lower rule may contribute (S45).
+    AuthoritativeNull,
+    /// As if this flow did not exist (S46).
+    IgnoreThisFlow,
+}
+
+impl Expression {
+    /// Parses and checks everything that can be known without a schema. All problems are returned, in order of place.
+    pub fn parse(text: &str) -> Result<Expression, Vec<ExpressionProblem>> {
+        Expression::parse_at(text, None)
+    }
+
+    /// The same for a text that stands in a rule file: the place covers exactly the text.
+    pub fn parse_at(text: &str, place: Option<SourcePlace>) -> Result<Expression, Vec<ExpressionProblem>> {
+        let root = parser::parse(text)?;
+        let mut attributes = Vec::new();
+        let mut uses_now = false;
+        root.walk(&mut |node| match &node.kind {
+            syntax::NodeKind::Attribute(name) | syntax::NodeKind::Name(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Call { function, .. } => uses_now |= function.reads_clock,
+            _ => {}
+        });
+        attributes.sort();
+        attributes.dedup();
+        let expression = Expression(Arc::new(Parsed { text: text.to_owned(), root, attributes, uses_now, place }));
+        expression.check(&AnyKinds)?;
+        Ok(expression)
+    }
+
+    /// The text as the operator wrote it.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Where the text stands, when it came from a rule file.
+    pub fn place(&self) -> Option<&SourcePlace> {
+        self.0.place.as_ref()
+    }
+
+    /// The attribute, when the expression is `[attribute]` alone.
+    pub fn as_direct(&self) -> Option<&AttributeName> {
+        match &self.0.root.kind {
+            syntax::NodeKind::Attribute(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Every attribute that it may read, those of `ImportedValue` and `ValueCount` included; sorted.
+    pub fn attributes(&self) -> Vec<AttributeName> {
+        self.0.attributes.clone()
+    }
+
+    /// The attributes that it reads as they stand, without those that only `ImportedValue` reads; sorted.
+    pub fn live_attributes(&self) -> Vec<AttributeName> {
+        let mut attributes = Vec::new();
+        self.0.root.walk(&mut |node| match &node.kind {
+            syntax::NodeKind::Attribute(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Call { function, arguments } if function.name == "ValueCount" => {
+                if let Some(syntax::NodeKind::Name(name)) = arguments.first().map(|node| &node.kind) {
+                    attributes.push(name.clone());
+                }
+            }
+            _ => {}
+        });
+        attributes.sort();
+        attributes.dedup();
+        attributes
+    }
+
+    /// Every `%parameter%` that it may read, with its place.
+    pub fn parameters(&self) -> Vec<(Arc<str>, Range<usize>)> {
+        let mut parameters = Vec::new();
+        self.0.root.walk(&mut |node| {
+            if let syntax::NodeKind::Parameter(name) = &node.kind {
+                parameters.push((name.clone(), node.span.clone()));
+            }
+        });
+        parameters
+    }
+
+    /// Whether the answer depends on the time of the run (SF28).
+    pub fn uses_now(&self) -> bool {
+        self.0.uses_now
+    }
+
+    /// Checks types against what is known of the attributes; returns the kind of the result.
+    pub fn check(&self, kinds: &dyn Kinds) -> Result<KnownKind, Vec<ExpressionProblem>> {
+        types::check(&self.0.root, kinds)
+    }
+
+    /// Computes the outcome. The same inputs always give the same outcome.
+    pub fn evaluate(&self, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
+        evaluate::evaluate(&self.0.root, inputs)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Expression({})", self.0.text)
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.text)
+    }
+}
+
+/// Two expressions are the same when their texts are.
+impl PartialEq for Expression {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+impl Eq for Expression {}

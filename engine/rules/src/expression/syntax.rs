@@ -1,0 +1,123 @@
+//! The syntax tree. Chains of operators of one tier are flat, so that a long chain is not a deep tree.
+
+use super::data::Data;
+use super::functions::Function;
+use metaverse_schema::AttributeName;
+use std::ops::Range;
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) kind: NodeKind,
+    pub(crate) span: Range<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) enum NodeKind {
+    Literal(Data),
+    /// `[name]`
+    Attribute(AttributeName),
+    /// The quoted attribute name of `ImportedValue` and `ValueCount`.
+    Name(AttributeName),
+    /// `%name%`
+    Parameter(Arc<str>),
+    /// `$name`
+    Variable(Arc<str>),
+    /// A bare word from a fixed choice, such as `CaseInsensitive`.
+    Word(Arc<str>),
+    Call {
+        function: &'static Function,
+        arguments: Vec<Node>,
+    },
+    Negate(Box<Node>),
+    /// `a + b & c`, left to right.
+    Arithmetic(Box<Node>, Vec<(Arithmetic, Node)>),
+    /// `a = b`, left to right.
+    Comparison(Box<Node>, Vec<(Comparison, Node)>),
+    All(Vec<Node>),
+    Any(Vec<Node>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Plus,
+    Minus,
+    Times,
+    Concatenate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+/// Something multi-valued that a scalar position may go through value by value (X13).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    Attribute(AttributeName),
+    Imported(AttributeName),
+    Variable(Arc<str>),
+}
+
+impl Node {
+    /// Visits this node and all below it, in order of place.
+    pub(crate) fn walk(&self, visit: &mut impl FnMut(&Node)) {
+        visit(self);
+        match &self.kind {
+            NodeKind::Call { arguments, .. } => arguments.iter().for_each(|node| node.walk(visit)),
+            NodeKind::Negate(node) => node.walk(visit),
+            NodeKind::Arithmetic(first, rest) => {
+                first.walk(visit);
+                rest.iter().for_each(|(_, node)| node.walk(visit));
+            }
+            NodeKind::Comparison(first, rest) => {
+                first.walk(visit);
+                rest.iter().for_each(|(_, node)| node.walk(visit));
+            }
+            NodeKind::All(nodes) | NodeKind::Any(nodes) => nodes.iter().for_each(|node| node.walk(visit)),
+            _ => {}
+        }
+    }
+
+    /// The sources below this node that stand where one value is wanted: not those given whole to a function
+    /// that takes a list.
+    pub(crate) fn scalar_sources(&self, found: &mut Vec<Source>) {
+        let mut add = |source: Source| {
+            if !found.contains(&source) {
+                found.push(source);
+            }
+        };
+        match &self.kind {
+            NodeKind::Attribute(name) => add(Source::Attribute(name.clone())),
+            NodeKind::Variable(name) => add(Source::Variable(name.clone())),
+            NodeKind::Call { function, arguments } => {
+                if let (true, Some(NodeKind::Name(name))) =
+                    (function.name == "ImportedValue", arguments.first().map(|node| &node.kind))
+                {
+                    add(Source::Imported(name.clone()));
+                }
+                for (position, argument) in arguments.iter().enumerate() {
+                    if function.maps_over(position) {
+                        argument.scalar_sources(found);
+                    }
+                }
+            }
+            NodeKind::Negate(node) => node.scalar_sources(found),
+            NodeKind::Arithmetic(first, rest) => {
+                first.scalar_sources(found);
+                rest.iter().for_each(|(_, node)| node.scalar_sources(found));
+            }
+            NodeKind::Comparison(first, rest) => {
+                first.scalar_sources(found);
+                rest.iter().for_each(|(_, node)| node.scalar_sources(found));
+            }
+            NodeKind::All(nodes) | NodeKind::Any(nodes) => nodes.iter().for_each(|node| node.scalar_sources(found)),
+            _ => {}
+        }
+    }
+}

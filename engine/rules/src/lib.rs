@@ -1,0 +1,23 @@
+//! Rules and configuration: what an operator writes, checked. Reads texts (and, in `folder` alone, the files of a
+//! deployment folder); never opens a connector, a store or a secret.
+
+pub mod codes;
+pub mod deployment;
+pub mod diagnostic;
+pub mod document;
+pub mod expression;
+pub mod folder;
+pub mod model;
+pub mod shipped;
+mod suggest;
+
+pub use deployment::*;
+pub use diagnostic::{Diagnostic, Severity, Sources};
+pub use document::{
+    CONFIGURATION_FILE, CONNECTOR_KINDS, CanonicalError, FileContent, FileText, Files, Loaded, RULES_FOLDER,
+    check_against, load, read_canonical,
+};
+pub use expression::*;
+pub use folder::{load_folder, read_rules};
+pub use model::*;
+pub use shipped::{ShippedOptions, shipped_rules};

@@ -1,0 +1,314 @@
+//! The checked model of synchronisation rules: what the kernel decides by. Everything here has been validated;
+//! the text it came from, and its mistakes, belong to `document` and `diagnostic`.
+
+use crate::expression::Expression;
+use metaverse_schema::{AttributeName, ObjectType, Plurality, Value, ValueKind};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// A connector's name in the deployment, such as `ad` or `cloud`.
+pub type ConnectorName = Arc<str>;
+
+/// A rule's stable identifier (its `id` in the file): links, lineage and history name it.
+pub type RuleId = Arc<str>;
+
+/// All rules of a deployment, in ascending precedence number (S3), with what they need known.
+#[derive(Debug, Clone)]
+pub struct RuleSet {
+    pub rules: Vec<Rule>,
+    pub metaverse: MetaverseSchema,
+    /// Every join key expression in use, once each. The store keeps an index of their values.
+    pub keys: Vec<KeyDefinition>,
+    /// Values of `%Name%` parameters that the deployment sets; a connector's own are found under `Connector.ID` of that connector.
+    pub parameters: BTreeMap<String, Value>,
+    pub matching: Matching,
+    /// SHA-256, as 64 hexadecimal digits, over everything that can change a decision. Recorded with each synchronisation.
+    pub hash: String,
+    /// The canonical text of the rule set, from which it can be read again (kept by hash for lineage).
+    pub text: String,
+}
+
+/// Whether new matches with existing objects are made (SF5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Matching {
+    /// Candidates are listed, and joined only from an approved list.
+    Review,
+    Automatic,
+    /// A new candidate is an error on that object.
+    Closed,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct MetaverseSchema {
+    pub types: BTreeMap<ObjectType, BTreeMap<AttributeName, MetaverseAttribute>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetaverseAttribute {
+    pub kind: ValueKind,
+    pub plurality: Plurality,
+}
+
+impl MetaverseSchema {
+    pub fn attribute(&self, object_type: &str, name: &str) -> Option<MetaverseAttribute> {
+        self.types.get(object_type)?.get(name).copied()
+    }
+}
+
+/// The two directions, named from the metaverse's side (S2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    Inbound,
+    Outbound,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LinkType {
+    Provision,
+    Join,
+    StickyJoin,
+}
+
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub id: RuleId,
+    pub name: String,
+    pub direction: Direction,
+    pub connector: ConnectorName,
+    /// Inbound: the connector space's type; outbound: the metaverse's. None is any (`*`).
+    pub source_type: Option<ObjectType>,
+    /// Inbound: the metaverse's type; outbound: the connector space's. None is any (`*`).
+    pub target_type: Option<ObjectType>,
+    pub link: LinkType,
+    pub precedence: u32,
+    /// Groups of clauses: AND inside, OR between; none is always in scope (S7).
+    pub scope: Vec<Vec<Clause>>,
+    /// Where each clause of `scope` stands.
+    pub scope_places: Vec<Vec<SourcePlace>>,
+    /// Join groups in order (S13); none: the rule only contributes flows (S23).
+    pub join: Vec<JoinGroup>,
+    pub flows: Vec<Flow>,
+    /// Outbound only: how an existing object is taken over.
+    pub takeover: Option<Takeover>,
+    /// Outbound only: what becomes of the target object when this rule no longer provisions it.
+    pub deprovision: Deprovision,
+    /// Outbound only: conditions on the metaverse object under which the target system cannot hold it.
+    pub limitations: Vec<Limitation>,
+    /// Where the rule stands: file index and byte offsets of its heading.
+    pub place: SourcePlace,
+}
+
+impl Rule {
+    pub fn is_join_rule(&self) -> bool {
+        !self.join.is_empty() || self.link == LinkType::Provision
+    }
+}
+
+/// A place in one of the rule files.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SourcePlace {
+    pub file: Arc<str>,
+    pub span: std::ops::Range<usize>,
+}
+
+/// A scope clause (S8).
+#[derive(Debug, Clone)]
+pub struct Clause {
+    pub attribute: AttributeName,
+    pub operator: Operator,
+    /// Compared with; several for ISIN. Parameters are already replaced.
+    pub operand: Vec<Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operator {
+    Equal,
+    NotEqual,
+    LessThan,
+    LessThanOrEqual,
+    GreaterThan,
+    GreaterThanOrEqual,
+    Contains,
+    NotContains,
+    StartsWith,
+    NotStartsWith,
+    EndsWith,
+    NotEndsWith,
+    IsNull,
+    IsNotNull,
+    IsIn,
+    IsNotIn,
+    IsBitSet,
+    IsNotBitSet,
+}
+
+/// One join group: all its clauses must hold. Exactly one hit joins (S14).
+#[derive(Debug, Clone)]
+pub struct JoinGroup {
+    pub criterion: Criterion,
+    /// Type of the objects that may be hit, where it is not the rule's own (`deletedUser`; `*` is any). The keys of
+    /// the clauses carry it too, so that a lookup of a key finds objects of that type alone.
+    pub target_type: Option<ObjectType>,
+    pub clauses: Vec<JoinClause>,
+}
+
+/// What kind of evidence a join group is. Only `OwnKey` joins an existing object without the say of `matching`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Criterion {
+    /// A key that this engine itself wrote when it created the object (a group's `uniqueName`).
+    OwnKey,
+    /// The anchor stamp: hard match.
+    Anchor,
+    /// Primary SMTP address to primary SMTP address: soft match.
+    PrimarySmtp,
+    /// Sign-in name to sign-in name: soft match where switched on.
+    SignInName,
+    /// A hit that is listed for review and never joins (SF10: secondary addresses).
+    ReviewOnly,
+    /// An object in the target's recycle bin with the same anchor: brought back instead of created (SF9).
+    DeletedAnchor,
+    /// An object in the target's recycle bin with the same sign-in name or address: held (SF9).
+    DeletedTwin,
+    /// Between a source and the metaverse, or by the operator's own rule.
+    Plain(Arc<str>),
+}
+
+impl Criterion {
+    /// Whether values must agree to the letter: anchors are case-sensitive (D36), addresses and names are not (S15).
+    pub fn is_exact(&self) -> bool {
+        matches!(self, Criterion::OwnKey | Criterion::Anchor | Criterion::DeletedAnchor)
+    }
+}
+
+impl fmt::Display for Criterion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Criterion::OwnKey => "own-key",
+            Criterion::Anchor => "anchor",
+            Criterion::PrimarySmtp => "primary-smtp",
+            Criterion::SignInName => "sign-in-name",
+            Criterion::ReviewOnly => "review-only",
+            Criterion::DeletedAnchor => "deleted-anchor",
+            Criterion::DeletedTwin => "deleted-twin",
+            Criterion::Plain(name) => name,
+        })
+    }
+}
+
+/// `source = target`: both sides are expressions, mostly of one attribute. The keys are their places in the index.
+#[derive(Debug, Clone)]
+pub struct JoinClause {
+    pub source: Expression,
+    pub target: Expression,
+    pub source_key: KeyId,
+    pub target_key: KeyId,
+}
+
+/// Position in [`RuleSet::keys`]; not stable between rule sets, the store interns `KeyDefinition::identity`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyId(pub usize);
+
+/// One indexed key: which objects carry it and how it is computed.
+#[derive(Debug, Clone)]
+pub struct KeyDefinition {
+    pub space: KeySpace,
+    /// None is any type.
+    pub object_type: Option<ObjectType>,
+    pub expression: Expression,
+    /// Values are compared to the letter.
+    pub exact: bool,
+    /// Stable text: space, type and expression. The same definition in another rule set has the same identity.
+    pub identity: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum KeySpace {
+    Metaverse,
+    Connector(ConnectorName),
+}
+
+#[derive(Debug, Clone)]
+pub struct Flow {
+    pub target: AttributeName,
+    pub source: FlowSource,
+    pub merge: MergeType,
+    /// Applies only when the target object is created (S53).
+    pub once: bool,
+    pub place: SourcePlace,
+}
+
+#[derive(Debug, Clone)]
+pub enum FlowSource {
+    Direct(AttributeName),
+    Constant(Value),
+    Expression(Expression),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MergeType {
+    Update,
+    Merge,
+    MergeCaseInsensitive,
+}
+
+/// What a takeover of an existing object must never do by itself (SF1-SF7).
+#[derive(Debug, Clone)]
+pub struct Takeover {
+    /// Target attribute that is the sign-in name (SF2).
+    pub sign_in_name: Option<AttributeName>,
+    /// Target attribute that says whether the account is enabled (SF3).
+    pub enabled: Option<AttributeName>,
+    /// Target attribute that holds all addresses (SF1).
+    pub addresses: Option<AttributeName>,
+    pub addresses_choice: AddressesChoice,
+    /// Target attribute that carries the anchor stamp; written last (SF2).
+    pub stamp: Option<AttributeName>,
+    /// Conditions on the candidate under which it is never matched automatically (SF7).
+    pub never: Vec<NeverMatch>,
+    /// Ask the connector for roles, and never match a privileged account (SF6).
+    pub refuse_privileged: bool,
+    /// Whether members that this engine did not add stay in an adopted object (SF19).
+    pub keep_foreign_members: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressesChoice {
+    /// Hold the takeover as `addresses-lost`.
+    Hold,
+    /// Union of both sides.
+    KeepCloud,
+    ActiveDirectoryWins,
+}
+
+#[derive(Debug, Clone)]
+pub struct NeverMatch {
+    /// Code of the hold, such as `guest`.
+    pub code: Arc<str>,
+    pub when: Expression,
+    pub remedy: String,
+}
+
+/// SF4: by ownership of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deprovision {
+    pub provisioned: DeprovisionAction,
+    pub adopted: DeprovisionAction,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeprovisionAction {
+    Delete,
+    /// Block, revoke, clear the stamp, and let go (`ExportOperation::Detach`).
+    Detach,
+    /// Only unlink.
+    Disconnect,
+}
+
+/// The target system cannot hold such an object: named, counted, never dropped silently.
+#[derive(Debug, Clone)]
+pub struct Limitation {
+    pub code: Arc<str>,
+    pub when: Expression,
+    pub message: String,
+}
