@@ -1,0 +1,331 @@
+//! Export attribute flow: what the target is to hold, and which part of that must be sent. Desired minus held is the
+//! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
+
+use crate::evaluate::{MetaverseInputs, flow_outcome};
+use crate::inbound::Weighed;
+use crate::inputs::RunInputs;
+use crate::plan::{AttributeDecision, ObjectError};
+use crate::takeover::{as_text, is_approved};
+use crate::view::{
+    ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
+    PendingOperation, ReferenceFlow, SentState,
+};
+use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, ValueKind, Values};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_rules::{AddressesChoice, Flow, FlowSource, Rule};
+
+/// The outcome of the flows for one target object. An attribute that is not in `values` is not managed (S48) or is left
+/// alone (S46); empty values mean that the target is to have none.
+#[derive(Debug, Default)]
+pub(crate) struct Desired {
+    pub(crate) values: BTreeMap<AttributeName, Values>,
+    pub(crate) dn: Option<Dn>,
+    pub(crate) references: Vec<ReferenceFlow>,
+    pub(crate) decisions: Vec<AttributeDecision>,
+}
+
+/// Evaluates the flows of the in-scope outbound rules for one target object, by precedence.
+pub(crate) fn compute_desired(
+    rules: &[&Rule],
+    attributes: &BTreeMap<AttributeName, MvValue>,
+    object_type: &str,
+    exists: bool,
+    run: &RunInputs,
+) -> Result<Desired, ObjectError> {
+    let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Rule, &Flow)>> = BTreeMap::new();
+    for rule in rules {
+        for flow in &rule.flows {
+            by_attribute.entry(&flow.target).or_default().push((rule, flow));
+        }
+    }
+    let mut desired = Desired::default();
+    for (target, mut flows) in by_attribute {
+        flows.sort_by_key(|(rule, _)| rule.precedence);
+        if let Some(reference) = reference_flow(target, &flows, attributes, object_type, run) {
+            desired.references.extend(reference);
+            continue;
+        }
+        let merge = flows.first().map_or(sync_rules::MergeType::Update, |(_, flow)| flow.merge);
+        let mut weighed = Weighed::new(merge);
+        for (rule, flow) in &flows {
+            if weighed.is_settled() && !run.trace {
+                break;
+            }
+            if flow.once && exists {
+                weighed.weigh(rule, None, sync_rules::Outcome::IgnoreThisFlow);
+                continue;
+            }
+            let reader = MetaverseInputs::of(attributes, &rule.connector, run);
+            let outcome = flow_outcome(&flow.source, &reader, &rule.id, target.as_str());
+            let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
+            weighed.weigh(rule, None, outcome);
+        }
+        let leaves_alone = weighed.leaves_alone();
+        let (values, _, decision) = weighed.settle(target, None, run.trace);
+        desired.decisions.extend(decision);
+        if *target == "dn" {
+            desired.dn = dn_of(&values, &flows)?;
+        } else if !leaves_alone {
+            desired.values.insert(target.clone(), values);
+        }
+    }
+    Ok(desired)
+}
+
+/// A flow of a reference attribute: its rows are decided one by one. `Some(None)`: it is one, but nobody contributes.
+fn reference_flow(
+    target: &AttributeName,
+    flows: &[(&Rule, &Flow)],
+    attributes: &BTreeMap<AttributeName, MvValue>,
+    object_type: &str,
+    run: &RunInputs,
+) -> Option<Option<ReferenceFlow>> {
+    let (rule, source) = flows.iter().find_map(|(rule, flow)| match &flow.source {
+        FlowSource::Direct(source) => Some((rule, source)),
+        _ => None,
+    })?;
+    let definition = run.rules.metaverse.attribute(object_type, source.as_str())?;
+    if definition.kind != ValueKind::Reference {
+        return None;
+    }
+    let value = attributes.get(source.as_str());
+    Some(value.and_then(|value| {
+        let contributed = run.rules.rules.iter().find(|inbound| inbound.id == value.rule)?;
+        let source_attribute =
+            contributed.flows.iter().find(|flow| flow.target == *source).and_then(|flow| match &flow.source {
+                FlowSource::Direct(attribute) => Some(attribute.clone()),
+                _ => None,
+            })?;
+        Some(ReferenceFlow {
+            target_attribute: target.clone(),
+            source: value.contributor,
+            source_attribute,
+            rule: rule.id.clone(),
+            single: run.is_single_reference(&rule.connector, target.as_str()),
+            keep_foreign: false,
+        })
+    }))
+}
+
+fn dn_of(values: &Values, flows: &[(&Rule, &Flow)]) -> Result<Option<Dn>, ObjectError> {
+    let parsed = match values.first() {
+        None => return Ok(None),
+        Some(Value::Reference(Reference::Dn(dn))) => return Ok(Some(dn.clone())),
+        Some(other) => other.to_string().parse::<Dn>(),
+    };
+    parsed.map(Some).map_err(|error| ObjectError {
+        code: "invalid-dn".into(),
+        message: error.to_string(),
+        rule: flows.first().map(|(rule, _)| rule.id.clone()),
+        attribute: Some("dn".into()),
+    })
+}
+
+/// A target's state after the flows.
+pub(crate) struct Difference {
+    pub(crate) pending: Option<PendingExport>,
+    pub(crate) memory: ExportMemory,
+    pub(crate) owned: BTreeSet<AttributeName>,
+    pub(crate) holds: Vec<Hold>,
+}
+
+/// How the target stands to this engine when the difference is taken.
+pub(crate) struct Standing<'a> {
+    pub(crate) target: &'a CsObject,
+    pub(crate) mv: MvRef,
+    pub(crate) ownership: Ownership,
+    pub(crate) rule: &'a Rule,
+    /// The link is made by this very plan.
+    pub(crate) is_takeover: bool,
+    /// The object is in the recycle bin and is brought back.
+    pub(crate) is_restore: bool,
+}
+
+/// Desired minus held, for an object that exists in the target.
+pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &RunInputs) -> Difference {
+    let target = standing.target;
+    let nothing = Attributes::new();
+    let image = target.imported().unwrap_or(&nothing);
+    let takeover = standing.rule.takeover.as_ref();
+    let stamp = takeover.and_then(|takeover| takeover.stamp.as_ref());
+    let mut after =
+        Difference { pending: None, memory: ExportMemory::default(), owned: target.owned.clone(), holds: Vec::new() };
+    let (mut changes, mut afterwards) = (AttributesDelta::default(), AttributesDelta::default());
+    for (attribute, wanted) in &desired.values {
+        let present = image.get(attribute.as_str()).cloned().unwrap_or_default();
+        let wanted = addresses_choice(standing, attribute, wanted, &present);
+        let is_owned = target.owned.contains(attribute) || standing.ownership == Ownership::Provisioned;
+        if wanted == present {
+            if !wanted.is_empty() {
+                after.owned.insert(attribute.clone());
+            }
+            continue;
+        }
+        if wanted.is_empty() && !is_owned {
+            // SF1: nothing was ever contributed, so nothing is cleared.
+            continue;
+        }
+        if !run.writable(&target.connector, attribute.as_str()) {
+            after.holds.push(read_only(attribute, &wanted, &present));
+            continue;
+        }
+        if let Some(hold) = sign_in_name_hold(standing, attribute, &wanted, &present) {
+            after.holds.push(hold);
+            continue;
+        }
+        if !wanted.is_empty() {
+            after.owned.insert(attribute.clone());
+        }
+        match target.memory.attributes.get(attribute) {
+            Some(remembered) if remembered.wanted == wanted && !standing.is_restore => {
+                let still_held = match &remembered.state {
+                    MemoryState::Unconfirmed => true,
+                    MemoryState::Held { returned } => *returned == present,
+                };
+                if still_held {
+                    after.memory.attributes.insert(attribute.clone(), remembered.clone());
+                    if remembered.state != MemoryState::Unconfirmed {
+                        after.holds.push(not_reimported(attribute, &wanted, &present));
+                    }
+                    continue;
+                }
+            }
+            _ => {}
+        }
+        let delta = if stamp == Some(attribute) { &mut afterwards } else { &mut changes };
+        delta.set(attribute.clone(), wanted);
+    }
+    let rename =
+        desired.dn.clone().filter(|wanted| target.dn.as_ref().is_some_and(|dn| dn.normalised() != wanted.normalised()));
+    let operation = if standing.is_restore {
+        Some(PendingOperation::Restore { changes, afterwards })
+    } else if changes.is_empty() && afterwards.is_empty() && rename.is_none() {
+        None
+    } else {
+        let takeover = standing.is_takeover || is_takeover_pending(target);
+        Some(PendingOperation::Update { rename, changes, afterwards, takeover })
+    };
+    after.pending = operation.map(|operation| carry(target.pending.as_ref(), operation));
+    after
+}
+
+/// A takeover stays one until it was sent.
+fn is_takeover_pending(target: &CsObject) -> bool {
+    matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Update { takeover: true, .. }, .. }))
+}
+
+/// What a create sends: every wanted value that can be written; what cannot is named.
+pub(crate) fn addition(
+    desired: &Desired,
+    connector: &str,
+    run: &RunInputs,
+) -> (Attributes, Vec<Hold>, BTreeSet<AttributeName>) {
+    let (mut attributes, mut holds, mut owned) = (Attributes::new(), Vec::new(), BTreeSet::new());
+    for (attribute, wanted) in desired.values.iter().filter(|(_, wanted)| !wanted.is_empty()) {
+        if run.writable(connector, attribute.as_str()) {
+            attributes.set(attribute.clone(), wanted.clone());
+            owned.insert(attribute.clone());
+        } else {
+            holds.push(read_only(attribute, wanted, &Values::default()));
+        }
+    }
+    (attributes, holds, owned)
+}
+
+/// Keeps what is known of sending, when the operation is the same; an object that may have been created stays in flight.
+pub(crate) fn carry(before: Option<&PendingExport>, operation: PendingOperation) -> PendingExport {
+    let state = match before {
+        Some(before) if before.operation == operation => before.state.clone(),
+        Some(PendingExport { state: SentState::InFlight, .. }) => SentState::InFlight,
+        _ => SentState::Pending,
+    };
+    PendingExport { operation, state }
+}
+
+fn addresses_choice(standing: &Standing<'_>, attribute: &AttributeName, wanted: &Values, present: &Values) -> Values {
+    let keeps = standing.ownership == Ownership::Adopted
+        && standing.rule.takeover.as_ref().is_some_and(|takeover| {
+            takeover.addresses.as_ref() == Some(attribute) && takeover.addresses_choice == AddressesChoice::KeepCloud
+        });
+    if !keeps || wanted.is_empty() {
+        return wanted.clone();
+    }
+    let folded = |value: &Value| value.to_string().to_lowercase();
+    let known: BTreeSet<String> = wanted.iter().map(folded).collect();
+    // The kept addresses become secondary: the source's primary address wins.
+    let kept = present.iter().filter(|value| !known.contains(&folded(value))).map(|value| match value.as_text() {
+        Some(text) if text.starts_with("SMTP:") => Value::text(format!("smtp:{}", &text[5..])),
+        _ => value.clone(),
+    });
+    wanted.iter().cloned().chain(kept).collect()
+}
+
+/// SF2: a takeover never changes a sign-in name by itself; a change of case alone does not matter.
+fn sign_in_name_hold(
+    standing: &Standing<'_>,
+    attribute: &AttributeName,
+    wanted: &Values,
+    present: &Values,
+) -> Option<Hold> {
+    let takeover = standing.rule.takeover.as_ref()?;
+    if standing.ownership != Ownership::Adopted || takeover.sign_in_name.as_ref() != Some(attribute) {
+        return None;
+    }
+    // What comes back from the recycle bin was ours by its anchor, and its name there is mangled by the service.
+    if standing.target.owned.contains(attribute) || present.is_empty() || standing.is_restore {
+        return None;
+    }
+    let (new, old) = (as_text(wanted), as_text(present));
+    if new.to_lowercase() == old.to_lowercase()
+        || is_approved(standing.target, ApprovalKind::SignInName, standing.mv, Some(&new))
+    {
+        return None;
+    }
+    Some(Hold {
+        code: "signin-name-change".into(),
+        attribute: Some(attribute.to_string()),
+        wanted: Some(new),
+        present: Some(old),
+        message: "the takeover would change the name this person signs in with".into(),
+        remedy: "change it on either side so that both agree, or approve this list".into(),
+        candidate: Some(standing.target.id),
+        approvable: Some(ApprovalKind::SignInName),
+    })
+}
+
+fn read_only(attribute: &AttributeName, wanted: &Values, present: &Values) -> Hold {
+    Hold {
+        code: "limitation-read-only".into(),
+        attribute: Some(attribute.to_string()),
+        wanted: Some(as_text(wanted)),
+        present: Some(as_text(present)),
+        message: format!("`{attribute}` cannot be written in this mode"),
+        remedy: "a named limitation of this mode; the value stays as the connected system has it".into(),
+        candidate: None,
+        approvable: None,
+    }
+}
+
+/// O47 with invariant 3: both values are shown; sent again when either changes.
+fn not_reimported(attribute: &AttributeName, wanted: &Values, present: &Values) -> Hold {
+    Hold {
+        code: "exported-change-not-reimported".into(),
+        attribute: Some(attribute.to_string()),
+        wanted: Some(as_text(wanted)),
+        present: Some(as_text(present)),
+        message: "the connected system accepted the value and returned another one".into(),
+        remedy: "look for a rule or another writer in the connected system; it is sent again when either side changes"
+            .into(),
+        candidate: None,
+        approvable: None,
+    }
+}
+
+/// An image with unconfirmed exports laid over it: what the target will hold if all arrives.
+pub fn overlay(image: &Attributes, memory: &ExportMemory) -> Attributes {
+    let mut overlaid = image.clone();
+    for (attribute, remembered) in &memory.attributes {
+        overlaid.set(attribute.clone(), remembered.wanted.clone());
+    }
+    overlaid
+}

@@ -1,0 +1,149 @@
+//! Gives expressions their inputs: an object's image in a connector space, or a metaverse object.
+
+use crate::inputs::RunInputs;
+use crate::plan::ObjectError;
+use crate::view::{CsObject, ExportMemory, MvValue};
+use metaverse_schema::{AttributeName, Attributes, Dn, Reference, Value, Values};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
+
+/// A connector-space image as an expression reads it: plain `[attr]` includes exports that no import has confirmed,
+/// `ImportedValue` does not (S52).
+pub(crate) struct ConnectorInputs<'a> {
+    pub(crate) image: &'a Attributes,
+    pub(crate) memory: Option<&'a ExportMemory>,
+    pub(crate) dn: Option<&'a Dn>,
+    pub(crate) counts: Option<&'a BTreeMap<AttributeName, u64>>,
+    pub(crate) connector: &'a str,
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) now: i64,
+}
+
+impl<'a> ConnectorInputs<'a> {
+    pub(crate) fn of(object: &'a CsObject, image: &'a Attributes, run: &'a RunInputs) -> Self {
+        ConnectorInputs {
+            image,
+            memory: Some(&object.memory),
+            dn: object.dn.as_ref(),
+            counts: Some(&object.reference_counts),
+            connector: &object.connector,
+            rules: &run.rules,
+            now: run.now,
+        }
+    }
+}
+
+impl Inputs for ConnectorInputs<'_> {
+    fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
+        match self.memory.and_then(|memory| memory.attributes.get(name)) {
+            Some(remembered) => Some(Cow::Borrowed(&remembered.wanted)).filter(|values| !values.is_empty()),
+            None => self.imported(name),
+        }
+    }
+
+    fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
+        match name {
+            "dn" => self.dn.map(|dn| Cow::Owned(Values::single(Value::Reference(Reference::Dn(dn.clone()))))),
+            "rdn" => self.dn.and_then(Dn::rdn).map(|rdn| Cow::Owned(Values::single(Value::text(rdn.to_string())))),
+            name => self.image.get(name).map(Cow::Borrowed),
+        }
+    }
+
+    fn count(&self, name: &str) -> usize {
+        match self.counts.and_then(|counts| counts.get(name)) {
+            Some(count) => usize::try_from(*count).unwrap_or(usize::MAX),
+            None => self.image.get(name).map_or(0, Values::len),
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        parameter(self.rules, self.connector, name)
+    }
+
+    fn now(&self) -> i64 {
+        self.now
+    }
+}
+
+/// A metaverse object as an outbound expression reads it.
+pub(crate) struct MetaverseInputs<'a> {
+    pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) connector: &'a str,
+    pub(crate) rules: &'a RuleSet,
+    pub(crate) now: i64,
+}
+
+impl<'a> MetaverseInputs<'a> {
+    pub(crate) fn of(attributes: &'a BTreeMap<AttributeName, MvValue>, connector: &'a str, run: &'a RunInputs) -> Self {
+        MetaverseInputs { attributes, connector, rules: &run.rules, now: run.now }
+    }
+}
+
+impl Inputs for MetaverseInputs<'_> {
+    fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
+        self.attributes.get(name).map(|value| Cow::Borrowed(&value.values)).filter(|values| !values.is_empty())
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        parameter(self.rules, self.connector, name)
+    }
+
+    fn now(&self) -> i64 {
+        self.now
+    }
+}
+
+fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
+    if name == "Connector.ID" {
+        return Some(Value::text(connector));
+    }
+    rules.parameters.get(name).cloned()
+}
+
+/// What a flow gives. An empty text is no value (S49).
+pub(crate) fn flow_outcome(
+    source: &FlowSource,
+    inputs: &dyn Inputs,
+    rule: &RuleId,
+    target: &str,
+) -> Result<Outcome, ObjectError> {
+    let outcome = match source {
+        FlowSource::Direct(attribute) => match inputs.attribute(attribute.as_str()) {
+            Some(values) if !values.is_empty() => Outcome::Values(values.into_owned()),
+            _ => Outcome::Null,
+        },
+        FlowSource::Constant(value) => Outcome::Values(Values::single(value.clone())),
+        FlowSource::Expression(expression) => evaluate(expression, inputs, rule, target)?,
+    };
+    Ok(match outcome {
+        Outcome::Values(values) => {
+            let kept: Values = values.into_iter().filter(|value| value.as_text() != Some("")).collect();
+            if kept.is_empty() { Outcome::Null } else { Outcome::Values(kept) }
+        }
+        other => other,
+    })
+}
+
+/// Evaluates an expression; an error names the rule and the attribute, and fails the object (X14).
+pub(crate) fn evaluate(
+    expression: &Expression,
+    inputs: &dyn Inputs,
+    rule: &RuleId,
+    attribute: &str,
+) -> Result<Outcome, ObjectError> {
+    expression.evaluate(inputs).map_err(|error| ObjectError {
+        code: error.code.to_owned(),
+        message: format!("{} (in `{}`)", error.message, expression.text()),
+        rule: Some(rule.clone()),
+        attribute: Some(attribute.to_owned()),
+    })
+}
+
+/// The values of an expression where only values count: keys and conditions.
+pub(crate) fn values_of(expression: &Expression, inputs: &dyn Inputs) -> Result<Values, sync_rules::EvaluationError> {
+    Ok(match expression.evaluate(inputs)? {
+        Outcome::Values(values) => values.into_iter().filter(|value| value.as_text() != Some("")).collect(),
+        _ => Values::default(),
+    })
+}

@@ -1,0 +1,279 @@
+//! Import attribute flow: a metaverse object's attributes as a pure function of the images linked to it (S40-S57).
+//! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
+
+use crate::evaluate::{ConnectorInputs, flow_outcome};
+use crate::inputs::RunInputs;
+use crate::plan::{AttributeDecision, Candidate, ObjectError};
+use crate::scope::rule_in_scope;
+use crate::view::{CsId, CsObject, MvObject, MvValue};
+use metaverse_schema::{AttributeName, Attributes, ObjectType, ValueKind, Values, match_key};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_rules::{Direction, Flow, FlowSource, Inputs, LinkType, MergeType, Outcome, Rule};
+
+/// One linked object and the inbound rules it is in scope of.
+pub(crate) struct Contribution<'a> {
+    pub(crate) object: &'a CsObject,
+    pub(crate) image: &'a Attributes,
+    pub(crate) rules: Vec<&'a Rule>,
+}
+
+/// The inbound rules of an object's connector and type, with whether each is in scope.
+pub(crate) fn inbound_scope<'r>(
+    object: &CsObject,
+    image: &Attributes,
+    run: &'r RunInputs,
+) -> Vec<(usize, &'r Rule, bool)> {
+    let reader = ConnectorInputs::of(object, image, run);
+    run.rules
+        .rules
+        .iter()
+        .enumerate()
+        .filter(|(_, rule)| {
+            rule.direction == Direction::Inbound
+                && rule.connector == object.connector
+                && rule.source_type.as_ref().is_none_or(|wanted| *wanted == object.object_type)
+        })
+        .map(|(index, rule)| (index, rule, rule_in_scope(rule, |name| reader.attribute(name))))
+        .collect()
+}
+
+impl<'a> Contribution<'a> {
+    pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a RunInputs) -> Self {
+        let rules = inbound_scope(object, image, run)
+            .into_iter()
+            .filter(|(_, _, holds)| *holds)
+            .map(|(_, rule, _)| rule)
+            .collect();
+        Contribution { object, image, rules }
+    }
+
+    /// S31: whether this link keeps the metaverse object alive: the rule that made it is in scope and provisions or sticks.
+    pub(crate) fn keeps_alive(&self, link_rule: &str) -> bool {
+        self.rules
+            .iter()
+            .any(|rule| &*rule.id == link_rule && matches!(rule.link, LinkType::Provision | LinkType::StickyJoin))
+    }
+}
+
+/// The attributes and, where traced, how each came to be.
+pub(crate) type Computed = (BTreeMap<AttributeName, MvValue>, Vec<AttributeDecision>);
+
+/// Computes all attributes of a metaverse object from its contributions. `previous` serves `IgnoreThisFlow` alone.
+pub(crate) fn compute_metaverse(
+    object_type: &ObjectType,
+    contributions: &[Contribution<'_>],
+    previous: Option<&MvObject>,
+    run: &RunInputs,
+) -> Result<Computed, ObjectError> {
+    let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Contribution<'_>, &Rule, &Flow)>> = BTreeMap::new();
+    for contribution in contributions {
+        for rule in &contribution.rules {
+            if rule.target_type.as_ref().is_some_and(|wanted| wanted != object_type) {
+                continue;
+            }
+            for flow in &rule.flows {
+                by_attribute.entry(&flow.target).or_default().push((contribution, rule, flow));
+            }
+        }
+    }
+    let mut attributes = BTreeMap::new();
+    let mut decisions = Vec::new();
+    for (target, mut flows) in by_attribute {
+        // One forest's rules stand before another's by precedence; two objects under one rule by their number.
+        flows.sort_by_key(|(contribution, rule, _)| (rule.precedence, contribution.object.id));
+        let is_reference = run
+            .rules
+            .metaverse
+            .attribute(object_type.as_str(), target.as_str())
+            .is_some_and(|a| a.kind == ValueKind::Reference);
+        let (value, decision) = if is_reference {
+            resolve_reference(target, &flows, run.trace)
+        } else {
+            resolve(target, &flows, previous, run)?
+        };
+        if let Some(value) = value {
+            attributes.insert(target.clone(), value);
+        }
+        decisions.extend(decision);
+    }
+    Ok((attributes, decisions))
+}
+
+type Resolved = (Option<MvValue>, Option<AttributeDecision>);
+
+/// The first contributor that has any value wins all rows; without one, the first keeps the attribute, so that an emptied
+/// group is seen as emptied. Rows are compared one by one at the end of the step.
+fn resolve_reference(target: &AttributeName, flows: &[(&Contribution<'_>, &Rule, &Flow)], trace: bool) -> Resolved {
+    let count = |(contribution, _, flow): &(&Contribution<'_>, &Rule, &Flow)| match &flow.source {
+        FlowSource::Direct(source) => contribution.object.reference_counts.get(source.as_str()).copied().unwrap_or(0),
+        _ => 0,
+    };
+    let winner = flows.iter().position(|flow| count(flow) > 0).unwrap_or(0);
+    let Some((contribution, rule, _)) = flows.get(winner) else {
+        return (None, None);
+    };
+    let value = MvValue { values: Values::default(), contributor: contribution.object.id, rule: rule.id.clone() };
+    let decision = trace.then(|| {
+        let candidate = |position: usize| {
+            let (contribution, rule, _) = flows[position];
+            let rows = count(&flows[position]);
+            let verdict = if position == winner {
+                format!("won with {rows} references")
+            } else {
+                format!("lower precedence, {rows} references")
+            };
+            Candidate {
+                rule: rule.id.clone(),
+                precedence: rule.precedence,
+                contributor: Some(contribution.object.id),
+                values: Values::default(),
+                verdict,
+            }
+        };
+        AttributeDecision {
+            attribute: target.clone(),
+            values: Values::default(),
+            winner: Some(candidate(winner)),
+            losers: (0..flows.len()).filter(|position| *position != winner).map(candidate).collect(),
+        }
+    });
+    (Some(value), decision)
+}
+
+fn resolve(
+    target: &AttributeName,
+    flows: &[(&Contribution<'_>, &Rule, &Flow)],
+    previous: Option<&MvObject>,
+    run: &RunInputs,
+) -> Result<Resolved, ObjectError> {
+    let merge = flows.first().map_or(MergeType::Update, |(_, _, flow)| flow.merge);
+    if flows.iter().any(|(_, _, flow)| flow.merge != merge) {
+        return Err(ObjectError {
+            code: "ambiguous-merge-type".into(),
+            message: format!("the rules in scope set `{target}` with different merge types (S55)"),
+            rule: flows.first().map(|(_, rule, _)| rule.id.clone()),
+            attribute: Some(target.to_string()),
+        });
+    }
+    let mut weighed = Weighed::new(merge);
+    for (contribution, rule, flow) in flows {
+        if weighed.is_settled() && !run.trace {
+            break;
+        }
+        if flow.once && previous.is_some() {
+            weighed.weigh(rule, Some(contribution.object.id), Outcome::IgnoreThisFlow);
+            continue;
+        }
+        let reader = ConnectorInputs::of(contribution.object, contribution.image, run);
+        let outcome = flow_outcome(&flow.source, &reader, &rule.id, target.as_str());
+        // A loser is only evaluated to be shown; its error is no error of the object.
+        let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
+        weighed.weigh(rule, Some(contribution.object.id), outcome);
+    }
+    let kept = previous.and_then(|object| object.attributes.get(target.as_str()));
+    let (values, winner, decision) = weighed.settle(target, kept.map(|value| &value.values), run.trace);
+    if values.is_empty() {
+        return Ok((None, decision));
+    }
+    let value = match winner {
+        Some(position) => {
+            let (contribution, rule, _) = flows[position];
+            Some(MvValue { values, contributor: contribution.object.id, rule: rule.id.clone() })
+        }
+        None => kept.cloned(),
+    };
+    Ok((value, decision))
+}
+
+/// Weighs candidates in order of precedence: what wins, and what is left alone (S43-S47, S54-S56).
+pub(crate) struct Weighed {
+    merge: MergeType,
+    winner: Option<(usize, Values)>,
+    merged: Vec<Values>,
+    authoritative: bool,
+    first_is_ignore: Option<bool>,
+    seen: Vec<Candidate>,
+}
+
+impl Weighed {
+    pub(crate) fn new(merge: MergeType) -> Self {
+        Weighed {
+            merge,
+            winner: None,
+            merged: Vec::new(),
+            authoritative: false,
+            first_is_ignore: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// No later candidate can change the outcome.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.authoritative || (self.winner.is_some() && self.merge == MergeType::Update)
+    }
+
+    pub(crate) fn weigh(&mut self, rule: &Rule, contributor: Option<CsId>, outcome: Outcome) {
+        let position = self.seen.len();
+        let settled = self.is_settled();
+        let (values, verdict) = match outcome {
+            Outcome::Values(values) if settled => (values, "lower precedence"),
+            Outcome::Values(values) => {
+                self.merged.push(values.clone());
+                let verdict = if self.winner.is_some() { "merged" } else { "won" };
+                self.winner.get_or_insert((position, values.clone()));
+                (values, verdict)
+            }
+            Outcome::Null => (Values::default(), "no value"),
+            Outcome::AuthoritativeNull => {
+                self.authoritative |= !settled;
+                (Values::default(), "authoritative null")
+            }
+            Outcome::IgnoreThisFlow => (Values::default(), "ignored"),
+        };
+        if !settled && self.winner.is_none() {
+            self.first_is_ignore.get_or_insert(verdict == "ignored");
+        }
+        self.seen.push(Candidate {
+            rule: rule.id.clone(),
+            precedence: rule.precedence,
+            contributor,
+            values,
+            verdict: verdict.to_owned(),
+        });
+    }
+
+    /// Whether the target keeps what it has: nobody gave a value and the first word was `IgnoreThisFlow` (S46, S47).
+    pub(crate) fn leaves_alone(&self) -> bool {
+        self.winner.is_none() && !self.authoritative && self.first_is_ignore == Some(true)
+    }
+
+    /// The values, the winner's position, and the record of it all.
+    pub(crate) fn settle(
+        self,
+        target: &AttributeName,
+        present: Option<&Values>,
+        trace: bool,
+    ) -> (Values, Option<usize>, Option<AttributeDecision>) {
+        let leaves_alone = self.leaves_alone();
+        let position = self.winner.as_ref().map(|(position, _)| *position);
+        let values = match (self.winner, self.merge) {
+            (Some((_, values)), MergeType::Update) => values,
+            (Some(_), MergeType::Merge) => self.merged.into_iter().flatten().collect(),
+            (Some(_), MergeType::MergeCaseInsensitive) => merge_ignoring_case(self.merged),
+            (None, _) if leaves_alone => present.cloned().unwrap_or_default(),
+            (None, _) => Values::default(),
+        };
+        let decision = trace.then(|| {
+            let mut seen = self.seen;
+            let winner = position.map(|position| seen.remove(position));
+            AttributeDecision { attribute: target.clone(), values: values.clone(), winner, losers: seen }
+        });
+        (values, position, decision)
+    }
+}
+
+/// The union in which no two values differ by case alone; the spelling of the best precedence survives (S56).
+fn merge_ignoring_case(contributions: Vec<Values>) -> Values {
+    let mut keys = BTreeSet::new();
+    contributions.into_iter().flatten().filter(|value| keys.insert(match_key(value))).collect()
+}

@@ -1,0 +1,49 @@
+//! What a run brings to every decision beside the stored objects.
+
+use metaverse_schema::ConnectorSchema;
+use std::collections::BTreeMap;
+use sync_rules::{ConnectorName, Matching, RuleSet};
+
+/// Inputs of a run: the rules, the schemas, the clock reading, and the accounts that are never synchronised.
+#[derive(Debug, Clone)]
+pub struct RunInputs {
+    pub rules: RuleSet,
+    /// Schemas of the connectors, as last read: which target attributes may be written.
+    pub schemas: BTreeMap<ConnectorName, ConnectorSchema>,
+    /// Microseconds since 1970-01-01 UTC; one reading for the whole run (SF28).
+    pub now: i64,
+    /// The rules differ from those applied last: an object that leaves for no change of its own leaves because of that.
+    pub rules_changed: bool,
+    /// Fill `decisions` of plans: for preview and `explain`, not for bulk runs.
+    pub trace: bool,
+    /// Attribute, value and name of the accounts the deployment signs in with (SF20), such as `objectSid` (binary) of the accounts the deployment signs in with, and their names (SF20).
+    pub own_accounts: Vec<(String, metaverse_schema::Value, String)>,
+}
+
+impl RunInputs {
+    pub(crate) fn matching(&self) -> Matching {
+        self.rules.matching
+    }
+
+    pub(crate) fn writable(&self, connector: &str, attribute: &str) -> bool {
+        // A schema that was not read yet forbids nothing: the connector refuses by name.
+        self.schemas
+            .get(connector)
+            .and_then(|schema| schema.attributes.get(attribute))
+            .is_none_or(|definition| definition.writable)
+    }
+
+    pub(crate) fn is_single_reference(&self, connector: &str, attribute: &str) -> bool {
+        self.schemas
+            .get(connector)
+            .and_then(|schema| schema.attributes.get(attribute))
+            .is_some_and(|definition| definition.plurality == metaverse_schema::Plurality::Single)
+    }
+
+    pub(crate) fn creatable(&self, connector: &str, object_type: &str) -> bool {
+        self.schemas
+            .get(connector)
+            .and_then(|schema| schema.classes.get(object_type))
+            .is_none_or(|class| class.creatable)
+    }
+}

@@ -1,0 +1,127 @@
+//! Chooses the metaverse object that a connector-space object joins. Never creates one; see `decide` for projection.
+
+use crate::decide::Stop;
+use crate::evaluate::{ConnectorInputs, evaluate};
+use crate::keys::key_values;
+use crate::neighbourhood::{KeyHit, Reader};
+use crate::plan::{LinkReason, ObjectError};
+use crate::view::{CsId, MvId};
+use std::collections::BTreeSet;
+use sync_rules::{Criterion, JoinGroup, LinkType, Outcome, Rule};
+
+/// What joining came to.
+pub(crate) enum JoinDecision {
+    Joined { rule: usize, criterion: Criterion, mv: MvId },
+    Project { rule: usize },
+    Not(LinkReason),
+}
+
+/// Joins by the in-scope rules in ascending precedence. Each rule's groups are tried in order; a group that finds exactly
+/// one object joins, none or several go on to the next (S14). If no group of any rule joined, the first rule that may
+/// provision projects, when at least one of its join attributes has a value (S22). A metaverse object that already has
+/// an object of this space is no target: the second one is in error and the first is untouched (S21).
+pub(crate) fn decide_join(
+    subject: CsId,
+    inputs: &ConnectorInputs<'_>,
+    in_scope: &[(usize, &Rule)],
+    reader: &mut Reader<'_>,
+    occupant: impl Fn(&mut Reader<'_>, MvId) -> Result<Option<CsId>, Stop>,
+) -> Result<JoinDecision, Stop> {
+    let rules: Vec<(usize, &Rule)> = in_scope.iter().copied().filter(|(_, rule)| !rule.join.is_empty()).collect();
+    // All groups are asked about at once, so that one round of questions answers them.
+    for (_, rule) in &rules {
+        for group in &rule.join {
+            find(group, inputs, reader)?;
+        }
+    }
+    Stop::if_missing(reader)?;
+
+    let mut ambiguous = None;
+    for (index, rule) in &rules {
+        for group in &rule.join {
+            check_single_valued(group, inputs, rule)?;
+            let hits = find(group, inputs, reader)?.unwrap_or_default();
+            let hits: Vec<MvId> = hits.into_iter().collect();
+            match hits.as_slice() {
+                [] => {}
+                [mv] => {
+                    let taken = occupant(reader, *mv)?;
+                    return Ok(match taken.filter(|by| *by != subject) {
+                        Some(by) => JoinDecision::Not(LinkReason::Occupied { rule: rule.id.clone(), mv: *mv, by }),
+                        None => JoinDecision::Joined { rule: *index, criterion: group.criterion.clone(), mv: *mv },
+                    });
+                }
+                several => {
+                    ambiguous.get_or_insert_with(|| LinkReason::Ambiguous {
+                        rule: rule.id.clone(),
+                        criterion: group.criterion.clone(),
+                        candidates: several.to_vec(),
+                    });
+                }
+            }
+        }
+    }
+    if let Some(reason) = ambiguous {
+        // Projecting beside several matches would make one more duplicate of a person that exists at least twice.
+        return Ok(JoinDecision::Not(reason));
+    }
+    let Some((index, rule)) = in_scope.iter().copied().find(|(_, rule)| rule.link == LinkType::Provision) else {
+        return Ok(JoinDecision::Not(LinkReason::NoRule));
+    };
+    let has_join_value = rule.join.is_empty()
+        || rule
+            .join
+            .iter()
+            .flat_map(|group| &group.clauses)
+            .any(|clause| !key_values(&clause.source, false, inputs).is_empty());
+    Ok(if has_join_value {
+        JoinDecision::Project { rule: index }
+    } else {
+        JoinDecision::Not(LinkReason::NoJoinValue { rule: rule.id.clone() })
+    })
+}
+
+/// The metaverse objects that all clauses of a group hit. None while an answer is missing; a clause without a source value
+/// matches nothing (S16).
+fn find(
+    group: &JoinGroup,
+    inputs: &ConnectorInputs<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<Option<BTreeSet<MvId>>, Stop> {
+    let mut found: Option<BTreeSet<MvId>> = None;
+    let mut complete = true;
+    for clause in &group.clauses {
+        let mut hits = BTreeSet::new();
+        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+            match reader.key(clause.target_key, value) {
+                None => complete = false,
+                Some(answers) => hits.extend(answers.iter().filter_map(|hit| match hit {
+                    KeyHit::Metaverse(mv) => Some(*mv),
+                    KeyHit::Connector(_) => None,
+                })),
+            }
+        }
+        found = Some(match found {
+            None => hits,
+            Some(before) => before.intersection(&hits).copied().collect(),
+        });
+    }
+    Ok(complete.then(|| found.unwrap_or_default()))
+}
+
+/// S17: a join on several values is an error, not a guess.
+fn check_single_valued(group: &JoinGroup, inputs: &ConnectorInputs<'_>, rule: &Rule) -> Result<(), Stop> {
+    for clause in &group.clauses {
+        if let Outcome::Values(values) = evaluate(&clause.source, inputs, &rule.id, clause.source.text())?
+            && values.len() > 1
+        {
+            return Err(Stop::Error(ObjectError {
+                code: "join-object-id-must-be-single-valued".into(),
+                message: format!("the join key `{}` has {} values", clause.source.text(), values.len()),
+                rule: Some(rule.id.clone()),
+                attribute: Some(clause.source.text().to_owned()),
+            }));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,60 @@
+//! Join keys: under which values an object can be found. Computed where an image is stored, looked up where a join is decided.
+
+use crate::evaluate::{ConnectorInputs, MetaverseInputs, values_of};
+use crate::view::MvValue;
+use metaverse_schema::{AttributeName, Attributes, MatchKey, ObjectType, exact_match_key, match_key};
+use std::collections::BTreeMap;
+use sync_rules::{Expression, Inputs, KeyId, KeySpace, RuleSet};
+
+/// The key values of one object: each definition with each of its values, in order, without repetition.
+pub type ObjectKeys = Vec<(KeyId, MatchKey)>;
+
+/// Keys of a connector-space image; they read its attributes and no clock, so that an index stays true.
+/// A key whose expression fails has no value: the failure is told where a rule
+/// uses it, and an object that cannot be found is never joined by mistake.
+pub fn connector_keys(rules: &RuleSet, connector: &str, object_type: &ObjectType, image: &Attributes) -> ObjectKeys {
+    let reader = ConnectorInputs { image, memory: None, dn: None, counts: None, connector, rules, now: 0 };
+    collect(rules, &reader, |space, wanted| {
+        matches!(space, KeySpace::Connector(name) if &**name == connector)
+            && wanted.is_none_or(|wanted| wanted == object_type)
+    })
+}
+
+/// Keys of a metaverse object.
+pub fn metaverse_keys(
+    rules: &RuleSet,
+    object_type: &ObjectType,
+    attributes: &BTreeMap<AttributeName, MvValue>,
+) -> ObjectKeys {
+    let reader = MetaverseInputs { attributes, connector: "", rules, now: 0 };
+    collect(rules, &reader, |space, wanted| {
+        matches!(space, KeySpace::Metaverse) && wanted.is_none_or(|wanted| wanted == object_type)
+    })
+}
+
+fn collect(
+    rules: &RuleSet,
+    reader: &dyn Inputs,
+    applies: impl Fn(&KeySpace, Option<&ObjectType>) -> bool,
+) -> ObjectKeys {
+    let mut keys = ObjectKeys::new();
+    for (position, definition) in rules.keys.iter().enumerate() {
+        if applies(&definition.space, definition.object_type.as_ref()) {
+            keys.extend(
+                key_values(&definition.expression, definition.exact, reader)
+                    .into_iter()
+                    .map(|value| (KeyId(position), value)),
+            );
+        }
+    }
+    keys
+}
+
+/// The match keys of an expression's values, sorted and without repetition.
+pub(crate) fn key_values(expression: &Expression, exact: bool, reader: &dyn Inputs) -> Vec<MatchKey> {
+    let key = if exact { exact_match_key } else { match_key };
+    let mut values: Vec<MatchKey> = values_of(expression, reader).unwrap_or_default().iter().map(key).collect();
+    values.sort();
+    values.dedup();
+    values
+}

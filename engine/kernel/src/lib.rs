@@ -1,0 +1,47 @@
+//! The decisions of the engine, as pure functions over values: scope, join, project, inbound flow, precedence,
+//! provision, outbound flow, deprovision, references. No I/O, no clock, no randomness: what is not in the
+//! [`Neighbourhood`] is asked for, never fetched.
+//!
+//! The modules stand in the order of the data flow (S1, S4).
+
+mod confirm;
+mod decide;
+mod desired;
+mod digest;
+mod evaluate;
+mod guard;
+mod inbound;
+mod inputs;
+mod join;
+mod keys;
+mod neighbourhood;
+mod outbound;
+mod plan;
+mod references;
+mod scope;
+mod takeover;
+#[cfg(test)]
+mod tests;
+mod view;
+#[cfg(test)]
+mod world;
+
+pub use confirm::{Contradiction, confirm_import};
+pub use decide::{Undecided, decide};
+pub use desired::overlay;
+pub use digest::Digest;
+pub use guard::{ApprovalList, GuardKind, GuardLine, GuardVerdict, judge};
+pub use inputs::RunInputs;
+pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
+pub use neighbourhood::{KeyHit, Neighbourhood, Question};
+pub use plan::{
+    AttributeDecision, Candidate, InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError,
+    ObjectPlan, OutboundCounter, ReadSet, RuleScope, Subject, TargetPlan, TargetRef,
+};
+pub use references::{ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
+pub use scope::{clause_holds, rule_in_scope};
+pub use view::{
+    Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, Link, MemoryState, MvId,
+    MvObject, MvRef, MvValue, Ownership, PendingExport, PendingOperation, Privilege, ReferenceFlow, Remembered,
+    SentState, Staged,
+};

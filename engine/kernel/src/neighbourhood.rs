@@ -1,0 +1,109 @@
+//! A closed set of answers, and the questions that close it. The store answers a page of questions in one pass.
+
+use crate::view::{CsId, CsObject, MvId, MvObject};
+use metaverse_schema::MatchKey;
+use std::collections::{BTreeSet, HashMap};
+use sync_rules::{ConnectorName, KeyId};
+
+/// Something that must be known before a decision can be made.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Question {
+    Connector(CsId),
+    Metaverse(MvId),
+    /// Which objects carry this key value. The answer may be empty, and that is an answer (an absent key is read too).
+    Key(KeyId, MatchKey),
+    /// Who occupies a DN (normalised) in a connector space (S27).
+    Occupant(ConnectorName, String),
+}
+
+/// An object that carries a key value, by its number in the key's own space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyHit {
+    Connector(CsId),
+    Metaverse(MvId),
+}
+
+/// What is known around one subject. Nothing outside it may influence a decision.
+#[derive(Debug, Clone, Default)]
+pub struct Neighbourhood {
+    connectors: HashMap<CsId, Option<CsObject>>,
+    metaverse: HashMap<MvId, Option<MvObject>>,
+    keys: HashMap<(KeyId, MatchKey), Vec<KeyHit>>,
+    occupants: HashMap<(ConnectorName, String), Option<CsId>>,
+}
+
+impl Neighbourhood {
+    pub fn knows(&self, question: &Question) -> bool {
+        match question {
+            Question::Connector(id) => self.connectors.contains_key(id),
+            Question::Metaverse(id) => self.metaverse.contains_key(id),
+            Question::Key(key, value) => self.keys.contains_key(&(*key, value.clone())),
+            Question::Occupant(space, dn) => self.occupants.contains_key(&(space.clone(), dn.clone())),
+        }
+    }
+
+    pub fn answer_connector(&mut self, id: CsId, object: Option<CsObject>) {
+        self.connectors.insert(id, object);
+    }
+
+    pub fn answer_metaverse(&mut self, id: MvId, object: Option<MvObject>) {
+        self.metaverse.insert(id, object);
+    }
+
+    /// Hits are kept in ascending order, so that no decision depends on how they were found.
+    pub fn answer_key(&mut self, key: KeyId, value: MatchKey, mut hits: Vec<KeyHit>) {
+        hits.sort();
+        hits.dedup();
+        self.keys.insert((key, value), hits);
+    }
+
+    pub fn answer_occupant(&mut self, space: ConnectorName, dn: String, occupant: Option<CsId>) {
+        self.occupants.insert((space, dn), occupant);
+    }
+
+    /// Generations of the objects and the key values that these answers hold: what a plan made from them has read.
+    pub fn known_connector(&self, id: CsId) -> Option<&CsObject> {
+        self.connectors.get(&id).and_then(Option::as_ref)
+    }
+}
+
+/// Reads a neighbourhood and notes what was read and what is missing.
+pub(crate) struct Reader<'a> {
+    answers: &'a Neighbourhood,
+    pub(crate) missing: BTreeSet<Question>,
+    pub(crate) read: BTreeSet<Question>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(answers: &'a Neighbourhood) -> Self {
+        Reader { answers, missing: BTreeSet::new(), read: BTreeSet::new() }
+    }
+
+    /// The outer `None`: not known yet, noted as missing. The inner one: known not to exist.
+    pub(crate) fn connector(&mut self, id: CsId) -> Option<Option<&'a CsObject>> {
+        self.note(Question::Connector(id));
+        self.answers.connectors.get(&id).map(Option::as_ref)
+    }
+
+    pub(crate) fn metaverse(&mut self, id: MvId) -> Option<Option<&'a MvObject>> {
+        self.note(Question::Metaverse(id));
+        self.answers.metaverse.get(&id).map(Option::as_ref)
+    }
+
+    pub(crate) fn key(&mut self, key: KeyId, value: MatchKey) -> Option<&'a [KeyHit]> {
+        self.note(Question::Key(key, value.clone()));
+        self.answers.keys.get(&(key, value)).map(Vec::as_slice)
+    }
+
+    pub(crate) fn occupant(&mut self, space: &ConnectorName, dn: String) -> Option<Option<CsId>> {
+        self.note(Question::Occupant(space.clone(), dn.clone()));
+        self.answers.occupants.get(&(space.clone(), dn)).copied()
+    }
+
+    fn note(&mut self, question: Question) {
+        if !self.answers.knows(&question) {
+            self.missing.insert(question.clone());
+        }
+        self.read.insert(question);
+    }
+}

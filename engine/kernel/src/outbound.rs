@@ -1,0 +1,623 @@
+//! Outbound decisions for one metaverse object: which target objects it is to have, by outbound join, provisioning or
+//! deprovisioning (S24-S38), and what is held instead. Reads the metaverse object as just computed; never changes it.
+
+use crate::decide::Stop;
+use crate::desired::{Desired, Difference, Standing, addition, carry, compute_desired, difference};
+use crate::evaluate::MetaverseInputs;
+use crate::inputs::RunInputs;
+use crate::keys::key_values;
+use crate::neighbourhood::{KeyHit, Reader};
+use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
+use crate::scope::rule_in_scope;
+use crate::takeover::{Wanted, as_text, limitation_holds, takeover_holds};
+use crate::view::{
+    CsId, CsObject, DeleteCause, ExportMemory, Hold, MvId, MvRef, MvValue, Ownership, PendingExport, PendingOperation,
+    SentState, Staged,
+};
+use metaverse_schema::{AttributeName, MatchKey, ObjectType};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_rules::{
+    ConnectorName, Criterion, Deprovision, DeprovisionAction, Direction, Inputs, JoinGroup, LinkType, Rule, RuleId,
+};
+
+/// A metaverse object as this plan leaves it.
+pub(crate) struct MvState<'a> {
+    pub(crate) object: MvRef,
+    pub(crate) object_type: &'a ObjectType,
+    pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    /// Objects linked to it, as this plan leaves the links of the inbound side.
+    pub(crate) linked: Vec<LinkedTarget<'a>>,
+    /// Why it is deleted, when it is.
+    pub(crate) deleted: Option<DeleteCause>,
+    /// The cause given to a target that loses its rule while the metaverse object stays.
+    pub(crate) cause: DeleteCause,
+}
+
+#[derive(Clone)]
+pub(crate) struct LinkedTarget<'a> {
+    pub(crate) object: &'a CsObject,
+    pub(crate) rule: RuleId,
+    pub(crate) ownership: Ownership,
+}
+
+/// What outbound processing decided, and what it needs known before it may be applied.
+#[derive(Default)]
+pub(crate) struct TargetDecisions {
+    pub(crate) targets: Vec<TargetPlan>,
+    pub(crate) facts_wanted: BTreeSet<CsId>,
+}
+
+/// Decides every target of one metaverse object, connector by connector in the order of their rules.
+pub(crate) fn decide_targets(
+    mv: &MvState<'_>,
+    reader: &mut Reader<'_>,
+    run: &RunInputs,
+) -> Result<TargetDecisions, Stop> {
+    let mut decisions = TargetDecisions::default();
+    for connector in target_connectors(mv.object_type, run) {
+        let linked: Vec<&LinkedTarget<'_>> =
+            mv.linked.iter().filter(|linked| linked.object.connector == connector).collect();
+        let in_scope = if mv.deleted.is_some() { Vec::new() } else { outbound_scope(mv, &connector, run) };
+        let linker = in_scope.iter().copied().find(|rule| rule.is_join_rule());
+        let outcome = match (linked.as_slice(), linker) {
+            ([], None) => Some(held(mv, &connector, Vec::new())),
+            ([], Some(rule)) => Some(decide_unlinked(mv, rule, &in_scope, reader, run, &mut decisions.facts_wanted)?),
+            ([target], None) => deprovision(mv, target, run),
+            ([target], Some(rule)) => {
+                Some(decide_linked(mv, target, rule, &in_scope, reader, run, &mut decisions.facts_wanted)?)
+            }
+            (several, _) => Some(held(mv, &connector, vec![several_links(several)])),
+        };
+        decisions.targets.extend(outcome);
+    }
+    Ok(decisions)
+}
+
+/// Connectors that have outbound rules for this type, in order of precedence.
+fn target_connectors(object_type: &ObjectType, run: &RunInputs) -> Vec<ConnectorName> {
+    let mut connectors: Vec<ConnectorName> = Vec::new();
+    for rule in outbound_rules(object_type, run) {
+        if !connectors.contains(&rule.connector) {
+            connectors.push(rule.connector.clone());
+        }
+    }
+    connectors
+}
+
+fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r RunInputs) -> impl Iterator<Item = &'r Rule> {
+    run.rules.rules.iter().filter(move |rule| {
+        rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
+    })
+}
+
+fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r RunInputs) -> Vec<&'r Rule> {
+    let inputs = MetaverseInputs::of(mv.attributes, connector, run);
+    outbound_rules(mv.object_type, run)
+        .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name)))
+        .collect()
+}
+
+/// Rules whose flows go to an object of this type.
+fn flowing<'r>(in_scope: &[&'r Rule], object_type: &ObjectType) -> Vec<&'r Rule> {
+    in_scope
+        .iter()
+        .copied()
+        .filter(|rule| rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type))
+        .collect()
+}
+
+/// No object: only what is held. An empty list clears earlier holds.
+fn held(mv: &MvState<'_>, connector: &ConnectorName, holds: Vec<Hold>) -> TargetPlan {
+    TargetPlan {
+        connector: connector.clone(),
+        mv: mv.object,
+        target: None,
+        dropped: Vec::new(),
+        link: None,
+        pending: None,
+        memory: ExportMemory::default(),
+        owned: BTreeSet::new(),
+        references: Vec::new(),
+        holds,
+        decisions: Vec::new(),
+        counter: None,
+        matched_by: None,
+    }
+}
+
+fn several_links(linked: &[&LinkedTarget<'_>]) -> Hold {
+    let names: Vec<String> = linked.iter().map(|linked| name(linked.object)).collect();
+    hold(
+        "ambiguous-link",
+        format!("several objects of one connector space are linked to it: {}", names.join(", ")),
+        "disconnect all but one; nothing is exported until then",
+        None,
+    )
+}
+
+fn hold(code: &str, message: String, remedy: &str, candidate: Option<CsId>) -> Hold {
+    Hold {
+        code: code.to_owned(),
+        attribute: None,
+        wanted: None,
+        present: None,
+        message,
+        remedy: remedy.to_owned(),
+        candidate,
+        approvable: None,
+    }
+}
+
+/// How an operator finds the object.
+fn name(object: &CsObject) -> String {
+    let image = object.imported();
+    let label = ["userPrincipalName", "mail", "displayName"]
+        .iter()
+        .find_map(|attribute| image.and_then(|image| image.text(attribute)));
+    let id = object.anchor.as_ref().map_or_else(|| object.id.to_string(), ToString::to_string);
+    match label {
+        Some(label) => format!("{} {label} ({id})", object.object_type),
+        None => format!("{} {id}", object.object_type),
+    }
+}
+
+/// What looking for an existing object came to.
+enum Search<'a> {
+    Nothing,
+    Candidate { object: &'a CsObject, criterion: Criterion },
+    Held(Vec<Hold>),
+}
+
+/// Not linked, and a rule links: outbound join first, then provisioning (SF5, S26-S28).
+fn decide_unlinked(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    reader: &mut Reader<'_>,
+    run: &RunInputs,
+    facts_wanted: &mut BTreeSet<CsId>,
+) -> Result<TargetPlan, Stop> {
+    match search(mv, rule, reader, run)? {
+        Search::Held(holds) => Ok(held(mv, &rule.connector, holds)),
+        Search::Candidate { object, criterion } => adopt(mv, rule, in_scope, object, criterion, run, facts_wanted),
+        Search::Nothing if rule.link == LinkType::Provision => provision(mv, rule, in_scope, None, reader, run),
+        Search::Nothing => Ok(held(mv, &rule.connector, Vec::new())),
+    }
+}
+
+fn decide_linked(
+    mv: &MvState<'_>,
+    linked: &LinkedTarget<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    reader: &mut Reader<'_>,
+    run: &RunInputs,
+    facts_wanted: &mut BTreeSet<CsId>,
+) -> Result<TargetPlan, Stop> {
+    let target = linked.object;
+    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
+    if target.anchor.is_none() && !in_flight {
+        // Not exported yet: an object that has appeared in the target meanwhile is taken over instead of doubled.
+        let mut plan = match search(mv, rule, reader, run)? {
+            Search::Held(holds) => held(mv, &rule.connector, holds),
+            Search::Candidate { object, criterion } => adopt(mv, rule, in_scope, object, criterion, run, facts_wanted)?,
+            Search::Nothing => return provision(mv, rule, in_scope, Some(target), reader, run),
+        };
+        plan.dropped.push(target.id);
+        return Ok(plan);
+    }
+    if target.anchor.is_none() {
+        return provision(mv, rule, in_scope, Some(target), reader, run);
+    }
+    if linked.ownership == Ownership::Joined && rule.takeover.is_some() {
+        // Linked by an inbound rule or by an operator: writing to it is a takeover all the same.
+        return adopt(mv, rule, in_scope, target, Criterion::Anchor, run, facts_wanted);
+    }
+    // The rule that made the link keeps it while it is in scope.
+    let rule = in_scope.iter().copied().find(|candidate| candidate.id == linked.rule).unwrap_or(rule);
+    flow(mv, rule, in_scope, target, linked.ownership, None, run)
+}
+
+/// Takes over an existing object, unless anything speaks against it.
+fn adopt(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    candidate: &CsObject,
+    criterion: Criterion,
+    run: &RunInputs,
+    facts_wanted: &mut BTreeSet<CsId>,
+) -> Result<TargetPlan, Stop> {
+    // An object whose delete was staged and not sent is still ours: it returns without another approval.
+    if let Some(PendingExport {
+        operation: PendingOperation::Delete { ownership, .. } | PendingOperation::Detach { ownership, .. },
+        ..
+    }) = &candidate.pending
+        && candidate.link.is_none()
+    {
+        return flow(mv, rule, in_scope, candidate, *ownership, Some(criterion), run);
+    }
+    let limitations = limitation_holds(rule, mv.attributes, run)?;
+    if !limitations.is_empty() {
+        return Ok(held(mv, &rule.connector, limitations));
+    }
+    let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
+    let desired = compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), true, run)?;
+    let (mut holds, asks) =
+        takeover_holds(rule, &criterion, candidate, mv.object, &Wanted { values: &desired.values }, run)?;
+    if asks {
+        facts_wanted.insert(candidate.id);
+    }
+    if criterion == Criterion::DeletedAnchor && !is_whole(&desired, rule) {
+        holds.push(hold(
+            "reanimated-incomplete",
+            "the account came back without mail address and sign-in name; a restore needs a whole one".into(),
+            "complete the account in the source directory",
+            Some(candidate.id),
+        ));
+    }
+    if !holds.is_empty() {
+        return Ok(held(mv, &rule.connector, holds));
+    }
+    flow(mv, rule, in_scope, candidate, Ownership::Adopted, Some(criterion), run)
+}
+
+/// SF9: a restore writes only from a whole object.
+fn is_whole(desired: &Desired, rule: &Rule) -> bool {
+    let has = |name: &AttributeName| desired.values.get(name).is_some_and(|values| !values.is_empty());
+    let sign_in = rule.takeover.as_ref().and_then(|takeover| takeover.sign_in_name.as_ref());
+    sign_in.is_none_or(has) && has(&AttributeName::new("mail"))
+}
+
+/// Export attribute flow to a target that exists.
+fn flow(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    target: &CsObject,
+    ownership: Ownership,
+    matched_by: Option<Criterion>,
+    run: &RunInputs,
+) -> Result<TargetPlan, Stop> {
+    let is_restore = matched_by == Some(Criterion::DeletedAnchor)
+        || matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Restore { .. }, .. }));
+    let target_type = if is_restore {
+        rule.target_type.clone().unwrap_or_else(|| target.object_type.clone())
+    } else {
+        target.object_type.clone()
+    };
+    let mut desired =
+        compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), true, run)?;
+    let keep_foreign = ownership != Ownership::Provisioned
+        && rule.takeover.as_ref().is_none_or(|takeover| takeover.keep_foreign_members);
+    desired.references.iter_mut().for_each(|reference| reference.keep_foreign = keep_foreign);
+    let link = Some((rule.id.clone(), ownership));
+    let mut plan = TargetPlan {
+        target: Some(TargetRef::Existing(target.id)),
+        link,
+        matched_by,
+        ..held(mv, &rule.connector, Vec::new())
+    };
+    if matches!(target.staged, Some(Staged::Deleted(_))) {
+        // Gone in the target; its own synchronisation unlinks it and decides again.
+        plan.memory = target.memory.clone();
+        plan.owned = target.owned.clone();
+        plan.pending = target.pending.clone();
+        plan.counter = Some(OutboundCounter::ConnectorNoFlow);
+        return Ok(plan);
+    }
+    let is_takeover =
+        target.link.is_none() || target.link.as_ref().is_some_and(|link| link.ownership == Ownership::Joined);
+    let standing = Standing {
+        target,
+        mv: mv.object,
+        ownership,
+        rule,
+        is_takeover: is_takeover && ownership == Ownership::Adopted,
+        is_restore,
+    };
+    let Difference { pending, memory, owned, holds } = difference(&standing, &desired, run);
+    let flows = pending.is_some() && pending != target.pending;
+    plan.counter = Some(if flows { OutboundCounter::ConnectorFlow } else { OutboundCounter::ConnectorNoFlow });
+    plan.pending = pending;
+    plan.memory = memory;
+    plan.owned = owned;
+    plan.holds = holds;
+    plan.references = desired.references;
+    plan.decisions = desired.decisions;
+    Ok(plan)
+}
+
+/// Creates an object in the target, or refreshes one that was not exported yet (S26, S29).
+fn provision(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    unexported: Option<&CsObject>,
+    reader: &mut Reader<'_>,
+    run: &RunInputs,
+) -> Result<TargetPlan, Stop> {
+    let mut holds = limitation_holds(rule, mv.attributes, run)?;
+    let Some(target_type) = rule.target_type.clone() else {
+        return Ok(held(mv, &rule.connector, holds));
+    };
+    if holds.is_empty() && !run.creatable(&rule.connector, target_type.as_str()) {
+        let message = format!("objects of type `{target_type}` cannot be created in this mode");
+        holds.push(hold(
+            "limitation-not-creatable",
+            message,
+            "a named limitation of this mode; nothing is written for this object",
+            None,
+        ));
+    }
+    let dropped: Vec<CsId> = unexported.iter().map(|target| target.id).collect();
+    if !holds.is_empty() {
+        return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
+    }
+    let desired =
+        compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), false, run)?;
+    if let Some(dn) = &desired.dn {
+        let occupant = reader.occupant(&rule.connector, dn.normalised());
+        Stop::if_missing(reader)?;
+        if let Some(occupant) = occupant.flatten().filter(|id| unexported.is_none_or(|target| target.id != *id)) {
+            // S27 would link the object that stands there; linking is a match, and a DN is no evidence of a person.
+            let message = format!("another object already stands at {dn}");
+            let holds =
+                vec![hold("dn-occupied", message, "join it by hand, rename it, or change the DN flow", Some(occupant))];
+            return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
+        }
+    }
+    let (attributes, holds, owned) = addition(&desired, &rule.connector, run);
+    let has_flow = !attributes.is_empty();
+    let operation = PendingOperation::Add { attributes };
+    let before = unexported.and_then(|target| target.pending.as_ref());
+    let counter = match before {
+        Some(before) if before.operation == operation => OutboundCounter::ConnectorNoFlow,
+        Some(_) => OutboundCounter::ConnectorFlow,
+        None if has_flow => OutboundCounter::ProvisionedAddFlow,
+        None => OutboundCounter::ProvisionedAddNoFlow,
+    };
+    Ok(TargetPlan {
+        target: Some(match unexported {
+            Some(target) => TargetRef::Existing(target.id),
+            None => TargetRef::New { object_type: target_type, dn: desired.dn },
+        }),
+        link: Some((rule.id.clone(), Ownership::Provisioned)),
+        pending: Some(carry(before, operation)),
+        owned,
+        references: desired.references,
+        decisions: desired.decisions,
+        counter: Some(counter),
+        ..held(mv, &rule.connector, holds)
+    })
+}
+
+/// No rule provisions the target any longer: by ownership it is deleted, detached or only let go (S34-S38, SF4). While the
+/// metaverse object lives the link stays until the delete was sent, so that a wrong filter can be mended without loss.
+fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &RunInputs) -> Option<TargetPlan> {
+    let target = linked.object;
+    let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule);
+    if made_by.is_some_and(|rule| rule.direction == Direction::Inbound) && mv.deleted.is_none() {
+        // It contributes to the metaverse and no outbound rule ever linked it: nothing to take away.
+        return None;
+    }
+    let settings = made_by
+        .map_or(Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach }, |rule| {
+            rule.deprovision
+        });
+    let base = held(mv, &target.connector, Vec::new());
+    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
+    if target.anchor.is_none() && !in_flight {
+        // S38: never exported, so nothing is exported now.
+        return Some(TargetPlan {
+            dropped: vec![target.id],
+            counter: Some(OutboundCounter::ProvisionedDisconnect),
+            ..base
+        });
+    }
+    let cause = mv.deleted.unwrap_or(mv.cause);
+    let ownership = linked.ownership;
+    let action = match ownership {
+        Ownership::Provisioned => settings.provisioned,
+        Ownership::Adopted => settings.adopted,
+        Ownership::Joined => DeprovisionAction::Disconnect,
+    };
+    let is_restore = matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Restore { .. }, .. }));
+    let operation = match action {
+        _ if is_restore || matches!(target.staged, Some(Staged::Deleted(_))) => None,
+        DeprovisionAction::Delete => Some(PendingOperation::Delete { cause, ownership }),
+        DeprovisionAction::Detach => Some(PendingOperation::Detach { cause, ownership }),
+        DeprovisionAction::Disconnect => None,
+    };
+    // The cause that was found first stays: a later pass only sees that the object has no rule.
+    let operation =
+        operation.map(|operation| match (&operation, target.pending.as_ref().map(|pending| &pending.operation)) {
+            (PendingOperation::Delete { .. }, Some(before @ PendingOperation::Delete { .. }))
+            | (PendingOperation::Detach { .. }, Some(before @ PendingOperation::Detach { .. })) => before.clone(),
+            _ => operation,
+        });
+    let keeps_link = operation.is_some() && mv.deleted.is_none();
+    Some(TargetPlan {
+        target: Some(TargetRef::Existing(target.id)),
+        link: keeps_link.then(|| (linked.rule.clone(), ownership)),
+        pending: operation.map(|operation| carry(target.pending.as_ref(), operation)),
+        memory: target.memory.clone(),
+        owned: target.owned.clone(),
+        counter: Some(OutboundCounter::ProvisionedDisconnect),
+        ..base
+    })
+}
+
+/// Looks for an existing object by the rule's join groups in order. Unlike an inbound join, several hits end the search:
+/// nothing is joined by a later criterion and nothing is created beside them.
+fn search<'a>(mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'a>, run: &RunInputs) -> Result<Search<'a>, Stop> {
+    let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
+    for group in &rule.join {
+        connector_hits(group, &inputs, reader);
+        same_key_elsewhere(mv, group, &inputs, reader);
+    }
+    Stop::if_missing(reader)?;
+    for group in &rule.join {
+        let hits = connector_hits(group, &inputs, reader);
+        hits.iter().for_each(|hit| {
+            reader.connector(*hit);
+        });
+        same_key_elsewhere(mv, group, &inputs, reader).iter().for_each(|other| {
+            reader.metaverse(*other);
+        });
+    }
+    Stop::if_missing(reader)?;
+
+    for group in &rule.join {
+        let found: Vec<&CsObject> = connector_hits(group, &inputs, reader)
+            .into_iter()
+            .filter_map(|hit| reader.connector(hit).flatten())
+            .filter(|object| object.connector == rule.connector && object.anchor.is_some())
+            .filter(|object| !matches!(object.staged, Some(Staged::Deleted(_))))
+            .collect();
+        let rivals: Vec<String> = same_key_elsewhere(mv, group, &inputs, reader)
+            .into_iter()
+            .filter_map(|other| rival_name(other, mv, rule, reader, run))
+            .collect();
+        if let Some(outcome) = judge_group(mv, group, &found, &rivals) {
+            return Ok(outcome);
+        }
+    }
+    Ok(Search::Nothing)
+}
+
+fn judge_group<'a>(
+    mv: &MvState<'_>,
+    group: &JoinGroup,
+    found: &[&'a CsObject],
+    rivals: &[String],
+) -> Option<Search<'a>> {
+    let criterion = &group.criterion;
+    let names = || found.iter().map(|object| name(object)).collect::<Vec<_>>().join(", ");
+    let listed = |code: &str, message: String, remedy: &str| {
+        let about = |object: &&CsObject| hold(code, message.clone(), remedy, Some(object.id));
+        Some(Search::Held(if found.is_empty() {
+            vec![hold(code, message.clone(), remedy, None)]
+        } else {
+            found.iter().map(about).collect()
+        }))
+    };
+    if !rivals.is_empty() && !matches!(criterion, Criterion::ReviewOnly | Criterion::DeletedTwin) {
+        return listed(
+            "ambiguous-source",
+            format!("another person of the metaverse has the same {criterion} key: {}", rivals.join(", ")),
+            "give each account its own address and sign-in name; nothing is matched or created until then",
+        );
+    }
+    match (criterion, found) {
+        (_, []) => None,
+        (Criterion::ReviewOnly, _) => listed(
+            "secondary-address-match",
+            format!("one of its addresses belongs to an existing object: {}", names()),
+            "make it the primary address on both sides to match, or remove it on one side",
+        ),
+        (Criterion::DeletedTwin, _) => listed(
+            "deleted-twin",
+            deleted_twin_message(found),
+            "restore that object in the recycle bin and match it, or delete it for good; nothing is created until then",
+        ),
+        (_, [object]) => {
+            let taken = object.link.as_ref().filter(|link| MvRef::Existing(link.mv) != mv.object);
+            Some(match taken {
+                Some(link) => Search::Held(vec![hold(
+                    "candidate-taken",
+                    format!("it matches {} by {criterion}, which is linked to {}", name(object), link.mv),
+                    "two source accounts claim one existing object; correct the key on one of them",
+                    Some(object.id),
+                )]),
+                None => Search::Candidate { object, criterion: criterion.clone() },
+            })
+        }
+        (_, _) => listed(
+            "ambiguous",
+            format!("it matches {} existing objects by {criterion}: {}", found.len(), names()),
+            "correct the key on all but one of them; nothing is matched or created until then",
+        ),
+    }
+}
+
+/// SF9: with age and licences, which decide between the two ways out.
+fn deleted_twin_message(found: &[&CsObject]) -> String {
+    let described = found.iter().map(|object| {
+        let image = object.imported();
+        let since = image.and_then(|image| image.text("deletedDateTime")).unwrap_or("an unknown time");
+        let licences = image
+            .and_then(|image| image.get("assignedSkus"))
+            .map_or_else(|| "no licence".to_owned(), |skus| format!("licences {}", as_text(skus)));
+        format!("{}, deleted {since}, {licences}", name(object))
+    });
+    format!(
+        "an object with the same name or address is in the recycle bin: {}",
+        described.collect::<Vec<_>>().join("; ")
+    )
+}
+
+/// The name of another metaverse object with the same key, when the same rule would provision or match it too.
+fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_>, run: &RunInputs) -> Option<String> {
+    let object = reader.metaverse(other).flatten()?;
+    let inputs = MetaverseInputs::of(&object.attributes, &rule.connector, run);
+    let is_rival = object.object_type == *mv.object_type && rule_in_scope(rule, |name| inputs.attribute(name));
+    is_rival.then(|| {
+        let label = ["userPrincipalName", "displayName", "mail"].iter().find_map(|name| inputs.attribute(name));
+        label.map_or_else(|| other.to_string(), |label| format!("{} ({other})", as_text(&label)))
+    })
+}
+
+/// The connector-space objects that all clauses of the group hit; a clause without a value hits nothing (S16).
+fn connector_hits(group: &JoinGroup, inputs: &MetaverseInputs<'_>, reader: &mut Reader<'_>) -> Vec<CsId> {
+    let mut found: Option<BTreeSet<CsId>> = None;
+    for clause in &group.clauses {
+        let mut hits = BTreeSet::new();
+        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+            hits.extend(reader.key(clause.target_key, value).unwrap_or_default().iter().filter_map(|hit| match hit {
+                KeyHit::Connector(id) => Some(*id),
+                KeyHit::Metaverse(_) => None,
+            }));
+        }
+        found = Some(match found {
+            None => hits,
+            Some(before) => before.intersection(&hits).copied().collect(),
+        });
+    }
+    found.unwrap_or_default().into_iter().collect()
+}
+
+/// Other metaverse objects with the same values of all the group's keys.
+fn same_key_elsewhere(
+    mv: &MvState<'_>,
+    group: &JoinGroup,
+    inputs: &MetaverseInputs<'_>,
+    reader: &mut Reader<'_>,
+) -> Vec<MvId> {
+    let mut found: Option<BTreeSet<MvId>> = None;
+    for clause in &group.clauses {
+        let mut hits = BTreeSet::new();
+        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+            hits.extend(metaverse_hits(clause.source_key, value, reader));
+        }
+        found = Some(match found {
+            None => hits,
+            Some(before) => before.intersection(&hits).copied().collect(),
+        });
+    }
+    let mut found = found.unwrap_or_default();
+    if let MvRef::Existing(own) = mv.object {
+        found.remove(&own);
+    }
+    found.into_iter().collect()
+}
+
+pub(crate) fn metaverse_hits(key: sync_rules::KeyId, value: MatchKey, reader: &mut Reader<'_>) -> Vec<MvId> {
+    let hits = reader.key(key, value).unwrap_or_default();
+    hits.iter()
+        .filter_map(|hit| match hit {
+            KeyHit::Metaverse(mv) => Some(*mv),
+            KeyHit::Connector(_) => None,
+        })
+        .collect()
+}

@@ -1,0 +1,300 @@
+//! What the kernel sees of stored objects. Plain values: the store fills them, the kernel only reads them.
+
+use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, Dn, ObjectType, Values};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use sync_rules::{ConnectorName, RuleId};
+
+/// Number of an object in a connector space; given by the store, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CsId(pub i64);
+
+/// Number of a metaverse object; given by the store, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct MvId(pub i64);
+
+impl fmt::Display for CsId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cs:{}", self.0)
+    }
+}
+
+impl fmt::Display for MvId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mv:{}", self.0)
+    }
+}
+
+/// A metaverse object that exists, or the one that this plan creates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MvRef {
+    Existing(MvId),
+    New,
+}
+
+/// The states of O20. Placeholders and containers are never handed to the kernel as subjects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConnectorState {
+    Connected,
+    ExplicitlyConnected,
+    Disconnected,
+    DisconnectedByFilter,
+    ExplicitlyDisconnected,
+    Placeholder,
+    /// An organizational unit or another container: it gives objects their place and is not synchronised.
+    Container,
+}
+
+/// How a link came to be (SF4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ownership {
+    /// This engine created the object.
+    Provisioned,
+    /// It existed and was taken over.
+    Adopted,
+    /// It is only linked.
+    Joined,
+}
+
+/// A connector-space object's link to the metaverse. State: changed by decisions only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    pub mv: MvId,
+    /// The rule that made the link.
+    pub rule: RuleId,
+    pub ownership: Ownership,
+}
+
+/// A pending import.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Staged {
+    /// New or changed; the whole image as last imported.
+    Image(Attributes),
+    /// Gone, and why.
+    Deleted(DeleteCause),
+    /// Gone, and at once there again as another object type (delete-add, O43); the image is the new object's.
+    Replaced(Attributes),
+}
+
+/// Why an object is to be deleted (SF12: each guarded line carries its cause).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeleteCause {
+    DeletedInSource,
+    LeftContainerScope,
+    /// Not seen in a complete full import (obsoleted).
+    NotSeen,
+    /// No rule provisions it any longer because its attributes changed.
+    FilteredByRule,
+    /// The rules changed since it was provisioned.
+    RuleChanged,
+    /// It is one of the deployment's own accounts or in a never-sync group.
+    NeverSync,
+}
+
+impl fmt::Display for DeleteCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeleteCause::DeletedInSource => "deleted in the source directory",
+            DeleteCause::LeftContainerScope => "left the selected containers",
+            DeleteCause::NotSeen => "not seen in a complete full import",
+            DeleteCause::FilteredByRule => "left the scope of the provisioning rule",
+            DeleteCause::RuleChanged => "the rules changed",
+            DeleteCause::NeverSync => "never synchronised",
+        })
+    }
+}
+
+/// A connector-space object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CsObject {
+    pub id: CsId,
+    pub connector: ConnectorName,
+    pub object_type: ObjectType,
+    /// None: provisioned and not yet exported (O5).
+    pub anchor: Option<Anchor>,
+    pub dn: Option<Dn>,
+    pub state: ConnectorState,
+    pub link: Option<Link>,
+    /// The image as last synchronised; none: never synchronised. Holds no reference attributes.
+    pub synchronised: Option<Attributes>,
+    pub staged: Option<Staged>,
+    pub pending: Option<PendingExport>,
+    pub memory: ExportMemory,
+    /// Target attributes to which a source has contributed a value at least once (SF1).
+    pub owned: BTreeSet<AttributeName>,
+    /// Number of imported values of each reference attribute.
+    pub reference_counts: BTreeMap<AttributeName, u64>,
+    pub privilege: Option<Privilege>,
+    pub approvals: Vec<Approval>,
+    /// The object is a member, direct or nested, of a never-sync group of its space (SF20).
+    pub in_never_sync_group: bool,
+    /// Rises with every stored change of this object.
+    pub generation: u64,
+}
+
+impl CsObject {
+    /// The image as last imported, synchronised or not: what the connected system holds as far as is known.
+    pub fn imported(&self) -> Option<&Attributes> {
+        match &self.staged {
+            Some(Staged::Image(image) | Staged::Replaced(image)) => Some(image),
+            Some(Staged::Deleted(_)) => None,
+            None => self.synchronised.as_ref(),
+        }
+    }
+}
+
+/// What was read about a match candidate's roles (SF6).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Privilege {
+    None,
+    Roles(Vec<String>),
+    Unreadable(String),
+}
+
+/// Something an operator let through for this object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub kind: ApprovalKind,
+    pub mv: MvId,
+    /// The exact value that was approved, where the kind is about a value.
+    pub value: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApprovalKind {
+    /// This candidate may be joined (SF5).
+    Match,
+    /// This sign-in name may be written (SF2).
+    SignInName,
+    /// This blocked account may be taken over by an enabled one (SF3).
+    WouldEnable,
+}
+
+/// A metaverse object as last decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MvObject {
+    pub id: MvId,
+    pub object_type: ObjectType,
+    pub attributes: BTreeMap<AttributeName, MvValue>,
+    /// All connector-space objects that are linked to it.
+    pub links: Vec<CsId>,
+    pub generation: u64,
+}
+
+/// A metaverse attribute: its values, and who contributed them by which rule (S51). For a reference attribute the
+/// values are empty: its rows are those of the contributor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MvValue {
+    pub values: Values,
+    pub contributor: CsId,
+    pub rule: RuleId,
+}
+
+/// What is to be sent for one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingExport {
+    pub operation: PendingOperation,
+    pub state: SentState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PendingOperation {
+    Add {
+        attributes: Attributes,
+    },
+    /// `afterwards` is written only when everything else succeeded: the anchor stamp of a takeover (SF2).
+    Update {
+        rename: Option<Dn>,
+        changes: AttributesDelta,
+        afterwards: AttributesDelta,
+        takeover: bool,
+    },
+    /// Bring back from the recycle bin, then write.
+    Restore {
+        changes: AttributesDelta,
+        afterwards: AttributesDelta,
+    },
+    /// `ownership` is kept here, because the link is gone when the metaverse object is: an object that comes back before
+    /// the delete was sent is ours again and not a new match.
+    Delete {
+        cause: DeleteCause,
+        ownership: Ownership,
+    },
+    Detach {
+        cause: DeleteCause,
+        ownership: Ownership,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentState {
+    Pending,
+    /// Committed before the first byte left; after a crash a create is looked up before it is sent again.
+    InFlight,
+    /// The system refused it. Sent again when the operation changes or the operator says so; `retry` sends it with the next export.
+    Refused {
+        code: String,
+        message: String,
+        remedy: String,
+        retry: bool,
+        count: u64,
+    },
+}
+
+/// Exported values that no import has confirmed (O44).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExportMemory {
+    pub attributes: BTreeMap<AttributeName, Remembered>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// What was sent; empty: cleared.
+    pub wanted: Values,
+    pub state: MemoryState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MemoryState {
+    Unconfirmed,
+    /// An import returned something else: `exported-change-not-reimported` (O47). Not sent again while both sides stay.
+    Held {
+        returned: Values,
+    },
+}
+
+/// A decision that was made and is not written until an operator says so or its cause goes away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Hold {
+    /// Such as `match-candidate`, `guest`, `privileged`, `signin-name-change`, `limitation-read-only`.
+    pub code: String,
+    pub attribute: Option<String>,
+    /// For people, as text.
+    pub wanted: Option<String>,
+    pub present: Option<String>,
+    pub message: String,
+    pub remedy: String,
+    /// The existing object this is about, where there is one.
+    pub candidate: Option<CsId>,
+    /// What an operator may approve, if anything.
+    pub approvable: Option<ApprovalKind>,
+}
+
+/// Rows of `source_attribute` of `source` flow to `target_attribute` of the target object, each row by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ReferenceFlow {
+    pub target_attribute: AttributeName,
+    pub source: CsId,
+    pub source_attribute: AttributeName,
+    pub rule: RuleId,
+    /// One value at most: another wanted target replaces what is there.
+    pub single: bool,
+    /// Values in the target that this engine did not add stay (SF19, SF1).
+    pub keep_foreign: bool,
+}
