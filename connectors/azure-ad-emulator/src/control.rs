@@ -1,0 +1,100 @@
+//! Steering a tenant over HTTP, for tests and operators in another process: `/_tenant/...` on the same loopback
+//! listener. Not part of Graph: needs no token, is not logged, meets no faults.
+//!
+//! | request | does |
+//! | --- | --- |
+//! | `GET /_tenant/knobs` | all knobs as they stand |
+//! | `PATCH /_tenant/knobs` | changes the knobs that the body names, answers all; naming `faults` starts the script anew |
+//! | `GET /_tenant/state` | the dump of the tenant, for byte diffs |
+//! | `GET /_tenant/log` | `{"successfulWrites", "requests"}` |
+//! | `DELETE /_tenant/log` | forgets the requests and sets the counter to 0 |
+//! | `POST /_tenant/clock` | `{"advanceSeconds": n}` or `{"offsetSeconds": n}`, answers `{"offsetSeconds", "now"}` |
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clock::{SECOND_MS, graph_time};
+use crate::knobs::Knobs;
+use crate::snapshot;
+use crate::tenant::{Shared, seconds_to_ms};
+use crate::tenant_facts::unknown_features;
+
+pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
+    let part = path.trim_start_matches("/_tenant").trim_matches('/');
+    match (method, part) {
+        ("GET", "knobs") => (200, json!(shared.core().effective_knobs())),
+        ("PATCH", "knobs") => change_knobs(shared, body),
+        ("GET", "state") => (200, snapshot::take(&shared.core().directory)),
+        ("GET", "log") => {
+            let core = shared.core();
+            (200, json!({ "successfulWrites": core.log.successful_writes(), "requests": core.log.requests() }))
+        }
+        ("DELETE", "log") => {
+            shared.core().log.clear();
+            (200, json!({ "successfulWrites": 0, "requests": [] }))
+        }
+        ("POST", "clock") => move_clock(shared, body),
+        (_, "knobs" | "state" | "log" | "clock") => {
+            (405, json!({ "error": format!("/_tenant/{part} has no {method}") }))
+        }
+        _ => (404, json!({ "error": "there are /_tenant/knobs, /_tenant/state, /_tenant/log and /_tenant/clock" })),
+    }
+}
+
+fn refused(why: impl std::fmt::Display) -> (u16, Value) {
+    (400, json!({ "error": why.to_string() }))
+}
+
+fn change_knobs(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let changes: Value = match serde_json::from_slice(body) {
+        Ok(changes @ Value::Object(_)) => changes,
+        Ok(_) => return refused("the body is an object of knobs"),
+        Err(error) => return refused(error),
+    };
+    let mut core = shared.core();
+    let mut knobs = json!(core.effective_knobs());
+    // The throttle's settings can be changed one by one too; everything else is replaced by what the body names.
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        match (knobs.get_mut(name), value) {
+            (Some(Value::Object(held)), Value::Object(sent)) => held.extend(sent.clone()),
+            _ => knobs[name] = value.clone(),
+        }
+    }
+    let knobs: Knobs = match serde_json::from_value(knobs) {
+        Ok(knobs) => knobs,
+        Err(error) => return refused(error),
+    };
+    let unknown = unknown_features(&knobs.features);
+    if !unknown.is_empty() {
+        return refused(format!("no such features: {}", unknown.join(", ")));
+    }
+    core.set_knobs(knobs);
+    if changes.get("faults").is_some() {
+        core.restart_faults();
+    }
+    (200, json!(core.effective_knobs()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ClockRequest {
+    #[serde(default)]
+    advance_seconds: Option<i64>,
+    #[serde(default)]
+    offset_seconds: Option<i64>,
+}
+
+fn move_clock(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let request: ClockRequest = match serde_json::from_slice(body) {
+        Ok(request) => request,
+        Err(error) => return refused(error),
+    };
+    let mut core = shared.core();
+    let offset = match (request.advance_seconds, request.offset_seconds) {
+        (Some(advance), None) => core.directory.clock_offset_ms.saturating_add(seconds_to_ms(advance)),
+        (None, Some(offset)) => seconds_to_ms(offset),
+        _ => return refused("either advanceSeconds or offsetSeconds"),
+    };
+    core.move_clock(offset);
+    (200, json!({ "offsetSeconds": offset / SECOND_MS, "now": graph_time(core.now()) }))
+}

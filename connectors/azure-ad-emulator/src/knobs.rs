@@ -1,0 +1,236 @@
+//! The knobs: everything about the tenant's behaviour that a test or an operator may turn while it runs, with the
+//! values a live tenant is documented to have as defaults. Only settings; the surfaces read them at each request.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::faults::FaultRule;
+
+/// All knobs. In JSON (`/_tenant/knobs`) the names are as here; a PATCH changes the ones it names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knobs {
+    /// Added to system time, in milliseconds. Unset in a change: as it stands.
+    pub clock_offset_ms: Option<i64>,
+    /// Fresh objects are 404 for reads and for references this long (A.2, eventual consistency).
+    pub replication_delay_ms: u64,
+    /// What a reference to a not yet replicated object or group is answered with: 404 or 400 (section H).
+    pub fresh_reference_status: u16,
+    /// Objects on a page of a collection when the request has no `$top`.
+    pub page_size: usize,
+    /// Upper bound for any page; `$top` above 999 is refused all the same.
+    pub max_page_size: usize,
+    /// Changes looked at for one page of a delta. Changes outside `$select` count, so pages may come out empty.
+    pub delta_page_size: usize,
+    /// Members of groups on one page of a delta; a bigger group is repeated on the next page (A.6).
+    pub delta_member_page_size: usize,
+    /// Life of `$skiptoken`s of collections, in seconds.
+    pub page_token_life_s: u64,
+    /// Life of delta tokens, in seconds (7 days).
+    pub delta_token_life_s: u64,
+    /// Stay in the recycle bin, in seconds (30 days).
+    pub deleted_item_life_s: u64,
+    /// Life of access tokens, in seconds.
+    pub token_life_s: u64,
+    pub throttle: ThrottleKnobs,
+    /// Faults to act out, first match wins; see [`FaultRule`].
+    pub faults: Vec<FaultRule>,
+    /// Replies inside a `$batch` come in another order than the requests.
+    pub shuffle_batch: bool,
+    /// Role reads are refused with 403 whatever the application's permissions.
+    pub roles_denied: bool,
+    /// Directory synchronisation of the tenant. Unset in a change: as it stands.
+    pub sync: Option<SyncState>,
+    /// Directory synchronisation features by name (A.10); a change names only those it changes.
+    pub features: BTreeMap<String, bool>,
+    /// Writes that are answered with success and not, or otherwise, stored.
+    pub silent_reverts: Vec<SilentRevert>,
+    /// Values that the service stores in another form than sent.
+    pub normalisations: Vec<Normalisation>,
+    /// Objects that the tenant takes, recycle bin included (D.7).
+    pub object_quota: usize,
+    /// Whether deleted security groups can be restored. Documented as not (A.9).
+    pub security_groups_restorable: bool,
+    /// `accountEnabled`, `mobilePhone`, `otherMails` and `businessPhones` of role holders are refused to applications (A.3).
+    pub protect_privileged_users: bool,
+    /// `passwordProfile` changes need `User-PasswordProfile.ReadWrite.All` (A.3, unconfirmed).
+    pub password_profile_permission: bool,
+    /// What a `mail` whose address another object holds leads to (A.3).
+    pub mail_clash: MailClash,
+    /// The recycle bin prefixes sign-in names with the object id (A.9, unconfirmed).
+    pub prefix_deleted_sign_in_names: bool,
+    /// The first round of a delta tells of deleted objects too (A.6: it may).
+    pub removed_in_first_round: bool,
+    /// Requests kept in memory for `/_tenant/log`; the oldest fall out first.
+    pub request_log_limit: usize,
+}
+
+impl Default for Knobs {
+    fn default() -> Knobs {
+        Knobs {
+            clock_offset_ms: None,
+            replication_delay_ms: 0,
+            fresh_reference_status: 404,
+            page_size: 100,
+            max_page_size: 999,
+            delta_page_size: 200,
+            delta_member_page_size: 1_000,
+            page_token_life_s: 3_600,
+            delta_token_life_s: 7 * 86_400,
+            deleted_item_life_s: 30 * 86_400,
+            token_life_s: 3_599,
+            throttle: ThrottleKnobs::default(),
+            faults: Vec::new(),
+            shuffle_batch: true,
+            roles_denied: false,
+            sync: None,
+            features: BTreeMap::new(),
+            silent_reverts: Vec::new(),
+            normalisations: Vec::new(),
+            object_quota: 300_000,
+            security_groups_restorable: false,
+            protect_privileged_users: true,
+            password_profile_permission: true,
+            mail_clash: MailClash::Refuse,
+            prefix_deleted_sign_in_names: true,
+            removed_in_first_round: false,
+            request_log_limit: 200_000,
+        }
+    }
+}
+
+/// Token buckets for one application in the tenant (A.8).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThrottleKnobs {
+    pub enabled: bool,
+    /// Resource units per window; unset: by the number of users (3,500, 5,000 or 8,000).
+    pub resource_units: Option<u32>,
+    pub resource_window_ms: u64,
+    /// Writes per window.
+    pub writes: u32,
+    pub write_window_ms: u64,
+    /// Whether a 429 carries `Retry-After`. Live ones may lack it.
+    pub retry_after: bool,
+}
+
+impl Default for ThrottleKnobs {
+    fn default() -> ThrottleKnobs {
+        ThrottleKnobs {
+            enabled: true,
+            resource_units: None,
+            resource_window_ms: 10_000,
+            writes: 3_000,
+            write_window_ms: 150_000,
+            retry_after: true,
+        }
+    }
+}
+
+/// State of directory synchronisation of the tenant (`organization.onPremisesSyncEnabled`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SyncState {
+    /// null
+    Never,
+    /// true
+    On,
+    /// false: was on
+    Off,
+}
+
+impl SyncState {
+    pub(crate) fn from_flag(flag: Option<bool>) -> SyncState {
+        match flag {
+            None => SyncState::Never,
+            Some(true) => SyncState::On,
+            Some(false) => SyncState::Off,
+        }
+    }
+
+    pub(crate) fn flag(self) -> Option<bool> {
+        match self {
+            SyncState::Never => None,
+            SyncState::On => Some(true),
+            SyncState::Off => Some(false),
+        }
+    }
+}
+
+/// A write of `attribute` (a property name, or `members`, or `manager`) succeeds without being stored as sent: with
+/// `drop` the old value stays, else `value` is stored (for links only `drop` has a meaning).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilentRevert {
+    pub attribute: String,
+    #[serde(default)]
+    pub drop: bool,
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// The service stores the text of `attribute` in another form.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Normalisation {
+    pub attribute: String,
+    pub form: NormalForm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NormalForm {
+    LowerCase,
+    UpperCase,
+    /// Without blanks at both ends.
+    Trim,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailClash {
+    /// 400 `ObjectConflict` on `proxyAddresses`, as real replies are.
+    Refuse,
+    /// The address is left out of `proxyAddresses`, as the documentation says.
+    LeaveOut,
+}
+
+impl Knobs {
+    /// What is stored when a body sets `attribute` to `value`; `None` when the write is silently dropped.
+    pub(crate) fn stored_value(&self, attribute: &str, value: Value) -> Option<Value> {
+        if let Some(revert) = self.silent_reverts.iter().find(|revert| revert.attribute == attribute) {
+            return if revert.drop { None } else { Some(revert.value.clone()) };
+        }
+        let form = self.normalisations.iter().find(|rule| rule.attribute == attribute).map(|rule| rule.form);
+        match (form, value) {
+            (Some(form), Value::String(text)) => Some(Value::String(form.apply(&text))),
+            (_, value) => Some(value),
+        }
+    }
+
+    /// Applies reverts and normalisations to a set of checked changes.
+    pub(crate) fn stored_changes(&self, changes: Vec<(String, Value)>) -> Vec<(String, Value)> {
+        let stored = changes.into_iter().filter_map(|(name, value)| {
+            let value = self.stored_value(&name, value)?;
+            Some((name, value))
+        });
+        stored.collect()
+    }
+
+    /// Whether link writes (`members`, `manager`) are dropped.
+    pub(crate) fn drops(&self, attribute: &str) -> bool {
+        self.silent_reverts.iter().any(|revert| revert.drop && revert.attribute == attribute)
+    }
+}
+
+impl NormalForm {
+    fn apply(self, text: &str) -> String {
+        match self {
+            NormalForm::LowerCase => text.to_lowercase(),
+            NormalForm::UpperCase => text.to_uppercase(),
+            NormalForm::Trim => text.trim().to_owned(),
+        }
+    }
+}
