@@ -1,0 +1,151 @@
+//! `check`: tries everything that a run needs and says what is missing, writes nothing. Also lists what Graph mode
+//! cannot write, by name, so that nobody learns of it from a held export.
+
+use crate::client::GraphClient;
+use crate::roles;
+use crate::schema::{CONTACT, DELETED_USER, GROUP, USER};
+use crate::tenant::{self, SKEW_STOP_SECONDS, SKEW_WARNING_SECONDS, Tenant};
+use crate::urls;
+use connector_contract::{Check, ConnectorError, ErrorKind, Severity};
+use jiff::Timestamp;
+
+/// What Graph mode cannot do (section 0, A.4, A.5): code and sentence. The codes are those of refused exports.
+pub const LIMITATIONS: [(&str, &str); 10] = [
+    ("limitation-contact", "contacts are read only: they can be neither made nor changed nor deleted"),
+    ("limitation-read-only", "proxyAddresses, onPremisesSyncEnabled and other read-only attributes are never sent"),
+    ("limitation-distribution-group", "distribution lists cannot be made or changed"),
+    ("limitation-mail-enabled-security-group", "mail-enabled security groups cannot be made or changed"),
+    ("limitation-microsoft-365-group", "Microsoft 365 groups are not made, and never targets for members"),
+    ("limitation-dynamic-group", "members of groups with a membership rule are never written"),
+    ("limitation-role-assignable-group", "members of groups that directory roles can be assigned to are never written"),
+    ("limitation-group-restore", "deleted security groups cannot be restored"),
+    ("limitation-synced-object", "objects that another tool synchronises from Active Directory are never written"),
+    (
+        "limitation-password",
+        "password hashes cannot be synchronised; created users get a random password that nobody knows",
+    ),
+];
+
+pub(crate) async fn check(graph: &GraphClient) -> Check {
+    let mut check = Check::default();
+    // SF23: the operator's own check is what gives a rejected credential another try.
+    graph.tokens().forgive().await;
+    if !connects(graph, &mut check).await {
+        return check;
+    }
+    match tenant::read(graph).await {
+        Ok(tenant) => describe_tenant(&tenant, graph, &mut check),
+        Err(error) => failed(&mut check, "Organization.Read.All", error),
+    }
+    for (right, path, attempted) in reads(graph) {
+        match graph.must_find(&path, attempted, right).await {
+            Ok(_) => check.add(Severity::Ok, "readable", format!("{attempted}: {right} is granted"), ""),
+            Err(error) => failed(&mut check, right, error),
+        }
+    }
+    match roles::probe(graph).await {
+        Ok(()) => check.add(Severity::Ok, "readable", "reading roles: RoleManagement.Read.Directory is granted", ""),
+        Err(error) if error.kind == ErrorKind::Permission => check.add(
+            Severity::Warning,
+            "permission-missing",
+            format!("{error} (every match candidate counts as privileged until then)"),
+            "grant the application permission RoleManagement.Read.Directory and give admin consent",
+        ),
+        Err(error) => failed(&mut check, "RoleManagement.Read.Directory", error),
+    }
+    clock(graph, &mut check);
+    for (code, message) in LIMITATIONS {
+        check.add(Severity::Ok, code, format!("Graph mode: {message}"), "");
+    }
+    let message = "write permissions (User.ReadWrite.All, Group.ReadWrite.All, User.RevokeSessions.All) are not tried, as check writes nothing";
+    check.add(Severity::Ok, "writes-not-tried", message, "");
+    check
+}
+
+/// Whether the service answers and takes the credential.
+async fn connects(graph: &GraphClient, check: &mut Check) -> bool {
+    let attempted = "connecting";
+    let url = match graph.url("/organization?$select=id", attempted) {
+        Ok(url) => url,
+        Err(error) => {
+            check.add(Severity::Error, "setting-invalid", error.message, error.remedy);
+            return false;
+        }
+    };
+    match graph.exchange(reqwest::Method::GET, &url, attempted, &[], None).await {
+        Ok(reply) if reply.status == 401 => {
+            let error = crate::errors::GraphError::read(reply.body.as_ref()).ends_step(401, attempted, "");
+            check.add(Severity::Error, "token-refused", error.message, error.remedy);
+            false
+        }
+        Ok(_) => {
+            let message = format!("{} answers, and the credential is accepted", graph.settings().graph_url);
+            check.add(Severity::Ok, "connected", message, "");
+            true
+        }
+        Err(broken) => {
+            let message = format!("{}: {}", broken.error.attempted, broken.error.message);
+            check.add(Severity::Error, broken.cause, message, broken.error.remedy);
+            false
+        }
+    }
+}
+
+/// Cheap reads, one for each permission that a run needs.
+fn reads(graph: &GraphClient) -> Vec<(&'static str, String, &'static str)> {
+    let one = |collection: &str| format!("/{collection}?$select=id&$top=1");
+    let mut reads = vec![
+        (USER.right, one("users"), "reading users"),
+        (GROUP.right, one("groups"), "reading groups"),
+        (DELETED_USER.right, urls::deleted_users("id").replace("$top=999", "$top=1"), "reading deleted users"),
+        ("Domain.Read.All", "/domains?$select=id,isVerified".to_owned(), "reading domains"),
+    ];
+    if graph.settings().contacts {
+        reads.push((CONTACT.right, one("contacts"), "reading contacts"));
+    }
+    reads
+}
+
+fn failed(check: &mut Check, right: &str, error: ConnectorError) {
+    let code = match error.kind {
+        ErrorKind::Permission => "permission-missing",
+        ErrorKind::Credential => "credential-rejected",
+        ErrorKind::BackOff { .. } => "throttled",
+        _ => "unreadable",
+    };
+    let remedy = if error.remedy.is_empty() { format!("the request needs {right}") } else { error.remedy.clone() };
+    check.add(Severity::Error, code, format!("{}: {}", error.attempted, error.message), remedy);
+}
+
+fn describe_tenant(tenant: &Tenant, graph: &GraphClient, check: &mut Check) {
+    let message = format!("tenant {} ({}), verified domains: {}", tenant.name, tenant.id, tenant.domains.join(", "));
+    check.add(Severity::Ok, "tenant", message, "");
+    match tenant.sync_enabled {
+        Some(true) => check.add(
+            Severity::Warning,
+            "synchronisation-on",
+            "directory synchronisation is switched on in this tenant: synchronised objects are never written in Graph mode",
+            "use Graph mode beside another tool only for objects that it does not synchronise",
+        ),
+        Some(false) => check.add(Severity::Ok, "synchronisation-off", "directory synchronisation was switched off", ""),
+        None => check.add(Severity::Ok, "synchronisation-never", "the tenant was never synchronised", ""),
+    }
+    if let Some(message) = tenant.other_writer(Timestamp::now()) {
+        let severity = if graph.settings().allow_other_writer { Severity::Warning } else { Severity::Error };
+        check.add(severity, "other-writer", message, "stop the other tool, or set allow_other_writer = true");
+    }
+}
+
+fn clock(graph: &GraphClient, check: &mut Check) {
+    let Some(skew) = graph.skew_seconds() else {
+        check.add(Severity::Warning, "clock-unknown", "the service's replies carry no date", "");
+        return;
+    };
+    let severity = match skew.abs() {
+        small if small <= SKEW_WARNING_SECONDS => Severity::Ok,
+        medium if medium <= SKEW_STOP_SECONDS => Severity::Warning,
+        _ => Severity::Error,
+    };
+    let message = format!("the clocks differ by {} s", skew.abs());
+    check.add(severity, "clock-skew", message, if severity == Severity::Ok { "" } else { "set this machine's clock" });
+}

@@ -1,0 +1,18 @@
+//! The connector against the rehearsal tenant, over real HTTP: what is read, what is written, and what happens when the
+//! tenant throttles, breaks, lags behind or refuses. The tenant's own snapshot is the witness of what was stored.
+
+#[path = "graph/world.rs"]
+mod world;
+
+#[path = "graph/exports.rs"]
+mod exports;
+#[path = "graph/faults.rs"]
+mod faults;
+#[path = "graph/hostile.rs"]
+mod hostile;
+#[path = "graph/imports.rs"]
+mod imports;
+#[path = "graph/safety.rs"]
+mod safety;
+#[path = "graph/tls.rs"]
+mod tls;
