@@ -1,0 +1,298 @@
+//! The connector as the engine sees it. Opens a connection when a step begins and keeps the last one for single reads and
+//! writes of the same run; every step of an import asks the domain controller anew who it is.
+
+use crate::check;
+use crate::containers::{self, ContainerInfo, Scope};
+use crate::delta;
+use crate::directory::{SearchRequest, read_object};
+use crate::errors;
+use crate::export;
+use crate::full;
+use crate::object::{self, Kind};
+use crate::session::{Session, candidates, refuses_view};
+use crate::settings::{Settings, View, ViewChoice};
+use crate::watermark::Mark;
+use async_trait::async_trait;
+use connector_contract::{
+    Check, Connector, ConnectorError, CreateRequest, DeltaImport, ErrorKind, ExportItem, ExportOutcome, Exporter,
+    FullImport, ImportEnd, ImportItem, ImportSink, ObjectReader, OwnAccount, Watermark,
+};
+use metaverse_schema::{Anchor, ConnectorSchema, Guid, ObjectType};
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+/// Exports of one call (R3).
+const EXPORT_BATCH: usize = 30;
+
+/// One Active Directory domain, as configured.
+pub struct ActiveDirectory {
+    settings: Settings,
+    /// The connection of the last step.
+    current: Mutex<Option<Arc<Current>>>,
+    /// Where the last import of this process began or ended: single reads use its view and follow its containers.
+    basis: Mutex<Option<Mark>>,
+}
+
+/// What single reads need of a step.
+struct Current {
+    session: Session,
+    reading: Mutex<Option<ReadingState>>,
+}
+
+struct ReadingState {
+    view: View,
+    scope: Scope,
+}
+
+impl ActiveDirectory {
+    /// Connects to nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        ActiveDirectory { settings, current: Mutex::new(None), basis: Mutex::new(None) }
+    }
+
+    /// All containers of the domain, for an operator who chooses among them.
+    pub async fn containers(&self) -> Result<Vec<ContainerInfo>, ConnectorError> {
+        let session = Session::open(&self.settings, None).await?;
+        Ok(scope(&session, &self.settings, None).await?.list())
+    }
+
+    async fn open(&self, previous: Option<&Mark>) -> Result<Arc<Current>, ConnectorError> {
+        // Dropped before the new one is opened: a step uses one connection.
+        *self.current.lock().await = None;
+        let session = Session::open(&self.settings, previous).await?;
+        let current = Arc::new(Current { session, reading: Mutex::new(None) });
+        *self.current.lock().await = Some(current.clone());
+        Ok(current)
+    }
+
+    /// The connection of the running step, or a new one.
+    async fn current(&self) -> Result<Arc<Current>, ConnectorError> {
+        let current = self.current.lock().await.clone();
+        match current {
+            Some(current) => Ok(current),
+            None => self.open(None).await,
+        }
+    }
+
+    /// A connection that answers: one that was closed while idle would leave a write in doubt that was never sent.
+    async fn answering(&self) -> Result<Arc<Current>, ConnectorError> {
+        let current = self.current().await?;
+        let root = SearchRequest { controls: Vec::new(), ..SearchRequest::object("", &["currentTime"]) };
+        match read_object(current.session.directory.as_ref(), &root).await {
+            Ok(_) => Ok(current),
+            Err(_) => self.open(None).await,
+        }
+    }
+
+    /// Forgets a connection that turned out to be lost, so that the next call opens a new one.
+    async fn forget_after(&self, error: &ConnectorError) {
+        if error.kind == ErrorKind::Connection {
+            *self.current.lock().await = None;
+        }
+    }
+
+    async fn read_in_scope(&self, current: &Current, guids: &[Guid]) -> Result<Vec<ImportItem>, ConnectorError> {
+        let session = &current.session;
+        let attempted = format!("reading {} objects from {}", guids.len(), session.controller.url);
+        let mut reading = current.reading.lock().await;
+        let state = match &mut *reading {
+            Some(state) => state,
+            None => {
+                let basis = self.basis.lock().await.clone();
+                let view = match &basis {
+                    Some(mark) => mark.view,
+                    None => working_view(session, &self.settings).await?,
+                };
+                let scope = scope(session, &self.settings, basis.as_ref()).await?;
+                reading.insert(ReadingState { view, scope })
+            }
+        };
+        let entries =
+            session.read_whole(state.view, guids).await.map_err(|error| errors::step_error(&attempted, &error))?;
+        let how = delta::reading_of(state.view);
+        let mut items = Vec::new();
+        for entry in entries.iter().filter(|entry| !entry.is_deleted()) {
+            let (Kind::Selected(class) | Kind::Container(class)) = full::kind_of(entry, &session.classes) else {
+                continue;
+            };
+            let inside = match object::identity(entry).and_then(|guid| Ok((guid, object::dn(entry, guid)?))) {
+                Ok((guid, dn)) => {
+                    let at = full::place_of(entry, guid, &state.scope);
+                    state
+                        .scope
+                        .decide(session.directory.as_ref(), at, &dn)
+                        .await
+                        .map_err(|error| errors::step_error(&attempted, &error))?
+                }
+                // It becomes an unreadable item below.
+                Err(_) => true,
+            };
+            if inside {
+                items.push(object::whole(entry, &class, &session.attributes, how));
+            }
+        }
+        Ok(items)
+    }
+}
+
+pub(crate) async fn scope(
+    session: &Session,
+    settings: &Settings,
+    previous: Option<&Mark>,
+) -> Result<Scope, ConnectorError> {
+    let controller = &session.controller;
+    let (selected, _) =
+        containers::resolve(session.directory.as_ref(), &controller.naming_context, &settings.containers, previous)
+            .await?;
+    let attempted = format!("reading the containers of {}", controller.naming_context);
+    Scope::read(
+        session.directory.as_ref(),
+        &controller.naming_context,
+        selected,
+        &session.attributes.names(),
+        session.page_size,
+    )
+    .await
+    .map_err(|error| errors::step_error(&attempted, &error))
+}
+
+/// The first view that the server serves to this account; tried on the domain's own object, which is one entry.
+pub(crate) async fn working_view(session: &Session, settings: &Settings) -> Result<View, ConnectorError> {
+    let views = match settings.view {
+        ViewChoice::Fixed(view) => vec![view],
+        ViewChoice::Auto => candidates(settings.view, None),
+    };
+    let attempted = format!("trying how {} may be read", session.controller.naming_context);
+    for view in views.iter().copied() {
+        match check::try_view(session, view).await {
+            Ok(()) => return Ok(view),
+            Err(error) if refuses_view(&error) && views.len() > 1 => {}
+            Err(error) if refuses_view(&error) => {
+                return Err(crate::session::missing_view(&session.controller, view, &settings.bind_user, &error));
+            }
+            Err(error) => return Err(errors::step_error(&attempted, &error)),
+        }
+    }
+    Ok(View::Usn)
+}
+
+fn previous_mark(previous: Option<&Watermark>) -> Option<Mark> {
+    let watermark = previous?;
+    match Mark::decode(watermark) {
+        Ok(mark) => Some(mark),
+        Err(error) => {
+            tracing::warn!(%error, "the former watermark is not used");
+            None
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for ActiveDirectory {
+    async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
+        // A connection of its own: a step may be running.
+        let session = Session::open(&self.settings, None).await?;
+        Ok(session.attributes.connector_schema(&self.settings.classes))
+    }
+
+    async fn check(&self) -> Check {
+        check::check(&self.settings).await
+    }
+
+    async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        let mark = previous_mark(request.previous.as_ref());
+        let current = self.open(mark.as_ref()).await?;
+        let end = full::import(&current.session, &self.settings, mark.as_ref(), sink).await;
+        if let Ok(end) = &end {
+            *self.basis.lock().await = previous_mark(end.watermark.as_ref());
+        }
+        end
+    }
+
+    fn delta_import(&self) -> Option<&dyn DeltaImport> {
+        Some(self)
+    }
+
+    fn object_reader(&self) -> Option<&dyn ObjectReader> {
+        Some(self)
+    }
+
+    fn exporter(&self) -> Option<&dyn Exporter> {
+        Some(self)
+    }
+
+    async fn own_accounts(&self) -> Result<Vec<OwnAccount>, ConnectorError> {
+        let session = Session::open(&self.settings, None).await?;
+        let account = session.controller.own_account(session.directory.as_ref(), &self.settings.bind_user).await?;
+        Ok(vec![account])
+    }
+}
+
+#[async_trait]
+impl DeltaImport for ActiveDirectory {
+    async fn import_delta(&self, since: &Watermark, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        let mark = Mark::decode(since).map_err(|error| {
+            ConnectorError::new(
+                ErrorKind::FullImportRequired,
+                "reading where the last import ended",
+                error.to_string(),
+                "run a full import",
+            )
+        })?;
+        let current = self.open(Some(&mark)).await?;
+        // Single reads asked for while this import runs must use its view and its containers.
+        *self.basis.lock().await = Some(mark.clone());
+        delta::import(&current.session, &self.settings, &mark, sink).await
+    }
+}
+
+#[async_trait]
+impl ObjectReader for ActiveDirectory {
+    async fn read_objects(&self, anchors: &[Anchor]) -> Result<Vec<ImportItem>, ConnectorError> {
+        let guids: Vec<Guid> = anchors.iter().filter_map(Anchor::as_guid).copied().collect();
+        if guids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let current = self.current().await?;
+        let read = self.read_in_scope(&current, &guids).await;
+        let Err(error) = &read else {
+            return read;
+        };
+        if error.kind != ErrorKind::Connection {
+            return read;
+        }
+        // The kept connection may have been closed while nothing was read (MaxConnIdleTime, 900 s): once more.
+        self.forget_after(error).await;
+        let current = self.current().await?;
+        self.read_in_scope(&current, &guids).await
+    }
+}
+
+#[async_trait]
+impl Exporter for ActiveDirectory {
+    fn batch_size(&self) -> usize {
+        EXPORT_BATCH
+    }
+
+    async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
+        let current = self.answering().await?;
+        let outcomes = export::export(&current.session, items).await;
+        if outcomes.iter().any(|(_, outcome)| matches!(outcome, ExportOutcome::NotSettled { .. })) {
+            *self.current.lock().await = None;
+        }
+        Ok(outcomes)
+    }
+
+    async fn find_created(
+        &self,
+        object_type: &ObjectType,
+        create: &CreateRequest,
+    ) -> Result<Option<Anchor>, ConnectorError> {
+        let current = self.answering().await?;
+        let found = export::find_created(&current.session, object_type, create).await;
+        if let Err(error) = &found {
+            self.forget_after(error).await;
+        }
+        found
+    }
+}

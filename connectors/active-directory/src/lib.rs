@@ -1,0 +1,40 @@
+//! The connector to Active Directory (Windows or Samba) over LDAP: full import, delta import through DirSync or by USN,
+//! reading single objects, export. Never decides what is joined or written: it reports and carries out.
+//!
+//! Modules in the order of the data flow: settings and trust, the wire, who answers, what is in scope, how entries
+//! become items, the imports, the export, the check.
+
+mod settings;
+mod tls;
+
+mod ber;
+mod controls;
+mod directory;
+mod entry;
+mod errors;
+mod time;
+mod wire;
+
+mod decode;
+mod domain_controller;
+mod schema;
+mod session;
+mod watermark;
+
+mod containers;
+mod object;
+mod outbox;
+
+mod delta;
+mod export;
+mod full;
+
+mod check;
+mod connector;
+
+pub use connector::ActiveDirectory;
+pub use containers::ContainerInfo;
+pub use settings::{SETTINGS_HELP, Settings, settings_table};
+
+#[cfg(test)]
+mod scripted;

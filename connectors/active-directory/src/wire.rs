@@ -1,0 +1,223 @@
+//! The directory over ldap3: connecting with TLS, signing in, and each operation with a timeout. Takes entries as raw
+//! BER (see entry.rs): ldap3's own reading guesses text from content and panics on a malformed answer.
+
+use crate::controls::{Control, ResponseControl};
+use crate::directory::{
+    Directory, DirectoryError, EntryStream, Modification, ModificationKind, SearchRequest, SearchScope,
+};
+use crate::entry::Entry;
+use crate::errors;
+use crate::settings::{Encryption, Server, Settings};
+use crate::tls::{self, CertificateSeen};
+use async_trait::async_trait;
+use connector_contract::{ConnectorError, ErrorKind};
+use ldap3::controls::RawControl;
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
+use std::collections::HashSet;
+use std::time::Duration;
+
+/// A server that accepted the credential.
+pub(crate) struct LdapDirectory {
+    ldap: Ldap,
+    timeout: Duration,
+}
+
+/// A signed-in connection and what was seen on the way.
+pub(crate) struct Connected {
+    pub(crate) directory: LdapDirectory,
+    pub(crate) url: String,
+    pub(crate) certificate: CertificateSeen,
+}
+
+/// Connects to one server and signs in, once: a refused credential is not tried again (SF23).
+pub(crate) async fn connect(settings: &Settings, server: &Server) -> Result<Connected, ConnectorError> {
+    let url = server.url(settings.encryption);
+    let attempted = format!("connecting to {url}");
+    let mut options = LdapConnSettings::new()
+        .set_conn_timeout(settings.connect_timeout)
+        .set_starttls(settings.encryption == Encryption::StartTls);
+    let mut seen = None;
+    if settings.encryption != Encryption::None {
+        let trust = tls::trust(settings).map_err(|error| {
+            ConnectorError::new(
+                ErrorKind::CannotStart { status: "no-start-certificate-authority" },
+                attempted.clone(),
+                error.to_string(),
+                "name a readable PEM file in `ca_files`",
+            )
+        })?;
+        options = options.set_config(trust.config);
+        seen = Some(trust.seen);
+    }
+    let certificate = || seen.as_ref().and_then(|seen| seen.lock().ok().map(|seen| seen.clone())).unwrap_or_default();
+    let (connection, ldap) = match LdapConnAsync::with_settings(options, &url).await {
+        Ok(pair) => pair,
+        Err(error) => return Err(errors::not_connected(&attempted, &error, &certificate(), settings)),
+    };
+    // The driver ends when the connection or the last handle does; operations in flight then fail by themselves.
+    tokio::spawn(async move {
+        if let Err(error) = connection.drive().await {
+            tracing::debug!(%error, "an LDAP connection ended");
+        }
+    });
+    let mut directory = LdapDirectory { ldap, timeout: settings.timeout };
+    directory.bind(settings, &url).await?;
+    Ok(Connected { directory, url, certificate: certificate() })
+}
+
+impl LdapDirectory {
+    async fn bind(&mut self, settings: &Settings, url: &str) -> Result<(), ConnectorError> {
+        let attempted = format!("signing in to {url} as {}", settings.bind_user);
+        let secret = settings
+            .password
+            .resolve()
+            .map_err(|error| ConnectorError::new(ErrorKind::Credential, attempted.clone(), error.to_string(), ""))?;
+        let answer =
+            self.ldap.with_timeout(settings.connect_timeout).simple_bind(&settings.bind_user, secret.expose()).await;
+        match answer {
+            Ok(result) if result.rc == 0 => Ok(()),
+            Ok(result) => Err(errors::bind_refused(&attempted, result.rc, &result.text)),
+            Err(error) => Err(errors::step_error(&attempted, &lost(error, settings.connect_timeout))),
+        }
+    }
+
+    fn handle(&self) -> Ldap {
+        self.ldap.clone()
+    }
+}
+
+/// Every error of ldap3 that is not a result code means that this connection is of no more use.
+fn lost(error: LdapError, timeout: Duration) -> DirectoryError {
+    match error {
+        LdapError::Timeout { .. } => DirectoryError::Timeout(timeout),
+        LdapError::LdapResult { result } => refusal(&result),
+        LdapError::FilterParsing => {
+            DirectoryError::Malformed("a search filter of this connector is malformed".to_owned())
+        }
+        LdapError::Io { source } => DirectoryError::Lost(source.to_string()),
+        LdapError::EndOfStream => DirectoryError::Lost("the server closed it in the middle of a search".to_owned()),
+        LdapError::OpSend { .. } | LdapError::ResultRecv { .. } => {
+            DirectoryError::Lost("the server closed it".to_owned())
+        }
+        other => DirectoryError::Lost(other.to_string()),
+    }
+}
+
+fn refusal(result: &LdapResult) -> DirectoryError {
+    DirectoryError::Refused { code: result.rc, text: result.text.trim_end_matches('\0').to_owned() }
+}
+
+fn done(answer: Result<LdapResult, LdapError>, timeout: Duration) -> Result<(), DirectoryError> {
+    match answer {
+        Ok(result) if result.rc == 0 => Ok(()),
+        Ok(result) => Err(refusal(&result)),
+        Err(error) => Err(lost(error, timeout)),
+    }
+}
+
+fn raw(controls: &[Control]) -> Vec<RawControl> {
+    controls
+        .iter()
+        .map(|control| RawControl { ctype: control.oid.to_owned(), crit: true, val: control.value.clone() })
+        .collect()
+}
+
+fn set(values: &[Vec<u8>]) -> HashSet<Vec<u8>> {
+    values.iter().cloned().collect()
+}
+
+#[async_trait]
+impl Directory for LdapDirectory {
+    async fn search(&self, request: &SearchRequest) -> Result<Box<dyn EntryStream>, DirectoryError> {
+        let scope = match request.scope {
+            SearchScope::Base => Scope::Base,
+            SearchScope::Subtree => Scope::Subtree,
+        };
+        let mut ldap = self.handle();
+        ldap.with_timeout(self.timeout).with_controls(raw(&request.controls));
+        let stream = ldap
+            .streaming_search(&request.base, scope, &request.filter, request.attributes.clone())
+            .await
+            .map_err(|error| lost(error, self.timeout))?;
+        Ok(Box::new(LdapEntries { stream, timeout: self.timeout, ended: None }))
+    }
+
+    async fn add(&self, dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Result<(), DirectoryError> {
+        let attributes: Vec<(Vec<u8>, HashSet<Vec<u8>>)> =
+            attributes.into_iter().map(|(name, values)| (name.into_bytes(), values.into_iter().collect())).collect();
+        let answer = self.handle().with_timeout(self.timeout).add(dn, attributes).await;
+        done(answer, self.timeout)
+    }
+
+    async fn modify(&self, dn: &str, changes: &[Modification], controls: Vec<Control>) -> Result<(), DirectoryError> {
+        let mods = changes
+            .iter()
+            .map(|change| {
+                let name = change.attribute.clone().into_bytes();
+                let values = set(&change.values);
+                match change.kind {
+                    ModificationKind::Add => Mod::Add(name, values),
+                    ModificationKind::Delete => Mod::Delete(name, values),
+                    ModificationKind::Replace => Mod::Replace(name, values),
+                }
+            })
+            .collect();
+        let mut ldap = self.handle();
+        ldap.with_timeout(self.timeout).with_controls(raw(&controls));
+        done(ldap.modify(dn, mods).await, self.timeout)
+    }
+
+    async fn delete(&self, dn: &str) -> Result<(), DirectoryError> {
+        let answer = self.handle().with_timeout(self.timeout).delete(dn).await;
+        done(answer, self.timeout)
+    }
+
+    async fn rename(&self, dn: &str, rdn: &str, superior: &str) -> Result<(), DirectoryError> {
+        let answer = self.handle().with_timeout(self.timeout).modifydn(dn, rdn, true, Some(superior)).await;
+        done(answer, self.timeout)
+    }
+}
+
+struct LdapEntries {
+    stream: ldap3::SearchStream<'static, String, Vec<String>>,
+    timeout: Duration,
+    /// The controls of the final answer, once it came.
+    ended: Option<Vec<ResponseControl>>,
+}
+
+#[async_trait]
+impl EntryStream for LdapEntries {
+    async fn next(&mut self) -> Result<Option<Entry>, DirectoryError> {
+        // ldap3 must not be asked again after its end.
+        while self.ended.is_none() {
+            match self.stream.next().await.map_err(|error| lost(error, self.timeout))? {
+                Some(wire) => match Entry::from_wire(wire) {
+                    Ok(Some(entry)) => return Ok(Some(entry)),
+                    Ok(None) => {}
+                    Err(error) => return Err(DirectoryError::Malformed(error.to_string())),
+                },
+                None => {
+                    let result = self.stream.finish().await;
+                    self.ended = Some(
+                        result
+                            .ctrls
+                            .iter()
+                            .map(|control| ResponseControl {
+                                oid: control.1.ctype.clone(),
+                                value: control.1.val.clone().unwrap_or_default(),
+                            })
+                            .collect(),
+                    );
+                    if result.rc != 0 {
+                        return Err(refusal(&result));
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn end_controls(&self) -> &[ResponseControl] {
+        self.ended.as_deref().unwrap_or_default()
+    }
+}
