@@ -1,0 +1,369 @@
+CREATE TABLE approval (
+    object   INTEGER NOT NULL,
+    kind     INTEGER NOT NULL,
+    mv       INTEGER NOT NULL,
+    value    TEXT NOT NULL,
+    has_value INTEGER NOT NULL,
+    approved INTEGER NOT NULL,
+    PRIMARY KEY (object, kind, mv, has_value, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE approved_digest (
+    connector INTEGER PRIMARY KEY,
+    digest    TEXT NOT NULL,
+    list      TEXT NOT NULL,
+    recorded  INTEGER NOT NULL,
+    approved  INTEGER
+) STRICT;
+
+CREATE TABLE attribute (
+    id    INTEGER PRIMARY KEY AUTOINCREMENT,
+    space INTEGER NOT NULL,
+    name  TEXT NOT NULL,
+    kind  INTEGER NOT NULL,
+    UNIQUE (space, name, kind)
+) STRICT;
+
+CREATE TABLE body (
+    id    INTEGER PRIMARY KEY,
+    image BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE connector (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE connector_flags (
+    connector            INTEGER PRIMARY KEY,
+    full_import_required TEXT,
+    full_sync_required   TEXT,
+    export_step_current  INTEGER NOT NULL DEFAULT 0,
+    export_step_successful INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE connector_key (
+    key    INTEGER NOT NULL,
+    value  BLOB NOT NULL,
+    object INTEGER NOT NULL,
+    PRIMARY KEY (key, value, object)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dirty (
+    object    INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE dirty_metaverse (
+    object INTEGER PRIMARY KEY
+) STRICT;
+
+CREATE TABLE event (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    run      INTEGER,
+    level    INTEGER NOT NULL,
+    code     TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    occurred INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE fact_privilege (
+    object  INTEGER PRIMARY KEY,
+    verdict INTEGER NOT NULL,
+    detail  TEXT NOT NULL,
+    read_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE head (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    connector         INTEGER NOT NULL,
+    anchor            BLOB,
+    parent            INTEGER,
+    rdn_key           TEXT,
+    rdn               TEXT,
+    object_type       INTEGER,
+    state             INTEGER NOT NULL,
+    link_mv           INTEGER,
+    link_rule         INTEGER,
+    ownership         INTEGER,
+    hash              BLOB,
+    staged            INTEGER NOT NULL DEFAULT 0,
+    cause             INTEGER,
+    synchronised_body INTEGER,
+    staged_body       INTEGER,
+    memory_body       INTEGER,
+    flags             INTEGER NOT NULL DEFAULT 0,
+    generation        INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+CREATE TABLE hold (
+    mv         INTEGER NOT NULL,
+    connector  INTEGER NOT NULL,
+    position   INTEGER NOT NULL,
+    code       TEXT NOT NULL,
+    attribute  TEXT,
+    wanted     TEXT,
+    present    TEXT,
+    message    TEXT NOT NULL,
+    remedy     TEXT NOT NULL,
+    candidate  INTEGER,
+    approvable INTEGER,
+    PRIMARY KEY (mv, connector, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE key_definition (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    identity TEXT NOT NULL UNIQUE,
+    active   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE metaverse (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    object_type INTEGER NOT NULL,
+    rule_set    INTEGER,
+    generation  INTEGER NOT NULL DEFAULT 1
+) STRICT;
+
+CREATE TABLE metaverse_body (
+    id    INTEGER PRIMARY KEY,
+    image BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE metaverse_key (
+    key    INTEGER NOT NULL,
+    value  BLOB NOT NULL,
+    object INTEGER NOT NULL,
+    PRIMARY KEY (key, value, object)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE never_sync_group (
+    connector INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    PRIMARY KEY (connector, name, attribute)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE never_sync_member (
+    member INTEGER PRIMARY KEY
+) STRICT;
+
+CREATE TABLE object_error (
+    side           INTEGER NOT NULL,
+    object         INTEGER NOT NULL,
+    phase          INTEGER NOT NULL,
+    connector      INTEGER NOT NULL,
+    code           TEXT NOT NULL,
+    message        TEXT NOT NULL,
+    attribute      TEXT,
+    rule           TEXT,
+    first_occurred INTEGER NOT NULL,
+    last_occurred  INTEGER NOT NULL,
+    retry_count    INTEGER NOT NULL,
+    PRIMARY KEY (side, object, phase)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE object_type (
+    id   INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE own_account (
+    connector INTEGER NOT NULL,
+    attribute TEXT NOT NULL,
+    value     BLOB NOT NULL,
+    name      TEXT NOT NULL,
+    PRIMARY KEY (connector, attribute, value)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE owned_attribute (
+    object INTEGER PRIMARY KEY,
+    names  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE owned_reference (
+    object    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    member    INTEGER NOT NULL,
+    PRIMARY KEY (object, attribute, member)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE pending_export (
+    object    INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL,
+    operation INTEGER NOT NULL,
+    content   BLOB NOT NULL,
+    state     INTEGER NOT NULL,
+    code      TEXT,
+    message   TEXT,
+    remedy    TEXT,
+    retry     INTEGER NOT NULL DEFAULT 0,
+    attempts  INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE pending_reference (
+    object    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    member    INTEGER NOT NULL,
+    connector INTEGER NOT NULL,
+    adds      INTEGER NOT NULL,
+    state     INTEGER NOT NULL,
+    code      TEXT,
+    message   TEXT,
+    remedy    TEXT,
+    retry     INTEGER NOT NULL DEFAULT 0,
+    attempts  INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (object, attribute, member)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reference (
+    source    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    target    INTEGER NOT NULL,
+    state     INTEGER NOT NULL,
+    PRIMARY KEY (source, attribute, target)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reference_flow (
+    object           INTEGER NOT NULL,
+    attribute        INTEGER NOT NULL,
+    source           INTEGER NOT NULL,
+    source_attribute INTEGER NOT NULL,
+    rule             INTEGER NOT NULL,
+    single           INTEGER NOT NULL,
+    keep_foreign     INTEGER NOT NULL,
+    PRIMARY KEY (object, attribute, source, source_attribute)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reference_total (
+    source    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    total     INTEGER NOT NULL,
+    digest    BLOB NOT NULL,
+    PRIMARY KEY (source, attribute)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reference_work (
+    side      INTEGER NOT NULL,
+    object    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    member    INTEGER NOT NULL,
+    PRIMARY KEY (side, object, attribute, member)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE rule (
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
+    identifier TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE rule_set (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    hash    TEXT NOT NULL UNIQUE,
+    text    TEXT NOT NULL,
+    applied INTEGER NOT NULL,
+    ordinal INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE run (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    connector INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    profile   TEXT NOT NULL,
+    started   INTEGER NOT NULL,
+    ended     INTEGER,
+    status    TEXT NOT NULL,
+    UNIQUE (connector, number)
+) STRICT;
+
+CREATE TABLE run_step (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    run       INTEGER NOT NULL,
+    number    INTEGER NOT NULL,
+    step_type TEXT NOT NULL,
+    started   INTEGER NOT NULL,
+    ended     INTEGER,
+    status    TEXT NOT NULL,
+    counters  TEXT NOT NULL,
+    notes     TEXT NOT NULL,
+    UNIQUE (run, number)
+) STRICT;
+
+CREATE TABLE run_step_error (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    step     INTEGER NOT NULL,
+    side     INTEGER NOT NULL,
+    object   INTEGER,
+    name     TEXT NOT NULL,
+    phase    INTEGER NOT NULL,
+    code     TEXT NOT NULL,
+    message  TEXT NOT NULL,
+    occurred INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE run_step_object (
+    step    INTEGER NOT NULL,
+    counter TEXT NOT NULL,
+    object  INTEGER NOT NULL,
+    PRIMARY KEY (step, counter, object)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE schema_cache (
+    connector INTEGER PRIMARY KEY,
+    schema    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE waiting_reference (
+    object    INTEGER NOT NULL,
+    attribute INTEGER NOT NULL,
+    member    INTEGER NOT NULL,
+    code      TEXT NOT NULL,
+    message   TEXT NOT NULL,
+    PRIMARY KEY (object, attribute, member)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE watermark (
+    connector INTEGER PRIMARY KEY,
+    value     TEXT NOT NULL,
+    committed INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX connector_key_by_object ON connector_key (object);
+
+CREATE INDEX dirty_by_connector ON dirty (connector, object);
+
+CREATE INDEX event_by_run ON event (run);
+
+CREATE UNIQUE INDEX head_by_anchor ON head (connector, anchor) WHERE anchor IS NOT NULL;
+
+CREATE INDEX head_by_link ON head (link_mv) WHERE link_mv IS NOT NULL;
+
+CREATE UNIQUE INDEX head_by_place ON head (connector, parent, rdn_key) WHERE parent IS NOT NULL;
+
+CREATE INDEX head_placeholder ON head (connector) WHERE state = 5;
+
+CREATE INDEX head_transient ON head (connector) WHERE (flags & 1) <> 0;
+
+CREATE INDEX hold_by_candidate ON hold (candidate) WHERE candidate IS NOT NULL;
+
+CREATE INDEX hold_by_code ON hold (connector, code);
+
+CREATE INDEX metaverse_key_by_object ON metaverse_key (object);
+
+CREATE INDEX object_error_by_connector ON object_error (connector, phase);
+
+CREATE INDEX owned_reference_by_member ON owned_reference (member);
+
+CREATE INDEX pending_export_by_connector ON pending_export (connector, object);
+
+CREATE INDEX pending_reference_by_connector ON pending_reference (connector, object) WHERE state <> 2;
+
+CREATE INDEX pending_reference_by_member ON pending_reference (member);
+
+CREATE INDEX reference_by_target ON reference (target);
+
+CREATE INDEX reference_flow_by_source ON reference_flow (source, source_attribute);
+
+CREATE INDEX reference_unsynchronised ON reference (source) WHERE state <> 0;
+
+CREATE INDEX run_step_error_by_step ON run_step_error (step);
+
+CREATE INDEX waiting_reference_by_member ON waiting_reference (member);

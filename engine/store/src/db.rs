@@ -1,0 +1,188 @@
+//! The open database with its caches: the names, the registered rules, the places of this call, and what the current page
+//! of plans has touched. Runs statements; decides nothing.
+
+use crate::error::{Fault, Inner, StoreError};
+use crate::names::Names;
+use metaverse_schema::Dn;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Params, Row};
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use sync_rules::RuleSet;
+
+/// Rules as registered, with the interned number of each join key.
+pub(crate) struct Rules {
+    pub(crate) rules: Arc<RuleSet>,
+    /// By position in `RuleSet::keys`; None: not known to a read-only store.
+    pub(crate) keys: Vec<Option<i64>>,
+    /// Number of the snapshot.
+    pub(crate) snapshot: Option<i64>,
+}
+
+/// What plans of one page have changed so far.
+#[derive(Default)]
+pub(crate) struct Touched {
+    pub(crate) objects: HashSet<i64>,
+    pub(crate) metaverse: HashSet<i64>,
+    pub(crate) keys: HashSet<(i64, Vec<u8>)>,
+    /// Connectors in which a place changed.
+    pub(crate) places: HashSet<i64>,
+}
+
+pub(crate) struct Db {
+    pub(crate) sql: Connection,
+    pub(crate) names: Names,
+    pub(crate) rules: RefCell<Option<Rules>>,
+    pub(crate) places: RefCell<HashMap<i64, Option<Dn>>>,
+    pub(crate) touched: RefCell<Option<Touched>>,
+    pub(crate) read_only: bool,
+    /// Attributes of never-sync groups changed members in this transaction.
+    pub(crate) never_sync_stale: Cell<bool>,
+}
+
+impl Db {
+    pub(crate) fn new(sql: Connection, read_only: bool) -> Inner<Self> {
+        sql.set_prepared_statement_cache_capacity(256);
+        // Plans must not depend on the values bound: otherwise statements over partial indexes are prepared anew at every call.
+        sql.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+        let names = Names::load(&sql)?;
+        Ok(Db {
+            sql,
+            names,
+            rules: RefCell::new(None),
+            places: RefCell::default(),
+            touched: RefCell::default(),
+            read_only,
+            never_sync_stale: Cell::new(false),
+        })
+    }
+
+    /// Runs a statement; returns the number of rows it changed.
+    pub(crate) fn run(&self, statement: &str, parameters: impl Params) -> Inner<usize> {
+        Ok(self.sql.prepare_cached(statement)?.execute(parameters)?)
+    }
+
+    /// At most one row.
+    pub(crate) fn one<T>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        map: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Inner<Option<T>> {
+        let mut statement = self.sql.prepare_cached(query)?;
+        let mut rows = statement.query(parameters)?;
+        Ok(match rows.next()? {
+            Some(row) => Some(map(row)?),
+            None => None,
+        })
+    }
+
+    pub(crate) fn all<T>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Inner<Vec<T>> {
+        let mut statement = self.sql.prepare_cached(query)?;
+        let rows = statement.query_map(parameters, map)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Numbers in the first column.
+    pub(crate) fn ids(&self, query: &str, parameters: impl Params) -> Inner<Vec<i64>> {
+        self.all(query, parameters, |row| row.get(0))
+    }
+
+    pub(crate) fn count(&self, query: &str, parameters: impl Params) -> Inner<u64> {
+        let number: i64 = self.one(query, parameters, |row| row.get(0))?.unwrap_or(0);
+        u64::try_from(number).map_err(|_| Fault::damaged(format!("a count of {number}")))
+    }
+
+    pub(crate) fn exists(&self, query: &str, parameters: impl Params) -> Inner<bool> {
+        Ok(self.sql.prepare_cached(query)?.exists(parameters)?)
+    }
+
+    pub(crate) fn begin(&self) -> Inner<()> {
+        if self.read_only {
+            return Err(StoreError::ReadOnly { doing: String::new() }.into());
+        }
+        self.places.borrow_mut().clear();
+        self.sql.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(())
+    }
+
+    pub(crate) fn commit(&self) -> Inner<()> {
+        self.sql.execute_batch("COMMIT")?;
+        Ok(())
+    }
+
+    /// Undoes the open transaction; the caches forget what it had added.
+    pub(crate) fn roll_back(&self) {
+        // Some errors (a full disk) have already rolled back; then there is nothing left to undo.
+        let _already_undone = self.sql.execute_batch("ROLLBACK");
+        self.places.borrow_mut().clear();
+        self.never_sync_stale.set(false);
+        // When the names cannot be read again, every later use of a new number is reported as damage: nothing is guessed.
+        let _kept = self.names.reload(&self.sql);
+    }
+
+    /// One transaction: all of `work` or nothing.
+    pub(crate) fn write<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        self.begin().map_err(|fault| fault.during(doing))?;
+        let outcome = work(self).and_then(|value| self.commit().map(|()| value));
+        outcome.map_err(|fault| {
+            self.roll_back();
+            fault.during(doing)
+        })
+    }
+
+    /// One consistent view of the data.
+    pub(crate) fn read<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        self.places.borrow_mut().clear();
+        if !self.sql.is_autocommit() {
+            return work(self).map_err(|fault| fault.during(doing));
+        }
+        self.sql.execute_batch("BEGIN DEFERRED").map_err(|error| Fault::from(error).during(doing))?;
+        let outcome = work(self);
+        let ended = self.sql.execute_batch("ROLLBACK");
+        let value = outcome.map_err(|fault| fault.during(doing))?;
+        ended.map_err(|error| Fault::from(error).during(doing))?;
+        Ok(value)
+    }
+
+    pub(crate) fn touch_object(&self, id: i64) {
+        if let Some(touched) = self.touched.borrow_mut().as_mut() {
+            touched.objects.insert(id);
+        }
+    }
+
+    pub(crate) fn touch_metaverse(&self, id: i64) {
+        if let Some(touched) = self.touched.borrow_mut().as_mut() {
+            touched.metaverse.insert(id);
+        }
+    }
+
+    pub(crate) fn touch_key(&self, key: i64, value: &[u8]) {
+        if let Some(touched) = self.touched.borrow_mut().as_mut() {
+            touched.keys.insert((key, value.to_vec()));
+        }
+    }
+
+    pub(crate) fn touch_places(&self, connector: i64) {
+        self.places.borrow_mut().clear();
+        if let Some(touched) = self.touched.borrow_mut().as_mut() {
+            touched.places.insert(connector);
+        }
+    }
+
+    pub(crate) fn rule_set(&self) -> Inner<Arc<RuleSet>> {
+        match self.rules.borrow().as_ref() {
+            Some(rules) => Ok(Arc::clone(&rules.rules)),
+            None => Err(StoreError::Missing {
+                what: "the rules were not registered with the store before it was used".into(),
+            }
+            .into()),
+        }
+    }
+}

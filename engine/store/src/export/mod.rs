@@ -1,0 +1,292 @@
+//! Exports: what is to be sent, the mark that it left, and what came of it (O44-O51). `sent` is committed before the first byte
+//! leaves; whatever is still in flight when a run begins is looked up before a create is sent again (O28).
+
+mod settle;
+
+use crate::codes;
+use crate::db::Db;
+use crate::error::Inner;
+use crate::head::{Head, UNCONFIRMED_REFERENCES};
+use crate::{Store, StoreError};
+use metaverse_schema::{Anchor, AttributeName, Dn, ObjectType};
+use std::collections::BTreeMap;
+use sync_kernel::{CsId, MvId, PendingExport, PendingOperation, SentState};
+
+/// In which order exports go: removals apart, so that a name can be free before it is given again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportPhase {
+    /// Deletes and detachments.
+    Removals,
+    /// Creates, updates, restores and reference changes. Run it again after creates: members that were created meanwhile can be
+    /// referenced then.
+    Writes,
+}
+
+/// Everything needed to send one object's export.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExportEntry {
+    pub id: CsId,
+    pub object_type: ObjectType,
+    /// None: to be created.
+    pub anchor: Option<Anchor>,
+    pub dn: Option<Dn>,
+    pub mv: Option<MvId>,
+    /// None: only reference changes.
+    pub pending: Option<PendingExport>,
+    /// Those whose member is there (its anchor is known).
+    pub references: Vec<ExportReference>,
+    /// An earlier run sent it and never learned what became of it: look it up before creating it again.
+    pub was_in_flight: bool,
+    /// More reference changes wait than this entry holds: ask for the page again when these are settled.
+    pub more_references: bool,
+    /// As the operator knows the object.
+    pub name: String,
+}
+
+/// One value of a reference attribute that is to be added or removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportReference {
+    pub attribute: AttributeName,
+    /// The member in the target space.
+    pub member: CsId,
+    pub target: Anchor,
+    pub target_dn: Option<Dn>,
+    pub target_type: ObjectType,
+    pub add: bool,
+}
+
+/// Why something was refused, in the engine's error names (R74).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Refusal {
+    pub code: String,
+    pub attribute: Option<AttributeName>,
+    pub message: String,
+    pub remedy: String,
+    /// Sent again with the next export without a change.
+    pub retry: bool,
+}
+
+/// What became of one entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settlement {
+    pub entry: ExportEntry,
+    pub outcome: SettledOutcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SettledOutcome {
+    Accepted {
+        /// Of a create, where the system tells it.
+        anchor: Option<Anchor>,
+        failed_references: Vec<(ExportReference, Refusal)>,
+    },
+    Refused(Refusal),
+    /// Not sent or not answered. `may_have_arrived`: it stays in flight.
+    NotSettled {
+        may_have_arrived: bool,
+    },
+}
+
+/// What a group of settlements came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settled {
+    pub accepted: u64,
+    pub refused: u64,
+    pub not_settled: u64,
+    /// R61-R66 by name: `export-add`, `export-update`, ...
+    pub counters: BTreeMap<String, u64>,
+}
+
+impl Store {
+    /// A page of what can be sent now, in order of number, after `after`; at most `references` reference changes per object.
+    pub fn export_page(
+        &self,
+        connector: &str,
+        phase: ExportPhase,
+        after: Option<CsId>,
+        limit: usize,
+        references: usize,
+    ) -> Result<Vec<ExportEntry>, StoreError> {
+        self.db.read("reading what is to be exported", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            let mut after = after.map_or(0, |id| id.0);
+            let mut entries = Vec::new();
+            while entries.len() < limit {
+                let ids = db.export_candidates(connector, phase, after, limit - entries.len())?;
+                let Some(last) = ids.last().copied() else { break };
+                for id in ids {
+                    entries.extend(db.export_entry(&db.head(id)?, phase, references)?);
+                }
+                after = last;
+            }
+            Ok(entries)
+        })
+    }
+
+    /// Number of objects that `export_page` would return for both phases, without what only waits for other objects.
+    pub fn export_count(&self, connector: &str) -> Result<u64, StoreError> {
+        self.db.read("counting what is to be exported", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            db.count(
+                "SELECT count(*) FROM (SELECT object FROM pending_export WHERE connector = ?1 AND (state <> 2 OR retry = 1) \
+                 UNION SELECT object FROM pending_reference WHERE connector = ?1 AND (state IN (0, 1) OR (state = 3 AND retry = 1)))",
+                [connector],
+            )
+        })
+    }
+
+    /// Marks entries as sent. Committed before the first byte leaves.
+    pub fn mark_in_flight(&mut self, entries: &[ExportEntry]) -> Result<(), StoreError> {
+        self.db.write("marking exports as sent", |db| {
+            for entry in entries {
+                db.run("UPDATE pending_export SET state = 1 WHERE object = ?1", [entry.id.0])?;
+                db.mark_references(entry, codes::REFERENCE_IN_FLIGHT)?;
+                if !entry.references.is_empty() {
+                    db.set_flag(entry.id.0, UNCONFIRMED_REFERENCES)?;
+                }
+                db.bump(entry.id.0)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Keeps what became of a group of entries, in one transaction (500 to 1,000 objects are a good size).
+    pub fn settle(&mut self, settlements: &[Settlement], mark: &crate::PageMark) -> Result<Settled, StoreError> {
+        self.db.write("keeping the outcome of exports", |db| {
+            let mut settled = Settled::default();
+            for settlement in settlements {
+                db.settle_one(settlement, mark, &mut settled)?;
+            }
+            Ok(settled)
+        })
+    }
+
+    /// Lets refused exports be sent again unchanged: of one object, or of all. Returns how many.
+    pub fn retry_refused(&mut self, connector: &str, object: Option<CsId>) -> Result<u64, StoreError> {
+        self.db.write("queueing refused exports", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            let object = object.map(|id| id.0);
+            let exports = db.run(
+                "UPDATE pending_export SET state = 0 WHERE connector = ?1 AND state = 2 AND (?2 IS NULL OR object = ?2)",
+                (connector, object),
+            )?;
+            let references = db.run(
+                "UPDATE pending_reference SET state = 0 WHERE connector = ?1 AND state = 3 AND (?2 IS NULL OR object = ?2)",
+                (connector, object),
+            )?;
+            Ok((exports + references) as u64)
+        })
+    }
+}
+
+impl Db {
+    fn export_candidates(&self, connector: i64, phase: ExportPhase, after: i64, limit: usize) -> Inner<Vec<i64>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        match phase {
+            ExportPhase::Removals => self.ids(
+                "SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation IN (3, 4) \
+                 AND (state <> 2 OR retry = 1) ORDER BY object LIMIT ?3",
+                (connector, after, limit),
+            ),
+            ExportPhase::Writes => self.ids(
+                "SELECT object FROM (SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation NOT IN (3, 4) \
+                 AND (state <> 2 OR retry = 1) UNION \
+                 SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND state <> 2 AND (state <> 3 OR retry = 1)) \
+                 ORDER BY object LIMIT ?3",
+                (connector, after, limit),
+            ),
+        }
+    }
+
+    /// None: nothing of it can be sent now.
+    pub(crate) fn export_entry(
+        &self,
+        head: &Head,
+        phase: ExportPhase,
+        references: usize,
+    ) -> Inner<Option<ExportEntry>> {
+        let pending = self.load_pending(head.id, head.connector)?.filter(|pending| can_be_sent(&pending.state));
+        let is_removal = matches!(
+            pending.as_ref().map(|pending| &pending.operation),
+            Some(PendingOperation::Delete { .. } | PendingOperation::Detach { .. })
+        );
+        if is_removal != (phase == ExportPhase::Removals) {
+            return Ok(None);
+        }
+        // Whoever has neither an anchor nor a create on its way cannot be written to.
+        let is_reachable = head.anchor.is_some() || pending.is_some();
+        let mut sendable = match is_reachable && !is_removal {
+            true => self.sendable_references(head.id, references.saturating_add(1))?,
+            false => Vec::new(),
+        };
+        if pending.is_none() && sendable.is_empty() {
+            return Ok(None);
+        }
+        let more_references = sendable.len() > references;
+        sendable.truncate(references);
+        Ok(Some(ExportEntry {
+            id: CsId(head.id),
+            object_type: self.type_name(head)?,
+            anchor: head.anchor()?,
+            dn: self.dn(head.id)?,
+            mv: head.link.map(|link| MvId(link.mv)),
+            was_in_flight: pending.as_ref().is_some_and(|pending| pending.state == SentState::InFlight),
+            pending,
+            references: sendable,
+            more_references,
+            name: self.label(head.id)?,
+        }))
+    }
+
+    fn sendable_references(&self, object: i64, limit: usize) -> Inner<Vec<ExportReference>> {
+        let rows: Vec<(i64, i64, bool)> = self.all(
+            "SELECT p.attribute, p.member, p.adds FROM pending_reference p JOIN head h ON h.id = p.member \
+             WHERE p.object = ?1 AND (p.state IN (0, 1) OR (p.state = 3 AND p.retry = 1)) AND h.anchor IS NOT NULL \
+             ORDER BY p.attribute, p.adds, p.member LIMIT ?2",
+            (object, i64::try_from(limit).unwrap_or(i64::MAX)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        let mut references = Vec::with_capacity(rows.len());
+        for (attribute, member, add) in rows {
+            let head = self.head(member)?;
+            let Some(target) = head.anchor()? else { continue };
+            references.push(ExportReference {
+                attribute: self.attribute_name(attribute)?,
+                member: CsId(member),
+                target,
+                target_dn: self.dn(member)?,
+                target_type: self.type_name(&head)?,
+                add,
+            });
+        }
+        Ok(references)
+    }
+
+    /// Gives the entry's reference changes a state.
+    pub(crate) fn mark_references(&self, entry: &ExportEntry, state: i64) -> Inner<()> {
+        for reference in &entry.references {
+            self.mark_reference(entry, reference, state)?;
+        }
+        Ok(())
+    }
+
+    fn mark_reference(&self, entry: &ExportEntry, reference: &ExportReference, state: i64) -> Inner<()> {
+        let Some(head) = self.find_head(entry.id.0)? else { return Ok(()) };
+        let Some(attribute) = self.find_reference_attribute(head.connector, reference.attribute.as_str()) else {
+            return Ok(());
+        };
+        self.run(
+            "UPDATE pending_reference SET state = ?5 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4",
+            (entry.id.0, attribute, reference.member.0, reference.add, state),
+        )?;
+        Ok(())
+    }
+}
+
+/// What this export would send: not what was refused and waits for a change.
+pub(crate) fn can_be_sent(state: &SentState) -> bool {
+    match state {
+        SentState::Pending | SentState::InFlight => true,
+        SentState::Refused { retry, .. } => *retry,
+    }
+}

@@ -1,0 +1,326 @@
+//! Gathers what an export would do, line by line, for the guard stage (SF12). Judges nothing; the kernel counts the lines
+//! against their limits.
+
+use crate::db::Db;
+use crate::error::Inner;
+use crate::export::can_be_sent;
+use crate::head::Head;
+use crate::{Store, StoreError};
+use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Value, Values};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_kernel::{GuardKind, GuardLine, PendingOperation, overlay};
+
+/// Which attributes of a connector's objects play a part in the guard stage, and the size below which a group is not counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GuardRoles {
+    /// Says whether an account is enabled: a truth value, or `userAccountControl` (0x2: disabled).
+    pub enabled: Option<AttributeName>,
+    pub sign_in_name: Option<AttributeName>,
+    /// All addresses; the one with `SMTP:` in capitals is the primary one.
+    pub addresses: Option<AttributeName>,
+    pub mail: Option<AttributeName>,
+    /// Carries the anchor of the source object.
+    pub stamp: Option<AttributeName>,
+    /// Up to so many removals from one group are never `group-emptied`; they still count as `member-remove`
+    /// (`Guards::at_least`).
+    pub small_group: u64,
+}
+
+impl Store {
+    /// Everything that an export of this connector would do now, in a fixed order.
+    pub fn guard_lines(&self, connector: &str, roles: &GuardRoles) -> Result<Vec<GuardLine>, StoreError> {
+        self.db.read("gathering what the export would do", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            let mut lines = db.object_lines(connector, roles)?;
+            lines.extend(db.member_lines(connector, roles)?);
+            lines.sort();
+            Ok(lines)
+        })
+    }
+
+    /// Number of objects that the connected system holds as far as is known: what percentages are taken of.
+    pub fn space_size(&self, connector: &str) -> Result<u64, StoreError> {
+        self.db.read("counting the connector space", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            db.count(
+                "SELECT count(*) FROM head WHERE connector = ?1 AND anchor IS NOT NULL AND state NOT IN (5, 6)",
+                [connector],
+            )
+        })
+    }
+}
+
+/// One object's export, before and after.
+struct Change<'a> {
+    roles: &'a GuardRoles,
+    object: String,
+    name: String,
+    before: Attributes,
+    after: Attributes,
+}
+
+impl Change<'_> {
+    fn line(&self, kind: GuardKind, counted_by: &str, detail: impl Into<String>) -> GuardLine {
+        GuardLine {
+            kind,
+            counted_by: counted_by.to_owned(),
+            object: self.object.clone(),
+            name: self.name.clone(),
+            detail: detail.into(),
+        }
+    }
+
+    fn values(&self, role: Option<&AttributeName>) -> Option<(Values, Values)> {
+        let role = role?;
+        let of = |image: &Attributes| image.get(role.as_str()).cloned().unwrap_or_default();
+        Some((of(&self.before), of(&self.after)))
+    }
+
+    /// Lines for what an update changes.
+    fn lines(&self) -> Vec<GuardLine> {
+        let mut lines = Vec::new();
+        if let Some((before, after)) = self.values(self.roles.enabled.as_ref()) {
+            match (is_enabled(&before), is_enabled(&after)) {
+                (Some(false), Some(true)) => lines.push(self.line(GuardKind::Enable, "", "")),
+                (Some(true), Some(false)) => lines.push(self.line(GuardKind::Disable, "", "")),
+                _ => {}
+            }
+        }
+        if let Some((before, after)) = self.values(self.roles.sign_in_name.as_ref())
+            && !before.is_empty()
+            && text(&before).to_lowercase() != text(&after).to_lowercase()
+        {
+            lines.push(self.line(GuardKind::SignInNameChange, "", arrow(&text(&before), &text(&after))));
+        }
+        let (before, after) = (self.primary_address(&self.before), self.primary_address(&self.after));
+        if let Some(before) = before.filter(|before| after.as_ref() != Some(before)) {
+            lines.push(self.line(GuardKind::PrimaryAddressChange, "", arrow(&before, &after.unwrap_or_default())));
+        }
+        if let Some((before, after)) = self.values(self.roles.stamp.as_ref())
+            && before != after
+        {
+            lines.push(self.line(GuardKind::AnchorWrite, "", arrow(&text(&before), &text(&after))));
+        }
+        for (name, values) in self.before.iter() {
+            if self.after.get(name.as_str()).is_none() && self.roles.stamp.as_ref() != Some(name) {
+                lines.push(self.line(GuardKind::AttributeWipe, name.as_str(), text(values)));
+            }
+        }
+        lines
+    }
+
+    /// The primary address, in lower case: of all addresses, or `mail`.
+    fn primary_address(&self, image: &Attributes) -> Option<String> {
+        let listed = self.roles.addresses.as_ref().and_then(|name| image.get(name.as_str())).and_then(|values| {
+            values
+                .iter()
+                .filter_map(Value::as_text)
+                .find_map(|address| address.strip_prefix("SMTP:").map(str::to_lowercase))
+        });
+        listed.or_else(|| self.roles.mail.as_ref().and_then(|name| image.text(name.as_str())).map(str::to_lowercase))
+    }
+}
+
+fn is_enabled(values: &Values) -> Option<bool> {
+    match values.first()? {
+        Value::Boolean(enabled) => Some(*enabled),
+        Value::Integer(control) => Some(control & 0x2 == 0),
+        _ => None,
+    }
+}
+
+fn text(values: &Values) -> String {
+    values.iter().map(Value::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn arrow(before: &str, after: &str) -> String {
+    format!(
+        "{} -> {}",
+        if before.is_empty() { "(none)" } else { before },
+        if after.is_empty() { "(none)" } else { after }
+    )
+}
+
+impl Db {
+    fn object_lines(&self, connector: i64, roles: &GuardRoles) -> Inner<Vec<GuardLine>> {
+        let mut lines = Vec::new();
+        let (mut deleted, mut added): (BTreeMap<String, GuardLine>, Vec<(String, GuardLine)>) = Default::default();
+        for id in self.ids("SELECT object FROM pending_export WHERE connector = ?1 ORDER BY object", [connector])? {
+            let head = self.head(id)?;
+            let Some(pending) = self.load_pending(id, connector)?.filter(|pending| can_be_sent(&pending.state)) else {
+                continue;
+            };
+            let before = overlay(&self.imported_image(&head)?.unwrap_or_default(), &self.memory(&head)?);
+            let after = after_export(&before, &pending.operation);
+            let stamped =
+                |image: &Attributes| roles.stamp.as_ref().and_then(|stamp| image.get(stamp.as_str())).map(text);
+            let change = Change {
+                roles,
+                object: self.guard_object(&head, stamped(&after))?,
+                name: self.label(id)?,
+                before,
+                after,
+            };
+            match &pending.operation {
+                PendingOperation::Delete { cause, .. } => {
+                    let line = change.line(GuardKind::Delete, "", cause.to_string());
+                    if let Some(stamp) = stamped(&change.before) {
+                        deleted.insert(stamp, line.clone());
+                    }
+                    lines.push(line);
+                }
+                PendingOperation::Detach { cause, .. } => {
+                    // SF4: the sign-in is blocked and the stamp cleared.
+                    lines.push(change.line(GuardKind::Disable, "", format!("let go: {cause}")));
+                    if let Some(stamp) = stamped(&change.before) {
+                        lines.push(change.line(GuardKind::AnchorWrite, "", arrow(&stamp, "")));
+                    }
+                }
+                PendingOperation::Add { .. } => {
+                    let line = change.line(GuardKind::Add, "", "created");
+                    if let Some(stamp) = stamped(&change.after) {
+                        added.push((stamp, line.clone()));
+                    }
+                    lines.push(line);
+                }
+                PendingOperation::Restore { .. } => {
+                    lines.push(change.line(GuardKind::Add, "", "brought back from the recycle bin"));
+                    lines.extend(change.lines());
+                }
+                PendingOperation::Update { takeover, .. } => {
+                    if *takeover {
+                        lines.push(change.line(GuardKind::Takeover, "", "taken over"));
+                    }
+                    lines.extend(change.lines());
+                }
+            }
+        }
+        // The same source object, deleted as one thing and created as another (T32).
+        for (stamp, line) in added {
+            if let Some(gone) = deleted.get(&stamp) {
+                lines.push(GuardLine {
+                    kind: GuardKind::DeleteAdd,
+                    detail: format!("replaces {}", gone.object),
+                    ..line
+                });
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Stable between runs and stores: the anchor, or the source's anchor, or the DN.
+    fn guard_object(&self, head: &Head, stamp: Option<String>) -> Inner<String> {
+        if let Some(anchor) = head.anchor()? {
+            return Ok(anchor.to_string());
+        }
+        if let Some(stamp) = stamp {
+            return Ok(stamp);
+        }
+        match self.dn(head.id)? {
+            Some(dn) => Ok(dn.to_string()),
+            None => self.label(head.id),
+        }
+    }
+
+    fn member_lines(&self, connector: i64, roles: &GuardRoles) -> Inner<Vec<GuardLine>> {
+        let rows: Vec<(i64, i64, i64, bool)> = self.all(
+            "SELECT object, attribute, member, adds FROM pending_reference WHERE connector = ?1 \
+             AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY object, attribute, member",
+            [connector],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        let mut lines = Vec::new();
+        for ((object, attribute), rows) in grouped(rows) {
+            let Some(sendable) = self.sendable_owner(object, roles)? else { continue };
+            let name = self.attribute_name(attribute)?;
+            if self.is_single(object, attribute)? {
+                // A reference of one value, such as a manager: only its loss counts, as that of any other attribute.
+                if rows.iter().all(|(_, adds)| !adds) {
+                    lines.push(sendable.line(GuardKind::AttributeWipe, name.as_str(), "the reference is removed"));
+                }
+                continue;
+            }
+            let mut removed = 0u64;
+            for (member, adds) in &rows {
+                let kind = if *adds { GuardKind::MemberAdd } else { GuardKind::MemberRemove };
+                removed += u64::from(!adds);
+                let head = self.head(*member)?;
+                lines.push(sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?)));
+            }
+            let total = u64::try_from(self.total(object, attribute)?.count).unwrap_or(0);
+            if removed > roles.small_group && removed * 2 > total {
+                lines.push(sendable.line(
+                    GuardKind::GroupEmptied,
+                    &sendable.object,
+                    format!("{name}: {removed} of {total}"),
+                ));
+            }
+        }
+        Ok(lines)
+    }
+
+    fn member_text(&self, head: &Head) -> Inner<String> {
+        match head.anchor()? {
+            Some(anchor) => Ok(anchor.to_string()),
+            None => self.label(head.id),
+        }
+    }
+
+    /// The object whose references are to be changed, if this export can reach it.
+    fn sendable_owner<'r>(&self, object: i64, roles: &'r GuardRoles) -> Inner<Option<Change<'r>>> {
+        let head = self.head(object)?;
+        let pending = self.load_pending(object, head.connector)?;
+        let reachable = match &pending {
+            Some(pending)
+                if matches!(pending.operation, PendingOperation::Delete { .. } | PendingOperation::Detach { .. }) =>
+            {
+                false
+            }
+            Some(pending) => head.anchor.is_some() || can_be_sent(&pending.state),
+            None => head.anchor.is_some(),
+        };
+        if !reachable {
+            return Ok(None);
+        }
+        let stamp = match pending.map(|pending| pending.operation) {
+            Some(PendingOperation::Add { attributes }) => {
+                roles.stamp.as_ref().and_then(|stamp| attributes.get(stamp.as_str())).map(text)
+            }
+            _ => None,
+        };
+        let (object, name) = (self.guard_object(&head, stamp)?, self.label(head.id)?);
+        Ok(Some(Change { roles, object, name, before: Attributes::new(), after: Attributes::new() }))
+    }
+
+    pub(crate) fn is_single(&self, object: i64, attribute: i64) -> Inner<bool> {
+        self.exists(
+            "SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2 AND single = 1",
+            (object, attribute),
+        )
+    }
+}
+
+fn after_export(before: &Attributes, operation: &PendingOperation) -> Attributes {
+    let apply = |deltas: [&AttributesDelta; 2]| {
+        let mut after = before.clone();
+        deltas.into_iter().for_each(|delta| delta.apply(&mut after));
+        after
+    };
+    match operation {
+        PendingOperation::Add { attributes } => attributes.clone(),
+        PendingOperation::Update { changes, afterwards, .. } | PendingOperation::Restore { changes, afterwards } => {
+            apply([changes, afterwards])
+        }
+        PendingOperation::Delete { .. } | PendingOperation::Detach { .. } => before.clone(),
+    }
+}
+
+type Rows = BTreeMap<(i64, i64), BTreeSet<(i64, bool)>>;
+
+fn grouped(rows: Vec<(i64, i64, i64, bool)>) -> Rows {
+    let mut groups = Rows::new();
+    for (object, attribute, member, adds) in rows {
+        groups.entry((object, attribute)).or_default().insert((member, adds));
+    }
+    groups
+}

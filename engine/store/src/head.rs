@@ -1,0 +1,360 @@
+//! The narrow rows of connector-space objects and the bodies they point at. Every change of a row goes through here, so that
+//! generations rise and open pages of plans learn what was touched.
+
+use crate::codec::{anchor_bytes, anchor_of};
+use crate::codes;
+use crate::db::Db;
+use crate::error::{Fault, Inner};
+use metaverse_schema::{Anchor, Attributes, ObjectType};
+use rusqlite::Row;
+use sync_kernel::{ConnectorState, DeleteCause, ExportMemory, Ownership};
+
+/// Lost its place to another object in the running import (O39).
+pub(crate) const TRANSIENT: i64 = 1;
+/// Some reference changes were sent and not confirmed.
+pub(crate) const UNCONFIRMED_REFERENCES: i64 = 2;
+/// Created in the system, which has not told the anchor yet: the first import that returns its DN is this object (O50).
+pub(crate) const CREATED: i64 = 4;
+/// Brought back from the recycle bin: its type may change with the next import, and that is no delete-add.
+pub(crate) const RESTORED: i64 = 8;
+/// Created by export, never imported, and missing in one full import: replication may be slow, so the next one decides.
+pub(crate) const MISSED: i64 = 16;
+
+/// A row of `head`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Head {
+    pub(crate) id: i64,
+    pub(crate) connector: i64,
+    pub(crate) anchor: Option<Vec<u8>>,
+    pub(crate) parent: Option<i64>,
+    pub(crate) rdn_key: Option<String>,
+    pub(crate) rdn: Option<String>,
+    pub(crate) object_type: Option<i64>,
+    pub(crate) state: i64,
+    pub(crate) link: Option<LinkRow>,
+    pub(crate) hash: Option<Vec<u8>>,
+    pub(crate) staged: i64,
+    pub(crate) cause: Option<i64>,
+    pub(crate) synchronised_body: Option<i64>,
+    pub(crate) staged_body: Option<i64>,
+    pub(crate) memory_body: Option<i64>,
+    pub(crate) flags: i64,
+    pub(crate) generation: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LinkRow {
+    pub(crate) mv: i64,
+    pub(crate) rule: i64,
+    pub(crate) ownership: i64,
+}
+
+const COLUMNS: &str = "id, connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, staged, \
+                       cause, synchronised_body, staged_body, memory_body, flags, generation";
+
+fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
+    let mv: Option<i64> = row.get(8)?;
+    let link = match mv {
+        Some(mv) => Some(LinkRow { mv, rule: row.get(9)?, ownership: row.get(10)? }),
+        None => None,
+    };
+    Ok(Head {
+        id: row.get(0)?,
+        connector: row.get(1)?,
+        anchor: row.get(2)?,
+        parent: row.get(3)?,
+        rdn_key: row.get(4)?,
+        rdn: row.get(5)?,
+        object_type: row.get(6)?,
+        state: row.get(7)?,
+        link,
+        hash: row.get(11)?,
+        staged: row.get(12)?,
+        cause: row.get(13)?,
+        synchronised_body: row.get(14)?,
+        staged_body: row.get(15)?,
+        memory_body: row.get(16)?,
+        flags: row.get(17)?,
+        generation: row.get(18)?,
+    })
+}
+
+impl Head {
+    pub(crate) fn is_placeholder(&self) -> bool {
+        self.state == codes::PLACEHOLDER
+    }
+
+    pub(crate) fn is_container(&self) -> bool {
+        self.state == codes::CONTAINER
+    }
+
+    /// Takes part in synchronisation.
+    pub(crate) fn is_staging_object(&self) -> bool {
+        !self.is_placeholder() && !self.is_container()
+    }
+
+    pub(crate) fn has(&self, flag: i64) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn anchor(&self) -> Inner<Option<Anchor>> {
+        self.anchor.as_deref().map(anchor_of).transpose()
+    }
+
+    pub(crate) fn state(&self) -> Inner<ConnectorState> {
+        codes::state_of(self.state)
+    }
+
+    pub(crate) fn ownership(&self) -> Inner<Option<Ownership>> {
+        self.link.map(|link| codes::ownership_of(link.ownership)).transpose()
+    }
+
+    pub(crate) fn cause(&self) -> Inner<DeleteCause> {
+        self.cause.map_or_else(
+            || Err(Fault::damaged(format!("object {} is staged as deleted without a cause", self.id))),
+            codes::cause_of,
+        )
+    }
+}
+
+impl Db {
+    pub(crate) fn find_head(&self, id: i64) -> Inner<Option<Head>> {
+        self.one(&format!("SELECT {COLUMNS} FROM head WHERE id = ?1"), [id], read_head)
+    }
+
+    /// A row that other rows point at.
+    pub(crate) fn head(&self, id: i64) -> Inner<Head> {
+        self.find_head(id)?.ok_or_else(|| Fault::damaged(format!("object {id} is referred to and does not exist")))
+    }
+
+    pub(crate) fn head_by_anchor(&self, connector: i64, anchor: &Anchor) -> Inner<Option<Head>> {
+        let query = format!("SELECT {COLUMNS} FROM head WHERE connector = ?1 AND anchor = ?2");
+        self.one(&query, (connector, anchor_bytes(anchor)), read_head)
+    }
+
+    /// The object of a space that is linked to a metaverse object.
+    pub(crate) fn head_linked(&self, mv: i64, connector: i64) -> Inner<Option<Head>> {
+        let query = format!("SELECT {COLUMNS} FROM head WHERE link_mv = ?1 AND connector = ?2 ORDER BY id LIMIT 1");
+        self.one(&query, (mv, connector), read_head)
+    }
+
+    pub(crate) fn linked_to(&self, mv: i64) -> Inner<Vec<i64>> {
+        self.ids("SELECT id FROM head WHERE link_mv = ?1 ORDER BY id", [mv])
+    }
+
+    /// A new row in the given state; the caller fills and saves it.
+    pub(crate) fn new_head(&self, connector: i64, state: ConnectorState) -> Inner<Head> {
+        self.run("INSERT INTO head (connector, state) VALUES (?1, ?2)", (connector, codes::state(state)))?;
+        let id = self.sql.last_insert_rowid();
+        self.touch_object(id);
+        self.head(id)
+    }
+
+    /// Writes the row back with the next generation.
+    pub(crate) fn save_head(&self, head: &mut Head) -> Inner<()> {
+        head.generation += 1;
+        self.run(
+            "UPDATE head SET anchor = ?2, parent = ?3, rdn_key = ?4, rdn = ?5, object_type = ?6, state = ?7, link_mv = ?8, \
+             link_rule = ?9, ownership = ?10, hash = ?11, staged = ?12, cause = ?13, synchronised_body = ?14, staged_body = ?15, \
+             memory_body = ?16, flags = ?17, generation = ?18 WHERE id = ?1",
+            rusqlite::params![
+                head.id,
+                head.anchor,
+                head.parent,
+                head.rdn_key,
+                head.rdn,
+                head.object_type,
+                head.state,
+                head.link.map(|link| link.mv),
+                head.link.map(|link| link.rule),
+                head.link.map(|link| link.ownership),
+                head.hash,
+                head.staged,
+                head.cause,
+                head.synchronised_body,
+                head.staged_body,
+                head.memory_body,
+                head.flags,
+                head.generation,
+            ],
+        )?;
+        self.touch_object(head.id);
+        Ok(())
+    }
+
+    /// Raises the generation of an object whose side tables changed.
+    pub(crate) fn bump(&self, id: i64) -> Inner<()> {
+        self.run("UPDATE head SET generation = generation + 1 WHERE id = ?1", [id])?;
+        self.touch_object(id);
+        Ok(())
+    }
+
+    pub(crate) fn set_flag(&self, id: i64, flag: i64) -> Inner<()> {
+        self.run("UPDATE head SET flags = flags | ?2 WHERE id = ?1", (id, flag))?;
+        Ok(())
+    }
+
+    pub(crate) fn body(&self, id: i64) -> Inner<Vec<u8>> {
+        let body = self.one("SELECT image FROM body WHERE id = ?1", [id], |row| row.get(0))?;
+        body.ok_or_else(|| Fault::damaged(format!("body {id} is referred to and does not exist")))
+    }
+
+    /// Puts a body in the place of `slot`'s, or removes it.
+    pub(crate) fn put_body(&self, slot: &mut Option<i64>, image: Option<&[u8]>) -> Inner<()> {
+        match (*slot, image) {
+            (None, None) => {}
+            (Some(id), Some(image)) => {
+                self.run("UPDATE body SET image = ?2 WHERE id = ?1", (id, image))?;
+            }
+            (None, Some(image)) => {
+                self.run("INSERT INTO body (image) VALUES (?1)", [image])?;
+                *slot = Some(self.sql.last_insert_rowid());
+            }
+            (Some(id), None) => {
+                self.run("DELETE FROM body WHERE id = ?1", [id])?;
+                *slot = None;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn image(&self, head: &Head, body: Option<i64>) -> Inner<Option<Attributes>> {
+        let Some(body) = body else { return Ok(None) };
+        let bytes = self.body(body)?;
+        self.decode_image(head.connector, &bytes).map(Some)
+    }
+
+    pub(crate) fn synchronised_image(&self, head: &Head) -> Inner<Option<Attributes>> {
+        self.image(head, head.synchronised_body)
+    }
+
+    /// The image as last imported; none when it was never imported or is gone.
+    pub(crate) fn imported_image(&self, head: &Head) -> Inner<Option<Attributes>> {
+        match head.staged {
+            codes::STAGED_DELETED => Ok(None),
+            // A staged object whose attributes are those already synchronised has no second body.
+            codes::STAGED_IMAGE | codes::STAGED_REPLACED => {
+                self.image(head, head.staged_body.or(head.synchronised_body))
+            }
+            _ => self.image(head, head.synchronised_body),
+        }
+    }
+
+    pub(crate) fn memory(&self, head: &Head) -> Inner<ExportMemory> {
+        match head.memory_body {
+            Some(body) => self.decode_memory(head.connector, &self.body(body)?),
+            None => Ok(ExportMemory::default()),
+        }
+    }
+
+    /// Sets the export memory in the row; the caller saves it.
+    pub(crate) fn put_memory(&self, head: &mut Head, memory: &ExportMemory) -> Inner<()> {
+        let encoded = match memory.attributes.is_empty() {
+            true => None,
+            false => Some(self.encode_memory(head.connector, memory)?),
+        };
+        self.put_body(&mut head.memory_body, encoded.as_deref())
+    }
+
+    pub(crate) fn type_name(&self, head: &Head) -> Inner<ObjectType> {
+        match head.object_type {
+            Some(id) => self.object_type(id),
+            None => Ok(ObjectType::new("")),
+        }
+    }
+
+    pub(crate) fn mark_dirty(&self, object: i64, connector: i64) -> Inner<()> {
+        self.run("INSERT OR IGNORE INTO dirty (object, connector) VALUES (?1, ?2)", (object, connector))?;
+        Ok(())
+    }
+
+    pub(crate) fn mark_metaverse_dirty(&self, mv: i64) -> Inner<()> {
+        self.run("INSERT OR IGNORE INTO dirty_metaverse (object) VALUES (?1)", [mv])?;
+        Ok(())
+    }
+
+    /// Whether any row points at the object or stands below it.
+    fn is_needed(&self, head: &Head) -> Inner<bool> {
+        Ok(self.exists("SELECT 1 FROM reference WHERE target = ?1", [head.id])?
+            || self.exists("SELECT 1 FROM head WHERE connector = ?1 AND parent = ?2", (head.connector, head.id))?)
+    }
+
+    /// Removes an object with all that hangs on it. If others refer to it or stand below it, a placeholder stays in its
+    /// place (O16), with its anchor and DN, so that it is found again when it returns.
+    pub(crate) fn remove_object(&self, id: i64) -> Inner<()> {
+        let Some(mut head) = self.find_head(id)? else { return Ok(()) };
+        self.touch_places(head.connector);
+        if let Some(link) = head.link {
+            self.touch_metaverse(link.mv);
+        }
+        self.forget_details(&mut head)?;
+        self.member_changed(id, head.link.map(|link| link.mv))?;
+        if head.cause == Some(codes::cause(DeleteCause::DeletedInSource)) {
+            // A directory takes a deleted object out of every group without reporting those groups: a delta must end
+            // where a full import does.
+            self.drop_references_to(id)?;
+        }
+        if self.is_needed(&head)? {
+            head.object_type = None;
+            head.state = codes::PLACEHOLDER;
+            head.link = None;
+            head.hash = None;
+            head.staged = codes::STAGED_NONE;
+            head.cause = None;
+            head.flags = 0;
+            if head.rdn_key.is_none() {
+                self.give_back_place(&mut head)?;
+            }
+            if head.anchor.is_none() && head.rdn_key.is_none() {
+                // Neither an anchor nor a place: nothing could ever fill it.
+                self.drop_references_to(id)?;
+                self.run("UPDATE head SET parent = NULL WHERE connector = ?1 AND parent = ?2", (head.connector, id))?;
+                return self.delete_row(id);
+            }
+            return self.save_head(&mut head);
+        }
+        self.delete_row(id)
+    }
+
+    /// A deleted object lost its place when its delete was staged; its placeholder takes it back if nobody else has it.
+    fn give_back_place(&self, head: &mut Head) -> Inner<()> {
+        let (Some(parent), Some(rdn)) = (head.parent, &head.rdn) else { return Ok(()) };
+        let key = self.parse_rdn(head.id, rdn)?.normalised();
+        if self.find_child(head.connector, parent, &key)?.is_none() {
+            head.rdn_key = Some(key);
+        } else {
+            head.parent = None;
+            head.rdn = None;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn delete_row(&self, id: i64) -> Inner<()> {
+        self.run("DELETE FROM head WHERE id = ?1", [id])?;
+        self.touch_object(id);
+        Ok(())
+    }
+
+    /// Everything but the row itself and what others point at it with.
+    fn forget_details(&self, head: &mut Head) -> Inner<()> {
+        self.put_body(&mut head.synchronised_body, None)?;
+        self.put_body(&mut head.staged_body, None)?;
+        self.put_body(&mut head.memory_body, None)?;
+        self.replace_connector_keys(head.id, &[])?;
+        self.drop_references_of(head.id)?;
+        for table in ["pending_export", "owned_attribute", "dirty", "fact_privilege", "approval"] {
+            self.run(&format!("DELETE FROM {table} WHERE object = ?1"), [head.id])?;
+        }
+        for table in ["owned_reference", "reference_flow", "pending_reference", "waiting_reference"] {
+            self.run(&format!("DELETE FROM {table} WHERE object = ?1"), [head.id])?;
+        }
+        self.run("DELETE FROM owned_reference WHERE member = ?1", [head.id])?;
+        self.run("DELETE FROM pending_reference WHERE member = ?1", [head.id])?;
+        self.run("DELETE FROM never_sync_member WHERE member = ?1", [head.id])?;
+        self.run("DELETE FROM object_error WHERE side = 0 AND object = ?1", [head.id])?;
+        // Targets fed by this object learn at the next reference step that the flow is gone.
+        self.queue_targets_of_source(head.id)?;
+        self.run("DELETE FROM reference_flow WHERE source = ?1", [head.id])?;
+        Ok(())
+    }
+}

@@ -1,0 +1,401 @@
+//! Stages a page of an import: images that differ, reference rows, deletions, and the queue of what synchronisation must look
+//! at. An object that is as it was costs one look and no write (R9).
+
+use super::matching::Matched;
+use super::{ImportMode, ImportSession, StagedChange, StagedItem, StagedObject, StagedPage, StagingIssue};
+use crate::codec::content_hash;
+use crate::codes;
+use crate::db::Db;
+use crate::error::Inner;
+use crate::errors::ErrorPhase;
+use crate::head::{Head, MISSED, RESTORED, TRANSIENT, UNCONFIRMED_REFERENCES};
+use crate::history::PageMark;
+use metaverse_schema::{
+    Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, ConnectorSchema, Reference, Value, ValueKind,
+    Values,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_kernel::{ConnectorState, DeleteCause};
+
+/// What an item says about reference attributes.
+enum References {
+    /// All of them: one that is not named has no values.
+    Whole(BTreeMap<AttributeName, Vec<Reference>>),
+    Changes(BTreeMap<AttributeName, ReferenceChange>),
+}
+
+enum ReferenceChange {
+    Replace(Vec<Reference>),
+    Update { add: Vec<Reference>, remove: Vec<Reference> },
+}
+
+/// An item after matching, ready to be compared with what is held.
+struct Incoming {
+    matched: Matched,
+    object_type: i64,
+    attributes: Attributes,
+    references: References,
+    /// Attributes the item spoke about; none: all of them (SF15).
+    spoken: Option<BTreeSet<AttributeName>>,
+}
+
+impl Db {
+    pub(crate) fn stage_page(
+        &self,
+        session: &mut ImportSession,
+        items: Vec<StagedItem>,
+        now: i64,
+    ) -> Inner<StagedPage> {
+        let mut page = StagedPage::default();
+        for item in items {
+            match item {
+                StagedItem::Object(object) => self.stage_object(session, object, &mut page, now)?,
+                StagedItem::Change(change) => self.stage_change(session, change, &mut page, now)?,
+                StagedItem::Deleted { anchor, cause } => self.stage_deleted(session, &anchor, cause, &mut page)?,
+                StagedItem::SubtreeLeft { container } => self.stage_subtree_left(session, &container, &mut page)?,
+            }
+        }
+        self.refresh_never_sync_if_stale()?;
+        if let Some(step) = session.step {
+            let mut total = session.counters;
+            total.add_all(&page.counters);
+            self.save_progress(step, &total.step_counters())?;
+            for issue in &page.issues {
+                self.add_step_error(step, None, &issue.object, ErrorPhase::Import, issue.code, &issue.message, now)?;
+            }
+        }
+        Ok(page)
+    }
+
+    fn stage_object(
+        &self,
+        session: &mut ImportSession,
+        object: StagedObject,
+        page: &mut StagedPage,
+        now: i64,
+    ) -> Inner<()> {
+        let StagedObject { anchor, object_type, place, attributes } = object;
+        let known = self.head_by_anchor(session.connector, &anchor)?;
+        if session.mode == ImportMode::Full && known.is_some_and(|head| session.seen.contains(head.id)) {
+            page.counters.failure += 1;
+            page.issues.push(StagingIssue {
+                code: "duplicate-object",
+                object: place.map_or_else(|| anchor.to_string(), |place| place.dn.to_string()),
+                anchor: Some(anchor),
+                message: "the same anchor came twice within one full import; the first one was kept".into(),
+            });
+            return Ok(());
+        }
+        let matched = self.match_incoming(session.connector, &anchor, place.as_ref())?;
+        session.seen.insert(matched.head.id);
+        let (attributes, references) = split_references(&session.schema, attributes);
+        let object_type = self.type_id(&object_type)?;
+        let incoming =
+            Incoming { matched, object_type, attributes, references: References::Whole(references), spoken: None };
+        self.stage_image(session, incoming, page, now)
+    }
+
+    fn stage_change(
+        &self,
+        session: &mut ImportSession,
+        change: StagedChange,
+        page: &mut StagedPage,
+        now: i64,
+    ) -> Inner<()> {
+        let StagedChange { anchor, object_type, place, changes } = change;
+        let object_type = self.type_id(&object_type)?;
+        let known = self.head_by_anchor(session.connector, &anchor)?;
+        let base = match &known {
+            Some(head) if !head.is_placeholder() && head.object_type == Some(object_type) => {
+                self.imported_image(head)?
+            }
+            _ => None,
+        };
+        let Some(mut attributes) = base else {
+            page.need_full_object.push(anchor);
+            return Ok(());
+        };
+        let matched = self.match_incoming(session.connector, &anchor, place.as_ref())?;
+        session.seen.insert(matched.head.id);
+        let held = self.reference_counts(matched.head.id)?;
+        let spoken = changes.0.keys().cloned().collect();
+        let (changes, references) = split_reference_changes(&session.schema, changes, |name| held.contains_key(name));
+        changes.apply(&mut attributes);
+        let references = References::Changes(references);
+        let incoming = Incoming { matched, object_type, attributes, references, spoken: Some(spoken) };
+        self.stage_image(session, incoming, page, now)
+    }
+
+    /// Compares an incoming image with what is held and stages the difference.
+    fn stage_image(&self, session: &ImportSession, incoming: Incoming, page: &mut StagedPage, now: i64) -> Inner<()> {
+        let Incoming { matched: Matched { mut head, is_new, renamed }, object_type, attributes, references, spoken } =
+            incoming;
+        let is_container = session.schema.is_container(self.object_type(object_type)?.as_str()) && head.link.is_none();
+        if is_new || is_container != head.is_container() {
+            self.take_part(&mut head, is_container)?;
+        }
+        if is_new || renamed {
+            // Saved at once: its own references may name it by its new anchor or place.
+            self.save_head(&mut head)?;
+        }
+        let encoded = self.encode_image(session.connector, &attributes)?;
+        let hash = content_hash(&encoded);
+        let was_deleted = head.staged == codes::STAGED_DELETED;
+        let was_imported = head.synchronised_body.is_some() || head.staged_body.is_some();
+        let retyped = head.object_type != Some(object_type) && was_imported && !is_new && !head.has(RESTORED);
+        let image_changed = head.hash.as_deref() != Some(hash.as_slice()) || was_deleted;
+        let rows_changed = self.stage_references(&head, &references, is_container)?;
+
+        let mark = PageMark { run: None, step: session.step, now };
+        let settled = self.confirm_exports(&mut head, &attributes, spoken.as_ref(), &mark)?;
+        page.contradictions += settled.contradictions;
+
+        let counters = &mut page.counters;
+        if is_new {
+            counters.add += 1;
+        } else if retyped {
+            counters.delete_add += 1;
+        } else if renamed {
+            counters.rename += 1;
+        } else if image_changed || rows_changed {
+            counters.update += 1;
+        } else {
+            counters.no_change += 1;
+            if head.has(MISSED) || settled.memory_changed {
+                head.flags &= !MISSED;
+                self.save_head(&mut head)?;
+            }
+            if settled.memory_changed
+                && let Some(link) = head.link
+            {
+                // The object itself is as it was; what is held for it is not.
+                self.mark_metaverse_dirty(link.mv)?;
+            }
+            return Ok(());
+        }
+        head.object_type = Some(object_type);
+        head.hash = Some(hash.to_vec());
+        head.flags &= !(MISSED | RESTORED);
+        head.cause = None;
+        if is_container {
+            head.staged = codes::STAGED_NONE;
+            self.put_body(&mut head.synchronised_body, Some(&encoded))?;
+            return self.save_head(&mut head);
+        }
+        let replaced = retyped || head.staged == codes::STAGED_REPLACED;
+        self.put_staged(&mut head, &encoded, replaced)?;
+        self.save_head(&mut head)?;
+        self.mark_dirty(head.id, head.connector)?;
+        if image_changed || retyped || is_new {
+            self.index_object(&head)?;
+        }
+        if is_new {
+            // References that waited for it no longer name something that was not imported.
+            self.member_changed(head.id, None)?;
+        }
+        Ok(())
+    }
+
+    /// A new object, or one whose class became or ceased to be a container.
+    fn take_part(&self, head: &mut Head, is_container: bool) -> Inner<()> {
+        self.put_body(&mut head.synchronised_body, None)?;
+        self.put_body(&mut head.staged_body, None)?;
+        head.hash = None;
+        head.staged = codes::STAGED_NONE;
+        if is_container {
+            self.replace_connector_keys(head.id, &[])?;
+            self.run("DELETE FROM dirty WHERE object = ?1", [head.id])?;
+        }
+        head.state = match (is_container, head.link) {
+            (true, _) => codes::CONTAINER,
+            (false, Some(_)) => codes::state(ConnectorState::Connected),
+            (false, None) => codes::state(ConnectorState::Disconnected),
+        };
+        Ok(())
+    }
+
+    /// A staged body is kept only while it differs from the synchronised one.
+    fn put_staged(&self, head: &mut Head, encoded: &[u8], replaced: bool) -> Inner<()> {
+        let synchronised = head.synchronised_body.map(|body| self.body(body)).transpose()?;
+        let differs = synchronised.as_deref() != Some(encoded);
+        self.put_body(&mut head.staged_body, differs.then_some(encoded))?;
+        head.staged = match (replaced, differs || self.has_unsynchronised_rows(head.id)?) {
+            (true, _) => codes::STAGED_REPLACED,
+            (false, true) => codes::STAGED_IMAGE,
+            (false, false) => codes::STAGED_NONE,
+        };
+        Ok(())
+    }
+
+    fn stage_references(&self, head: &Head, references: &References, synchronised: bool) -> Inner<bool> {
+        let connector = head.connector;
+        let targets = |values: &[Reference]| -> Inner<BTreeSet<i64>> {
+            values.iter().map(|reference| self.resolve_or_hold(connector, reference)).collect()
+        };
+        let mut changed = false;
+        match references {
+            References::Whole(all) => {
+                let mut named = BTreeSet::new();
+                for (name, values) in all {
+                    let attribute = self.attribute_id(connector, name, ValueKind::Reference)?;
+                    named.insert(attribute);
+                    changed |= self.set_references(head.id, attribute, &targets(values)?, synchronised)?;
+                }
+                for attribute in self.reference_attributes(head.id)? {
+                    if !named.contains(&attribute) {
+                        changed |= self.set_references(head.id, attribute, &BTreeSet::new(), synchronised)?;
+                    }
+                }
+            }
+            References::Changes(changes) => {
+                for (name, change) in changes {
+                    let attribute = self.attribute_id(connector, name, ValueKind::Reference)?;
+                    changed |= match change {
+                        ReferenceChange::Replace(values) => {
+                            self.set_references(head.id, attribute, &targets(values)?, synchronised)?
+                        }
+                        ReferenceChange::Update { add, remove } => {
+                            let mut gone = BTreeSet::new();
+                            for reference in remove {
+                                gone.extend(self.resolve(connector, reference)?);
+                            }
+                            self.change_references(head.id, attribute, &targets(add)?, &gone)?
+                        }
+                    };
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    fn stage_deleted(
+        &self,
+        session: &mut ImportSession,
+        anchor: &Anchor,
+        cause: DeleteCause,
+        page: &mut StagedPage,
+    ) -> Inner<()> {
+        match self.head_by_anchor(session.connector, anchor)? {
+            None => page.counters.filtered_deletions += 1,
+            Some(head) if head.is_placeholder() => page.counters.filtered_deletions += 1,
+            Some(head) if head.staged == codes::STAGED_DELETED => page.counters.no_change += 1,
+            Some(head) => {
+                self.stage_delete(head, cause)?;
+                page.counters.delete += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The object is gone from what is imported; it keeps its row until synchronisation has drawn the consequences.
+    pub(crate) fn stage_delete(&self, mut head: Head, cause: DeleteCause) -> Inner<()> {
+        if head.is_container() {
+            return self.container_left(&mut head);
+        }
+        head.staged = codes::STAGED_DELETED;
+        head.cause = Some(codes::cause(cause));
+        head.hash = None;
+        head.flags &= !(TRANSIENT | MISSED);
+        self.put_body(&mut head.staged_body, None)?;
+        // Its name is free for another object; what it was called stays readable.
+        head.rdn_key = None;
+        self.touch_places(head.connector);
+        self.save_head(&mut head)?;
+        self.replace_connector_keys(head.id, &[])?;
+        self.mark_dirty(head.id, head.connector)
+    }
+
+    fn stage_subtree_left(&self, session: &mut ImportSession, container: &Anchor, page: &mut StagedPage) -> Inner<()> {
+        let Some(top) = self.head_by_anchor(session.connector, container)? else {
+            page.counters.filtered_deletions += 1;
+            return Ok(());
+        };
+        let mut below = self.ids(
+            "WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
+             UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) SELECT id FROM below ORDER BY id",
+            (session.connector, top.id),
+        )?;
+        below.push(top.id);
+        for id in below {
+            let head = self.head(id)?;
+            if head.is_placeholder() || head.anchor.is_none() || head.staged == codes::STAGED_DELETED {
+                continue;
+            }
+            self.stage_delete(head, DeleteCause::LeftContainerScope)?;
+            page.counters.delete += 1;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_unconfirmed(&self, head: &Head) -> bool {
+        head.memory_body.is_some() || head.has(UNCONFIRMED_REFERENCES)
+    }
+}
+
+/// Takes the reference values out of an image: they are rows, never part of a body. A secret is dropped: it never reaches
+/// a body.
+fn split_references(
+    schema: &ConnectorSchema,
+    attributes: Attributes,
+) -> (Attributes, BTreeMap<AttributeName, Vec<Reference>>) {
+    let mut references: BTreeMap<AttributeName, Vec<Reference>> = BTreeMap::new();
+    let mut rest = Attributes::new();
+    for (name, values) in attributes {
+        if schema.kind_of(name.as_str()) == Some(ValueKind::Secret) {
+            continue;
+        }
+        let (links, plain) = split_values(values);
+        if !links.is_empty() {
+            references.insert(name.clone(), links);
+        }
+        rest.set(name, plain);
+    }
+    (rest, references)
+}
+
+fn split_values(values: Values) -> (Vec<Reference>, Values) {
+    let (mut links, mut plain) = (Vec::new(), Vec::new());
+    for value in values {
+        match value {
+            Value::Reference(reference) => links.push(reference),
+            other => plain.push(other),
+        }
+    }
+    (links, plain.into_iter().collect())
+}
+
+fn split_reference_changes(
+    schema: &ConnectorSchema,
+    changes: AttributesDelta,
+    has_rows: impl Fn(&AttributeName) -> bool,
+) -> (AttributesDelta, BTreeMap<AttributeName, ReferenceChange>) {
+    let mut rest = AttributesDelta::default();
+    let mut references = BTreeMap::new();
+    for (name, change) in changes.0 {
+        let kind = schema.kind_of(name.as_str());
+        if kind == Some(ValueKind::Secret) {
+            continue;
+        }
+        let is_reference = kind == Some(ValueKind::Reference) || has_rows(&name) || names_objects(&change);
+        if !is_reference {
+            rest.0.insert(name, change);
+            continue;
+        }
+        let change = match change {
+            AttributeChange::Replace(values) => ReferenceChange::Replace(split_values(values).0),
+            AttributeChange::Update { add, remove } => {
+                ReferenceChange::Update { add: split_values(add).0, remove: split_values(remove).0 }
+            }
+        };
+        references.insert(name, change);
+    }
+    (rest, references)
+}
+
+fn names_objects(change: &AttributeChange) -> bool {
+    let any = |values: &Values| values.iter().any(|value| matches!(value, Value::Reference(_)));
+    match change {
+        AttributeChange::Replace(values) => any(values),
+        AttributeChange::Update { add, remove } => any(add) || any(remove),
+    }
+}

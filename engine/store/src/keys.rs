@@ -1,0 +1,130 @@
+//! The index of join keys: which objects carry which key value. Written wherever a body is written; never computed here.
+
+use crate::db::Db;
+use crate::error::Inner;
+use crate::head::Head;
+use metaverse_schema::{AttributeName, MatchKey, ObjectType};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_kernel::{KeyHit, MvValue, ObjectKeys, connector_keys, metaverse_keys};
+use sync_rules::KeyId;
+
+/// Longer values are stored as their hash.
+const LONGEST: usize = 64;
+
+/// First byte of a hashed value; match keys begin with a letter.
+const HASHED: u8 = 0xff;
+
+fn stored(value: &MatchKey) -> Vec<u8> {
+    let bytes = value.as_bytes();
+    if bytes.len() <= LONGEST {
+        return bytes.to_vec();
+    }
+    let mut hashed = vec![HASHED];
+    hashed.extend_from_slice(&Sha256::digest(bytes));
+    hashed
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Connector,
+    Metaverse,
+}
+
+impl Side {
+    fn table(self) -> &'static str {
+        match self {
+            Side::Connector => "connector_key",
+            Side::Metaverse => "metaverse_key",
+        }
+    }
+}
+
+impl Db {
+    /// The interned number of a key of the registered rules.
+    pub(crate) fn key_number(&self, key: KeyId) -> Option<i64> {
+        self.rules.borrow().as_ref().and_then(|rules| rules.keys.get(key.0).copied().flatten())
+    }
+
+    fn numbered(&self, keys: &ObjectKeys) -> Vec<(i64, Vec<u8>)> {
+        keys.iter().filter_map(|(key, value)| Some((self.key_number(*key)?, stored(value)))).collect()
+    }
+
+    /// Makes the keys of a connector-space object those of its imported image; none when it is gone or never was.
+    pub(crate) fn index_object(&self, head: &Head) -> Inner<()> {
+        let image = match head.is_staging_object() {
+            true => self.imported_image(head)?,
+            false => None,
+        };
+        let keys = match image {
+            Some(image) => self.keys_of(head, &image)?,
+            None => Vec::new(),
+        };
+        self.replace_connector_keys(head.id, &keys)
+    }
+
+    pub(crate) fn keys_of(&self, head: &Head, image: &metaverse_schema::Attributes) -> Inner<Vec<(i64, Vec<u8>)>> {
+        let connector = self.connector_name(head.connector)?;
+        Ok(self.numbered(&connector_keys(&*self.rule_set()?, &connector, &self.type_name(head)?, image)))
+    }
+
+    pub(crate) fn replace_connector_keys(&self, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
+        self.replace_keys(Side::Connector, id, keys)
+    }
+
+    pub(crate) fn metaverse_keys_of(
+        &self,
+        object_type: &ObjectType,
+        attributes: &BTreeMap<AttributeName, MvValue>,
+    ) -> Inner<Vec<(i64, Vec<u8>)>> {
+        Ok(self.numbered(&metaverse_keys(&*self.rule_set()?, object_type, attributes)))
+    }
+
+    pub(crate) fn replace_metaverse_keys(&self, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
+        self.replace_keys(Side::Metaverse, id, keys)
+    }
+
+    fn replace_keys(&self, side: Side, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
+        let table = side.table();
+        let before: BTreeSet<(i64, Vec<u8>)> = self
+            .all(&format!("SELECT key, value FROM {table} WHERE object = ?1"), [id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
+            .into_iter()
+            .collect();
+        let after: BTreeSet<(i64, Vec<u8>)> = keys.iter().cloned().collect();
+        for (key, value) in before.difference(&after) {
+            self.run(&format!("DELETE FROM {table} WHERE key = ?1 AND value = ?2 AND object = ?3"), (key, value, id))?;
+            self.touch_key(*key, value);
+        }
+        for (key, value) in after.difference(&before) {
+            self.run(
+                &format!("INSERT OR IGNORE INTO {table} (key, value, object) VALUES (?1, ?2, ?3)"),
+                (key, value, id),
+            )?;
+            self.touch_key(*key, value);
+        }
+        Ok(())
+    }
+
+    /// Who carries a key value, in either space; the definition belongs to one of them.
+    pub(crate) fn key_hits(&self, key: KeyId, value: &MatchKey) -> Inner<Vec<KeyHit>> {
+        let Some(number) = self.key_number(key) else { return Ok(Vec::new()) };
+        let value = stored(value);
+        let mut hits = Vec::new();
+        for side in [Side::Connector, Side::Metaverse] {
+            let query = format!("SELECT object FROM {} WHERE key = ?1 AND value = ?2 ORDER BY object", side.table());
+            hits.extend(self.ids(&query, (number, &value))?.into_iter().map(|id| match side {
+                Side::Connector => KeyHit::Connector(sync_kernel::CsId(id)),
+                Side::Metaverse => KeyHit::Metaverse(sync_kernel::MvId(id)),
+            }));
+        }
+        Ok(hits)
+    }
+
+    /// Whether a plan of this page changed who carries a key value.
+    pub(crate) fn key_touched(&self, key: KeyId, value: &MatchKey) -> bool {
+        let Some(number) = self.key_number(key) else { return false };
+        self.touched.borrow().as_ref().is_some_and(|touched| touched.keys.contains(&(number, stored(value))))
+    }
+}

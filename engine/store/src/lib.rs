@@ -1,0 +1,61 @@
+//! The store of a deployment, in one SQLite file: connector spaces, metaverse, pending exports, queues, watermarks, approvals and
+//! run history. It keeps what others decided and answers what they must know; it never evaluates a rule and never talks to a
+//! connected system. The database library is named in this crate alone.
+//!
+//! The modules stand in the order of the data flow.
+
+mod approvals;
+mod codec;
+mod codes;
+mod db;
+mod describe;
+mod error;
+mod errors;
+mod export;
+mod guards;
+mod head;
+mod history;
+mod import;
+mod keys;
+mod lock;
+mod migrations;
+mod names;
+mod never_sync;
+mod open;
+mod pending;
+mod place;
+mod query;
+mod references;
+mod rules;
+mod settings;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use approvals::{ApprovableLine, ApprovableList, Approved, StoredList};
+pub use describe::{LinkLine, Member, MvDescription, ObjectDescription, PendingMember, WaitingMember};
+pub use error::StoreError;
+pub use errors::{ErrorFilter, ErrorLine, ErrorPhase, ErrorSubject, Problem, StepError};
+pub use export::{ExportEntry, ExportPhase, ExportReference, Refusal, Settled, SettledOutcome, Settlement};
+pub use guards::GuardRoles;
+pub use history::{
+    EventLevel, EventRecord, IN_PROGRESS, PageMark, Run, RunFilter, RunId, RunRecord, StepCounters, StepEnd, StepId,
+    StepNote, StepRecord,
+};
+pub use import::{
+    FinishImport, ImportMode, ImportSession, ImportSummary, StagedChange, StagedItem, StagedObject, StagedPage,
+    StagedPlace, StagingCounters, StagingIssue,
+};
+pub use never_sync::NeverSyncGroup;
+pub use open::Store;
+pub use pending::{HeldLine, HoldFilter, PendingFilter, PendingLine};
+pub use query::{MvSummary, ObjectSummary, PendingImport, SpaceCounts};
+pub use rules::RulesRegistration;
+pub use settings::{OwnAccountFact, Requirements, SchemaChange};
+pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview};
+
+/// Shared names as plain text in JSON.
+fn as_text<S: serde::Serializer>(name: &std::sync::Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(name)
+}

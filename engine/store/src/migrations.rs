@@ -1,0 +1,69 @@
+//! The layout of the file, as linear SQL scripts. Each is applied once, in one transaction with the number that says so.
+
+use crate::error::{Fault, Inner, StoreError};
+use rusqlite::Connection;
+use std::path::Path;
+
+/// `application_id` of a store: the letters `meta`.
+pub(crate) const APPLICATION_ID: i64 = 0x6d65_7461;
+
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("names", include_str!("../migrations/0001_names.sql")),
+    ("connector space", include_str!("../migrations/0002_connector_space.sql")),
+    ("metaverse", include_str!("../migrations/0003_metaverse.sql")),
+    ("export", include_str!("../migrations/0004_export.sql")),
+    ("history", include_str!("../migrations/0005_history.sql")),
+];
+
+/// Number of the newest layout that this program knows.
+pub(crate) fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
+
+/// The layout of a file, checked: ours, and not newer than this program. 0: an empty file.
+pub(crate) fn version(sql: &Connection, path: &Path) -> Inner<i64> {
+    let pragma = |name: &str| sql.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
+    let found = pragma("user_version")?;
+    let tables: i64 = sql.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    if tables == 0 && found == 0 {
+        return Ok(0);
+    }
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(Fault::damaged(format!("{} is a database of another program", path.display())));
+    }
+    let known = known_version();
+    if found > known {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known }.into());
+    }
+    if found < 1 {
+        return Err(Fault::damaged(format!("{} has no layout number", path.display())));
+    }
+    Ok(found)
+}
+
+/// Applies what is missing, up to `target`.
+pub(crate) fn migrate_to(sql: &Connection, from: i64, target: i64) -> Inner<()> {
+    for (position, (name, script)) in (1..).zip(MIGRATIONS) {
+        if position <= from || position > target {
+            continue;
+        }
+        let applied = sql.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {position}; COMMIT"
+        ));
+        if let Err(error) = applied {
+            // Without a transaction left open, the error above is the one that counts.
+            let _rolled_back = sql.execute_batch("ROLLBACK");
+            return Err(Fault::from(error).during(&format!("preparing the layout of the store ({name})")).into());
+        }
+    }
+    Ok(())
+}
+
+/// Every table and index, one statement each, in order of name: the layout as a text.
+pub(crate) fn layout(sql: &Connection) -> Inner<Vec<String>> {
+    let mut statement = sql.prepare(
+        "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC, name",
+    )?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,246 @@
+//! Interned names: connectors, object types, attributes with their kind, rules. A number is given once and never reused;
+//! an unknown number in stored data is damage, never a guess.
+
+use crate::db::Db;
+use crate::error::{Fault, Inner, StoreError};
+use metaverse_schema::{AttributeName, ObjectType, ValueKind};
+use rusqlite::Connection;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+use sync_rules::{ConnectorName, RuleId};
+
+/// The space of metaverse attributes; connectors are numbered from 1.
+pub(crate) const METAVERSE: i64 = 0;
+
+/// Errors of metaverse objects belong to no connector.
+pub(crate) const METAVERSE_ERRORS: i64 = 0;
+
+/// Kind of an attribute that was only ever cleared, so that no value tells its kind.
+const KIND_UNKNOWN: i64 = 0;
+
+#[derive(Default)]
+struct Cache {
+    connectors: Table,
+    rules: Table,
+    type_numbers: HashMap<ObjectType, i64>,
+    types: HashMap<i64, ObjectType>,
+    attribute_numbers: HashMap<(i64, AttributeName), Vec<(i64, i64)>>,
+    attributes: HashMap<i64, Attribute>,
+}
+
+#[derive(Default)]
+struct Table {
+    numbers: HashMap<Arc<str>, i64>,
+    names: HashMap<i64, Arc<str>>,
+}
+
+impl Table {
+    fn insert(&mut self, id: i64, name: &str) {
+        let name: Arc<str> = Arc::from(name);
+        self.numbers.insert(Arc::clone(&name), id);
+        self.names.insert(id, name);
+    }
+}
+
+/// An interned attribute.
+#[derive(Clone)]
+pub(crate) struct Attribute {
+    pub(crate) space: i64,
+    pub(crate) name: AttributeName,
+    /// None: only ever cleared.
+    pub(crate) kind: Option<ValueKind>,
+}
+
+pub(crate) struct Names(RefCell<Cache>);
+
+pub(crate) fn kind_code(kind: ValueKind) -> Inner<i64> {
+    Ok(match kind {
+        ValueKind::Text => 1,
+        ValueKind::Integer => 2,
+        ValueKind::Boolean => 3,
+        ValueKind::Binary => 4,
+        ValueKind::Reference => 5,
+        ValueKind::Secret => {
+            return Err(StoreError::Missing {
+                what: "a secret attribute was handed to the store; secrets are never kept".into(),
+            }
+            .into());
+        }
+    })
+}
+
+fn kind_of(code: i64) -> Inner<Option<ValueKind>> {
+    Ok(match code {
+        KIND_UNKNOWN => None,
+        1 => Some(ValueKind::Text),
+        2 => Some(ValueKind::Integer),
+        3 => Some(ValueKind::Boolean),
+        4 => Some(ValueKind::Binary),
+        5 => Some(ValueKind::Reference),
+        other => return Err(Fault::damaged(format!("unknown attribute kind {other}"))),
+    })
+}
+
+impl Names {
+    pub(crate) fn load(sql: &Connection) -> Inner<Self> {
+        let names = Names(RefCell::default());
+        names.reload(sql)?;
+        Ok(names)
+    }
+
+    pub(crate) fn reload(&self, sql: &Connection) -> Inner<()> {
+        let mut cache = Cache::default();
+        let two = |query: &str| -> Inner<Vec<(i64, String)>> {
+            let mut statement = sql.prepare(query)?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        };
+        for (id, name) in two("SELECT id, name FROM connector")? {
+            cache.connectors.insert(id, &name);
+        }
+        for (id, name) in two("SELECT id, identifier FROM rule")? {
+            cache.rules.insert(id, &name);
+        }
+        for (id, name) in two("SELECT id, name FROM object_type")? {
+            cache.type_numbers.insert(name.as_str().into(), id);
+            cache.types.insert(id, name.as_str().into());
+        }
+        let mut statement = sql.prepare("SELECT id, space, name, kind FROM attribute ORDER BY id")?;
+        let rows =
+            statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, String>(2)?, row.get(3)?)))?;
+        for row in rows {
+            let (id, space, name, kind) = row?;
+            cache.add_attribute(id, space, AttributeName::new(name), kind)?;
+        }
+        *self.0.borrow_mut() = cache;
+        Ok(())
+    }
+}
+
+impl Cache {
+    fn add_attribute(&mut self, id: i64, space: i64, name: AttributeName, kind: i64) -> Inner<()> {
+        self.attribute_numbers.entry((space, name.clone())).or_default().push((id, kind));
+        self.attributes.insert(id, Attribute { space, name, kind: kind_of(kind)? });
+        Ok(())
+    }
+}
+
+impl Db {
+    fn may_intern(&self) -> Inner<()> {
+        if self.read_only { Err(StoreError::ReadOnly { doing: String::new() }.into()) } else { Ok(()) }
+    }
+
+    /// The number of a connector; given at its first use.
+    pub(crate) fn connector_id(&self, name: &str) -> Inner<i64> {
+        if let Some(id) = self.find_connector(name) {
+            return Ok(id);
+        }
+        self.may_intern()?;
+        self.run("INSERT INTO connector (name) VALUES (?1)", [name])?;
+        let id = self.sql.last_insert_rowid();
+        self.names.0.borrow_mut().connectors.insert(id, name);
+        Ok(id)
+    }
+
+    pub(crate) fn find_connector(&self, name: &str) -> Option<i64> {
+        self.names.0.borrow().connectors.numbers.get(name).copied()
+    }
+
+    pub(crate) fn connector_name(&self, id: i64) -> Inner<ConnectorName> {
+        let cache = self.names.0.borrow();
+        cache.connectors.names.get(&id).cloned().ok_or_else(|| Fault::damaged(format!("unknown connector number {id}")))
+    }
+
+    pub(crate) fn connector_names(&self) -> Vec<(i64, ConnectorName)> {
+        let mut all: Vec<(i64, ConnectorName)> =
+            self.names.0.borrow().connectors.names.iter().map(|(id, name)| (*id, Arc::clone(name))).collect();
+        all.sort();
+        all
+    }
+
+    pub(crate) fn rule_id(&self, identifier: &str) -> Inner<i64> {
+        if let Some(id) = self.names.0.borrow().rules.numbers.get(identifier) {
+            return Ok(*id);
+        }
+        self.may_intern()?;
+        self.run("INSERT INTO rule (identifier) VALUES (?1)", [identifier])?;
+        let id = self.sql.last_insert_rowid();
+        self.names.0.borrow_mut().rules.insert(id, identifier);
+        Ok(id)
+    }
+
+    pub(crate) fn rule(&self, id: i64) -> Inner<RuleId> {
+        let cache = self.names.0.borrow();
+        cache.rules.names.get(&id).cloned().ok_or_else(|| Fault::damaged(format!("unknown rule number {id}")))
+    }
+
+    pub(crate) fn type_id(&self, object_type: &ObjectType) -> Inner<i64> {
+        if let Some(id) = self.names.0.borrow().type_numbers.get(object_type) {
+            return Ok(*id);
+        }
+        self.may_intern()?;
+        self.run("INSERT INTO object_type (name) VALUES (?1)", [object_type.as_str()])?;
+        let id = self.sql.last_insert_rowid();
+        let mut cache = self.names.0.borrow_mut();
+        cache.type_numbers.insert(object_type.clone(), id);
+        cache.types.insert(id, object_type.clone());
+        Ok(id)
+    }
+
+    pub(crate) fn object_type(&self, id: i64) -> Inner<ObjectType> {
+        let cache = self.names.0.borrow();
+        cache.types.get(&id).cloned().ok_or_else(|| Fault::damaged(format!("unknown object type number {id}")))
+    }
+
+    /// The number of an attribute with values of this kind. A kind that a known attribute did not have before is a new
+    /// number, and the connector needs a full import: its older images still hold the old kind.
+    pub(crate) fn attribute_id(&self, space: i64, name: &AttributeName, kind: ValueKind) -> Inner<i64> {
+        self.intern_attribute(space, name, kind_code(kind)?)
+    }
+
+    fn intern_attribute(&self, space: i64, name: &AttributeName, kind: i64) -> Inner<i64> {
+        let known = self.find_attributes(space, name);
+        if let Some((id, _)) = known.iter().find(|(_, known)| *known == kind) {
+            return Ok(*id);
+        }
+        self.may_intern()?;
+        self.run("INSERT INTO attribute (space, name, kind) VALUES (?1, ?2, ?3)", (space, name.as_str(), kind))?;
+        let id = self.sql.last_insert_rowid();
+        self.names.0.borrow_mut().add_attribute(id, space, name.clone(), kind)?;
+        let former = known.iter().rev().find(|(_, known)| *known != KIND_UNKNOWN);
+        if let (Some((_, former)), Some(now)) = (former, kind_of(kind)?)
+            && space != METAVERSE
+        {
+            let former = kind_of(*former)?.map_or_else(String::new, |kind| kind.to_string());
+            self.require_full_import(space, &format!("the values of `{name}` were {former} and are now {now}"))?;
+        }
+        Ok(id)
+    }
+
+    /// A number that names the attribute, whatever its kind.
+    pub(crate) fn any_attribute_id(&self, space: i64, name: &AttributeName) -> Inner<i64> {
+        match self.find_attributes(space, name).first() {
+            Some((id, _)) => Ok(*id),
+            None => self.intern_attribute(space, name, KIND_UNKNOWN),
+        }
+    }
+
+    /// All numbers of a name, with their kind codes, oldest first.
+    pub(crate) fn find_attributes(&self, space: i64, name: &AttributeName) -> Vec<(i64, i64)> {
+        self.names.0.borrow().attribute_numbers.get(&(space, name.clone())).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn find_reference_attribute(&self, space: i64, name: &str) -> Option<i64> {
+        self.find_attributes(space, &AttributeName::new(name)).iter().find(|(_, kind)| *kind == 5).map(|(id, _)| *id)
+    }
+
+    pub(crate) fn attribute(&self, id: i64) -> Inner<Attribute> {
+        let cache = self.names.0.borrow();
+        cache.attributes.get(&id).cloned().ok_or_else(|| Fault::damaged(format!("unknown attribute number {id}")))
+    }
+
+    pub(crate) fn attribute_name(&self, id: i64) -> Inner<AttributeName> {
+        self.attribute(id).map(|attribute| attribute.name)
+    }
+}

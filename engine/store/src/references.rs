@@ -1,0 +1,497 @@
+//! Reference rows (source, attribute, target) with their counts and digests, and the queue of rows whose flow must be decided
+//! again. Costs follow the change: one member more in a huge group touches one row.
+
+use crate::codec::anchor_bytes;
+use crate::codes::{REFERENCE_IN_FLIGHT, REFERENCE_UNCONFIRMED, ROW_ADDED, ROW_REMOVED, ROW_SYNCHRONISED};
+use crate::db::Db;
+use crate::error::{Fault, Inner};
+use metaverse_schema::{Anchor, AttributeName, Dn, Reference};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_kernel::ConnectorState;
+
+/// Work on a row of a source object.
+pub(crate) const SOURCE_SIDE: i64 = 0;
+/// Work on a member of a target object.
+pub(crate) const TARGET_SIDE: i64 = 1;
+
+/// Count and order-free digest of one object's imported values of one attribute: the wrapping sum of the hashes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    pub(crate) count: i64,
+    pub(crate) digest: u128,
+}
+
+fn digest_of(target: i64) -> u128 {
+    let hash = Sha256::digest(target.to_be_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    u128::from_be_bytes(bytes)
+}
+
+impl Total {
+    pub(crate) fn of(targets: &BTreeSet<i64>) -> Self {
+        let mut total = Total::default();
+        targets.iter().for_each(|target| total.add(*target));
+        total
+    }
+
+    fn add(&mut self, target: i64) {
+        self.count += 1;
+        self.digest = self.digest.wrapping_add(digest_of(target));
+    }
+
+    fn remove(&mut self, target: i64) {
+        self.count -= 1;
+        self.digest = self.digest.wrapping_sub(digest_of(target));
+    }
+}
+
+impl Db {
+    pub(crate) fn total(&self, source: i64, attribute: i64) -> Inner<Total> {
+        let row: Option<(i64, Vec<u8>)> = self.one(
+            "SELECT total, digest FROM reference_total WHERE source = ?1 AND attribute = ?2",
+            (source, attribute),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let Some((count, digest)) = row else { return Ok(Total::default()) };
+        let digest: [u8; 16] = digest
+            .try_into()
+            .map_err(|_| Fault::damaged(format!("the reference digest of object {source} is malformed")))?;
+        Ok(Total { count, digest: u128::from_be_bytes(digest) })
+    }
+
+    fn save_total(&self, source: i64, attribute: i64, total: Total) -> Inner<()> {
+        if total.count == 0 {
+            self.run("DELETE FROM reference_total WHERE source = ?1 AND attribute = ?2", (source, attribute))?;
+        } else {
+            self.run(
+                "INSERT INTO reference_total (source, attribute, total, digest) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (source, attribute) DO UPDATE SET total = excluded.total, digest = excluded.digest",
+                (source, attribute, total.count, total.digest.to_be_bytes()),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Number of imported values by attribute.
+    pub(crate) fn reference_counts(&self, source: i64) -> Inner<BTreeMap<AttributeName, u64>> {
+        let rows: Vec<(i64, i64)> =
+            self.all("SELECT attribute, total FROM reference_total WHERE source = ?1", [source], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let mut counts = BTreeMap::new();
+        for (attribute, total) in rows {
+            let total =
+                u64::try_from(total).map_err(|_| Fault::damaged(format!("object {source} has {total} references")))?;
+            counts.insert(self.attribute_name(attribute)?, total);
+        }
+        Ok(counts)
+    }
+
+    /// The attributes of which the object has imported values.
+    pub(crate) fn reference_attributes(&self, source: i64) -> Inner<Vec<i64>> {
+        self.ids("SELECT attribute FROM reference_total WHERE source = ?1", [source])
+    }
+
+    /// The object a reference names; where it was not imported yet, a placeholder that it will replace (O16, O18).
+    pub(crate) fn resolve_or_hold(&self, connector: i64, reference: &Reference) -> Inner<i64> {
+        match reference {
+            Reference::Anchor(anchor) => self.find_or_hold_anchor(connector, anchor),
+            Reference::Dn(dn) => self.find_or_hold_place(connector, dn),
+        }
+    }
+
+    pub(crate) fn resolve(&self, connector: i64, reference: &Reference) -> Inner<Option<i64>> {
+        match reference {
+            Reference::Anchor(anchor) => Ok(self.head_by_anchor(connector, anchor)?.map(|head| head.id)),
+            Reference::Dn(dn) => self.find_place(connector, dn),
+        }
+    }
+
+    fn find_or_hold_anchor(&self, connector: i64, anchor: &Anchor) -> Inner<i64> {
+        if let Some(head) = self.head_by_anchor(connector, anchor)? {
+            return Ok(head.id);
+        }
+        self.hold_anchor(connector, anchor, None)
+    }
+
+    /// A placeholder for an anchor; at a DN, where one is known and nobody with another anchor stands there.
+    pub(crate) fn hold_anchor(&self, connector: i64, anchor: &Anchor, dn: Option<&Dn>) -> Inner<i64> {
+        let mut free_place = None;
+        if let Some(dn) = dn
+            && let Some(rdn) = dn.rdn()
+        {
+            match self.find_place(connector, dn)? {
+                Some(id) => {
+                    let mut occupant = self.head(id)?;
+                    if occupant.is_placeholder() && occupant.anchor.is_none() {
+                        occupant.anchor = Some(anchor_bytes(anchor));
+                        self.save_head(&mut occupant)?;
+                        return Ok(id);
+                    }
+                }
+                None => free_place = Some((self.parent_of_place(connector, dn)?, rdn.clone())),
+            }
+        }
+        let mut placeholder = self.new_head(connector, ConnectorState::Placeholder)?;
+        placeholder.anchor = Some(anchor_bytes(anchor));
+        if let Some((parent, rdn)) = free_place {
+            self.occupy(&mut placeholder, parent, &rdn);
+        }
+        self.save_head(&mut placeholder)?;
+        Ok(placeholder.id)
+    }
+
+    /// Sets all imported values of one attribute. `synchronised`: at once, for containers. Returns whether anything changed.
+    pub(crate) fn set_references(
+        &self,
+        source: i64,
+        attribute: i64,
+        wanted: &BTreeSet<i64>,
+        synchronised: bool,
+    ) -> Inner<bool> {
+        let mut total = self.total(source, attribute)?;
+        if total == Total::of(wanted) {
+            return Ok(false);
+        }
+        let held: BTreeSet<i64> = self
+            .ids(
+                "SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state <> 2",
+                (source, attribute),
+            )?
+            .into_iter()
+            .collect();
+        let flows = self.has_flows_to(source, attribute)?;
+        for target in held.difference(wanted) {
+            self.remove_row(source, attribute, *target, synchronised)?;
+            total.remove(*target);
+            self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+        }
+        for target in wanted.difference(&held) {
+            self.add_row(source, attribute, *target, synchronised)?;
+            total.add(*target);
+            self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+        }
+        self.note_membership(attribute)?;
+        self.save_total(source, attribute, total)?;
+        Ok(true)
+    }
+
+    /// Adds and removes single imported values. Returns whether anything changed.
+    pub(crate) fn change_references(
+        &self,
+        source: i64,
+        attribute: i64,
+        add: &BTreeSet<i64>,
+        remove: &BTreeSet<i64>,
+    ) -> Inner<bool> {
+        let mut total = self.total(source, attribute)?;
+        let before = total;
+        let flows = self.has_flows_to(source, attribute)?;
+        for target in remove {
+            if self.remove_row(source, attribute, *target, false)? {
+                total.remove(*target);
+                self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+            }
+        }
+        for target in add {
+            if self.add_row(source, attribute, *target, false)? {
+                total.add(*target);
+                self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+            }
+        }
+        if total == before {
+            return Ok(false);
+        }
+        self.note_membership(attribute)?;
+        self.save_total(source, attribute, total)?;
+        Ok(true)
+    }
+
+    fn row_state(&self, source: i64, attribute: i64, target: i64) -> Inner<Option<i64>> {
+        self.one(
+            "SELECT state FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3",
+            (source, attribute, target),
+            |row| row.get(0),
+        )
+    }
+
+    fn set_row(&self, source: i64, attribute: i64, target: i64, state: i64) -> Inner<()> {
+        self.run(
+            "INSERT INTO reference (source, attribute, target, state) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (source, attribute, target) DO UPDATE SET state = excluded.state",
+            (source, attribute, target, state),
+        )?;
+        Ok(())
+    }
+
+    fn delete_reference(&self, source: i64, attribute: i64, target: i64) -> Inner<()> {
+        self.run(
+            "DELETE FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3",
+            (source, attribute, target),
+        )?;
+        Ok(())
+    }
+
+    fn add_row(&self, source: i64, attribute: i64, target: i64, synchronised: bool) -> Inner<bool> {
+        let state = match self.row_state(source, attribute, target)? {
+            Some(ROW_SYNCHRONISED | ROW_ADDED) => return Ok(false),
+            Some(_) => ROW_SYNCHRONISED,
+            None if synchronised => ROW_SYNCHRONISED,
+            None => ROW_ADDED,
+        };
+        self.set_row(source, attribute, target, state)?;
+        Ok(true)
+    }
+
+    fn remove_row(&self, source: i64, attribute: i64, target: i64, synchronised: bool) -> Inner<bool> {
+        match self.row_state(source, attribute, target)? {
+            None | Some(ROW_REMOVED) => return Ok(false),
+            Some(ROW_SYNCHRONISED) if !synchronised => self.set_row(source, attribute, target, ROW_REMOVED)?,
+            Some(_) => self.delete_reference(source, attribute, target)?,
+        }
+        Ok(true)
+    }
+
+    /// Rows of an object that no synchronisation has seen yet.
+    pub(crate) fn has_unsynchronised_rows(&self, source: i64) -> Inner<bool> {
+        self.exists("SELECT 1 FROM reference WHERE source = ?1 AND state <> 0", [source])
+    }
+
+    /// The object's imported rows become its synchronised ones; those that changed are decided at the end of the step.
+    pub(crate) fn promote_references(&self, source: i64) -> Inner<()> {
+        if !self.has_unsynchronised_rows(source)? {
+            return Ok(());
+        }
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 0, r.source, r.attribute, r.target FROM reference r WHERE r.source = ?1 AND r.state <> 0 AND EXISTS \
+             (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
+            [source],
+        )?;
+        self.run("DELETE FROM reference WHERE source = ?1 AND state = 2", [source])?;
+        self.run("UPDATE reference SET state = 0 WHERE source = ?1 AND state = 1", [source])?;
+        Ok(())
+    }
+
+    /// Removes all values that an object has.
+    pub(crate) fn drop_references_of(&self, source: i64) -> Inner<()> {
+        if self.exists("SELECT 1 FROM reference WHERE source = ?1", [source])? {
+            self.never_sync_stale.set(true);
+        }
+        self.run("DELETE FROM reference WHERE source = ?1", [source])?;
+        self.run("DELETE FROM reference_total WHERE source = ?1", [source])?;
+        Ok(())
+    }
+
+    /// Removes every value that points at an object.
+    pub(crate) fn drop_references_to(&self, target: i64) -> Inner<()> {
+        for (source, attribute, state) in self.rows_to(target)? {
+            self.delete_reference(source, attribute, target)?;
+            if state != ROW_REMOVED {
+                let mut total = self.total(source, attribute)?;
+                total.remove(target);
+                self.save_total(source, attribute, total)?;
+                self.bump(source)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows_to(&self, target: i64) -> Inner<Vec<(i64, i64, i64)>> {
+        self.all("SELECT source, attribute, state FROM reference WHERE target = ?1", [target], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+    }
+
+    /// Turns every value that points at `from` to `into`.
+    pub(crate) fn move_references(&self, from: i64, into: i64) -> Inner<()> {
+        for (source, attribute, state) in self.rows_to(from)? {
+            let already = self.row_state(source, attribute, into)?;
+            self.delete_reference(source, attribute, from)?;
+            let merged = match (state, already) {
+                (state, None) => state,
+                (ROW_REMOVED, Some(other)) | (other, Some(ROW_REMOVED)) if other != ROW_REMOVED => {
+                    // One was synchronised and left, the other came: the same object, so nothing changed.
+                    ROW_SYNCHRONISED
+                }
+                (ROW_SYNCHRONISED, _) | (_, Some(ROW_SYNCHRONISED)) => ROW_SYNCHRONISED,
+                (state, Some(_)) => state,
+            };
+            self.set_row(source, attribute, into, merged)?;
+            let mut total = self.total(source, attribute)?;
+            if state != ROW_REMOVED {
+                total.remove(from);
+            }
+            if already.is_some_and(|state| state != ROW_REMOVED) {
+                total.remove(into);
+            }
+            if merged != ROW_REMOVED {
+                total.add(into);
+            }
+            self.save_total(source, attribute, total)?;
+            self.bump(source)?;
+            self.queue_reference(SOURCE_SIDE, source, attribute, from)?;
+            self.queue_reference(SOURCE_SIDE, source, attribute, into)?;
+            self.queue_if(self.has_flows_to(source, attribute)?, TARGET_SIDE, source, attribute, into)?;
+            self.note_membership(attribute)?;
+        }
+        for table in ["owned_reference", "pending_reference", "waiting_reference"] {
+            self.run(&format!("UPDATE OR IGNORE {table} SET member = ?2 WHERE member = ?1"), (from, into))?;
+            self.run(&format!("DELETE FROM {table} WHERE member = ?1"), [from])?;
+        }
+        Ok(())
+    }
+
+    fn note_membership(&self, attribute: i64) -> Inner<()> {
+        if !self.never_sync_stale.get() && self.exists("SELECT 1 FROM never_sync_group", [])? {
+            let attribute = self.attribute(attribute)?;
+            let watched = self.exists(
+                "SELECT 1 FROM never_sync_group WHERE connector = ?1 AND attribute = ?2",
+                (attribute.space, attribute.name.as_str()),
+            )?;
+            self.never_sync_stale.set(watched);
+        }
+        Ok(())
+    }
+
+    fn has_flows_to(&self, target: i64, attribute: i64) -> Inner<bool> {
+        self.exists("SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2", (target, attribute))
+    }
+
+    fn queue_if(&self, flows: bool, side: i64, object: i64, attribute: i64, member: i64) -> Inner<()> {
+        if flows { self.queue_reference(side, object, attribute, member) } else { Ok(()) }
+    }
+
+    pub(crate) fn queue_reference(&self, side: i64, object: i64, attribute: i64, member: i64) -> Inner<()> {
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) VALUES (?1, ?2, ?3, ?4)",
+            (side, object, attribute, member),
+        )?;
+        Ok(())
+    }
+
+    /// An object gained or lost its link, its anchor, its holds or its pending export: every row that names it, or that names
+    /// another object of the same metaverse object, is decided again (driven by the reverse index).
+    pub(crate) fn member_changed(&self, object: i64, mv: Option<i64>) -> Inner<()> {
+        self.queue_member(object)?;
+        if let Some(mv) = mv {
+            for sibling in self.linked_to(mv)? {
+                if sibling != object {
+                    self.queue_member(sibling)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn queue_member(&self, object: i64) -> Inner<()> {
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 0, r.source, r.attribute, r.target FROM reference r WHERE r.target = ?1 AND EXISTS \
+             (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
+            [object],
+        )?;
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 1, r.source, r.attribute, r.target FROM reference r WHERE r.target = ?1 AND EXISTS \
+             (SELECT 1 FROM reference_flow f WHERE f.object = r.source AND f.attribute = r.attribute)",
+            [object],
+        )?;
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 1, object, attribute, member FROM pending_reference WHERE member = ?1",
+            [object],
+        )?;
+        Ok(())
+    }
+
+    /// All rows and members of one target attribute: its flows changed.
+    pub(crate) fn queue_target(&self, target: i64, attribute: i64) -> Inner<()> {
+        for query in [
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 0, r.source, r.attribute, r.target FROM reference_flow f JOIN reference r \
+             ON r.source = f.source AND r.attribute = f.source_attribute WHERE f.object = ?1 AND f.attribute = ?2",
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 1, source, attribute, target FROM reference WHERE source = ?1 AND attribute = ?2",
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 1, object, attribute, member FROM pending_reference WHERE object = ?1 AND attribute = ?2",
+            // What waited for a flow that is gone waits no longer; what still does is found again by its row.
+            "DELETE FROM waiting_reference WHERE object = ?1 AND attribute = ?2",
+        ] {
+            self.run(query, (target, attribute))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn queue_targets_of_source(&self, source: i64) -> Inner<()> {
+        let fed: Vec<(i64, i64)> =
+            self.all("SELECT DISTINCT object, attribute FROM reference_flow WHERE source = ?1", [source], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        for (target, attribute) in fed {
+            self.queue_target(target, attribute)?;
+        }
+        Ok(())
+    }
+
+    /// Settles reference changes that were sent against what an import returned (O46, O47). `evidence`: attributes that the
+    /// import spoke about; a value that is there confirms its addition in any case. Returns what was contradicted.
+    pub(crate) fn confirm_references(
+        &self,
+        object: i64,
+        evidence: impl Fn(&AttributeName) -> bool,
+    ) -> Inner<Vec<(AttributeName, i64, bool)>> {
+        let sent: Vec<(i64, i64, bool, i64)> = self.all(
+            "SELECT attribute, member, adds, state FROM pending_reference WHERE object = ?1 AND state IN (?2, ?3)",
+            (object, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        let mut contradicted = Vec::new();
+        for (attribute, member, adds, state) in sent {
+            let present = self.row_state(object, attribute, member)?.is_some_and(|state| state != ROW_REMOVED);
+            if present == adds {
+                self.run(
+                    "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                    (object, attribute, member),
+                )?;
+                let owned = match adds {
+                    true => "INSERT OR IGNORE INTO owned_reference (object, attribute, member) VALUES (?1, ?2, ?3)",
+                    false => "DELETE FROM owned_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                };
+                self.run(owned, (object, attribute, member))?;
+                continue;
+            }
+            let name = self.attribute_name(attribute)?;
+            // What was in flight when a run ended may not have arrived: it is sent again, and is no contradiction.
+            if state == REFERENCE_IN_FLIGHT || !evidence(&name) {
+                continue;
+            }
+            self.run(
+                "UPDATE pending_reference SET state = 3, retry = 0, code = 'exported-change-not-reimported', \
+                 message = 'the connected system accepted the change and did not return it', \
+                 remedy = 'look for another writer in the connected system; it is sent again when either side changes or on request' \
+                 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND state = 2",
+                (object, attribute, member),
+            )?;
+            contradicted.push((name, member, adds));
+        }
+        Ok(contradicted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Total;
+
+    /// The digest does not depend on the order in which members came and went.
+    #[test]
+    fn totals_are_order_free() {
+        let mut left = Total::default();
+        [3, 1, 2, 9].into_iter().for_each(|target| left.add(target));
+        left.remove(9);
+        assert_eq!(left, Total::of(&[1, 2, 3].into()));
+        assert_ne!(left, Total::of(&[1, 2, 4].into()));
+    }
+}

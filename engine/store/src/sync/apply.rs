@@ -1,0 +1,240 @@
+//! Applies one plan: promotion, links, metaverse objects with their keys and lineage, targets, the queue.
+
+use super::AppliedPlan;
+use crate::codec::StoredMvValue;
+use crate::codes;
+use crate::db::Db;
+use crate::error::{Inner, StoreError};
+use crate::errors::{ErrorPhase, ErrorSubject, Problem};
+use crate::head::{Head, LinkRow};
+use crate::history::PageMark;
+use metaverse_schema::{AttributeName, ObjectType};
+use std::collections::BTreeMap;
+use sync_kernel::{
+    ConnectorState, CsId, LinkChange, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject,
+};
+
+impl Db {
+    pub(crate) fn apply_plan(&self, plan: &ObjectPlan, mark: &PageMark) -> Inner<AppliedPlan> {
+        if let Some(error) = &plan.error {
+            self.keep_failed(plan.subject, error, mark)?;
+            return Ok(AppliedPlan::default());
+        }
+        let mut applied = AppliedPlan::default();
+        let created = self.create_metaverse(plan)?;
+        applied.metaverse = created.map(MvId);
+        let number_of = |mv: MvRef| match mv {
+            MvRef::Existing(id) => Ok(id.0),
+            MvRef::New => {
+                created.ok_or_else(|| misplaced("a plan links to a metaverse object that it does not create"))
+            }
+        };
+        if let Subject::Connector(id) = plan.subject
+            && plan.promote
+        {
+            self.promote(id.0)?;
+        }
+        for change in &plan.links {
+            self.change_link(change, &number_of)?;
+        }
+        for metaverse in &plan.metaverse {
+            let mv = number_of(metaverse.object)?;
+            match &metaverse.change {
+                MetaverseChange::Set { attributes, .. } => {
+                    self.write_metaverse(mv, &metaverse.object_type, attributes, mark)?
+                }
+                MetaverseChange::Unchanged | MetaverseChange::Delete { .. } => {}
+            }
+        }
+        for target in &plan.targets {
+            let mv = number_of(target.mv)?;
+            applied.targets.extend(self.apply_target(target, mv)?.map(CsId));
+        }
+        for metaverse in &plan.metaverse {
+            let mv = number_of(metaverse.object)?;
+            if matches!(metaverse.change, MetaverseChange::Delete { .. }) {
+                self.delete_metaverse(mv)?;
+            }
+            self.run("DELETE FROM dirty_metaverse WHERE object = ?1", [mv])?;
+        }
+        self.finish_subject(plan)?;
+        for mv in &plan.revisit {
+            if self.exists("SELECT 1 FROM metaverse WHERE id = ?1", [mv.0])? {
+                self.mark_metaverse_dirty(mv.0)?;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// R76-R78: the error is told, everything else stays as it was, and the object is tried again by the next step.
+    fn keep_failed(&self, subject: Subject, error: &ObjectError, mark: &PageMark) -> Inner<()> {
+        let problem = Problem {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            attribute: error.attribute.clone(),
+            rule: error.rule.as_ref().map(|rule| rule.to_string()),
+        };
+        match subject {
+            Subject::Connector(id) => {
+                let Some(head) = self.find_head(id.0)? else { return Ok(()) };
+                self.mark_dirty(head.id, head.connector)?;
+                self.raise(ErrorSubject::Object(id), head.connector, ErrorPhase::Synchronization, &problem, mark)
+            }
+            Subject::Metaverse(id) => {
+                self.mark_metaverse_dirty(id.0)?;
+                self.raise(
+                    ErrorSubject::Metaverse(id),
+                    crate::names::METAVERSE_ERRORS,
+                    ErrorPhase::Synchronization,
+                    &problem,
+                    mark,
+                )
+            }
+        }
+    }
+
+    fn create_metaverse(&self, plan: &ObjectPlan) -> Inner<Option<i64>> {
+        let mut created = None;
+        for metaverse in plan.metaverse.iter().filter(|metaverse| metaverse.object == MvRef::New) {
+            if created.is_some() {
+                return Err(misplaced("a plan creates two metaverse objects"));
+            }
+            self.run("INSERT INTO metaverse (object_type) VALUES (?1)", [self.type_id(&metaverse.object_type)?])?;
+            let id = self.sql.last_insert_rowid();
+            self.run(
+                "INSERT INTO metaverse_body (id, image) VALUES (?1, ?2)",
+                (id, self.encode_metaverse(&BTreeMap::new())?),
+            )?;
+            self.touch_metaverse(id);
+            created = Some(id);
+        }
+        Ok(created)
+    }
+
+    /// The imported image becomes the synchronised one: a pointer moves (S4.10).
+    fn promote(&self, id: i64) -> Inner<()> {
+        let Some(mut head) = self.find_head(id)? else { return Ok(()) };
+        if !matches!(head.staged, codes::STAGED_IMAGE | codes::STAGED_REPLACED) {
+            return Ok(());
+        }
+        if let Some(staged) = head.staged_body.take() {
+            self.put_body(&mut head.synchronised_body, None)?;
+            head.synchronised_body = Some(staged);
+        }
+        head.staged = codes::STAGED_NONE;
+        self.save_head(&mut head)?;
+        self.promote_references(id)
+    }
+
+    fn change_link(&self, change: &LinkChange, number_of: &impl Fn(MvRef) -> Inner<i64>) -> Inner<()> {
+        let Some(mut head) = self.find_head(change.object.0)? else { return Ok(()) };
+        let link = match &change.link {
+            Some((mv, rule, ownership)) => Some(LinkRow {
+                mv: number_of(*mv)?,
+                rule: self.rule_id(rule)?,
+                ownership: codes::ownership(*ownership),
+            }),
+            None => None,
+        };
+        self.set_link(&mut head, link)?;
+        self.save_head(&mut head)
+    }
+
+    /// Sets a link in the row, with the state that goes with it; the caller saves the row.
+    pub(crate) fn set_link(&self, head: &mut Head, link: Option<LinkRow>) -> Inner<()> {
+        let before = head.link;
+        if before == link {
+            return Ok(());
+        }
+        let explicit =
+            matches!(head.state()?, ConnectorState::ExplicitlyConnected | ConnectorState::ExplicitlyDisconnected);
+        if !(explicit && before.is_some() == link.is_some()) {
+            head.state =
+                codes::state(if link.is_some() { ConnectorState::Connected } else { ConnectorState::Disconnected });
+        }
+        head.link = link;
+        self.relinked(head, before.map(|link| link.mv))
+    }
+
+    /// Tells everybody whose decisions depend on who is linked to what.
+    fn relinked(&self, head: &Head, before: Option<i64>) -> Inner<()> {
+        let after = head.link.map(|link| link.mv);
+        for mv in [before, after].into_iter().flatten() {
+            self.touch_metaverse(mv);
+        }
+        if before != after {
+            self.member_changed(head.id, before)?;
+            self.member_changed(head.id, after)?;
+        }
+        Ok(())
+    }
+
+    fn write_metaverse(
+        &self,
+        id: i64,
+        object_type: &ObjectType,
+        attributes: &BTreeMap<AttributeName, MvValue>,
+        mark: &PageMark,
+    ) -> Inner<()> {
+        let before = self.stored_metaverse(id)?;
+        let run = mark.run.map_or(0, |run| run.0);
+        let stored: BTreeMap<AttributeName, StoredMvValue> = attributes
+            .iter()
+            .map(|(name, value)| {
+                let kept = before.get(name).filter(|stored| stored.value == *value).map(|stored| stored.run);
+                (name.clone(), StoredMvValue { value: value.clone(), run: kept.unwrap_or(run) })
+            })
+            .collect();
+        if stored != before {
+            self.run("UPDATE metaverse_body SET image = ?2 WHERE id = ?1", (id, self.encode_metaverse(&stored)?))?;
+        }
+        let snapshot = self.rules.borrow().as_ref().and_then(|rules| rules.snapshot);
+        self.run("UPDATE metaverse SET generation = generation + 1, rule_set = ?2 WHERE id = ?1", (id, snapshot))?;
+        self.touch_metaverse(id);
+        let keys = self.metaverse_keys_of(object_type, attributes)?;
+        self.replace_metaverse_keys(id, &keys)
+    }
+
+    fn delete_metaverse(&self, id: i64) -> Inner<()> {
+        for object in self.linked_to(id)? {
+            let mut head = self.head(object)?;
+            self.set_link(&mut head, None)?;
+            self.save_head(&mut head)?;
+        }
+        self.replace_metaverse_keys(id, &[])?;
+        self.run("DELETE FROM metaverse WHERE id = ?1", [id])?;
+        self.run("DELETE FROM metaverse_body WHERE id = ?1", [id])?;
+        self.run("DELETE FROM hold WHERE mv = ?1", [id])?;
+        self.run("DELETE FROM approval WHERE mv = ?1", [id])?;
+        self.run("DELETE FROM object_error WHERE side = 1 AND object = ?1", [id])?;
+        self.touch_metaverse(id);
+        Ok(())
+    }
+
+    fn finish_subject(&self, plan: &ObjectPlan) -> Inner<()> {
+        match plan.subject {
+            Subject::Connector(id) => {
+                self.clear_errors(ErrorSubject::Object(id), ErrorPhase::Synchronization)?;
+                self.run("DELETE FROM dirty WHERE object = ?1", [id.0])?;
+                if plan.remove_subject {
+                    return self.remove_object(id.0);
+                }
+                if let (Some(state), Some(mut head)) = (plan.state, self.find_head(id.0)?)
+                    && head.state != codes::state(state)
+                {
+                    head.state = codes::state(state);
+                    self.save_head(&mut head)?;
+                }
+            }
+            Subject::Metaverse(id) => {
+                self.clear_errors(ErrorSubject::Metaverse(id), ErrorPhase::Synchronization)?;
+                self.run("DELETE FROM dirty_metaverse WHERE object = ?1", [id.0])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn misplaced(what: &str) -> crate::error::Fault {
+    StoreError::Missing { what: what.to_owned() }.into()
+}

@@ -1,0 +1,272 @@
+//! Synchronisation's side of the store: what is to be looked at, answers to the kernel's questions, the application of plans,
+//! and the reference step. Decides nothing itself.
+
+mod apply;
+mod reference_step;
+mod targets;
+
+use crate::db::{Db, Touched};
+use crate::error::{Fault, Inner};
+use crate::history::PageMark;
+use crate::{Store, StoreError};
+use metaverse_schema::Dn;
+use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs};
+
+pub use reference_step::{ReferencePage, ReferencePreview};
+
+/// What one plan made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AppliedPlan {
+    /// The metaverse object that the plan created.
+    pub metaverse: Option<MvId>,
+    /// Target objects it created, in the order of its targets.
+    pub targets: Vec<CsId>,
+}
+
+/// What a page came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AppliedPage {
+    pub applied: u64,
+    pub errors: u64,
+    /// Reference rows that wait for the reference step.
+    pub reference_work: u64,
+}
+
+/// A page of plans in one transaction. Dropped without `commit`, it leaves nothing behind.
+///
+/// Plans are made in parallel and applied in order; one whose reads were changed by an earlier plan of the same page is made
+/// again with the page's own answers:
+///
+/// ```text
+/// for plan in plans {
+///     let plan = if page.is_stale(&plan.reads) { decide again, answering by page.answer } else { plan };
+///     page.apply(&plan)?;
+/// }
+/// page.commit()?;
+/// ```
+pub struct PlanPage<'s> {
+    store: &'s mut Store,
+    mark: PageMark,
+    applied: AppliedPage,
+    open: bool,
+}
+
+impl Store {
+    /// Objects of a connector that wait for delta synchronisation, ascending, after `after`. Objects in error stay queued (R76)
+    /// and are returned again by the next step.
+    pub fn dirty_page(&self, connector: &str, after: Option<CsId>, limit: usize) -> Result<Vec<CsId>, StoreError> {
+        let query = "SELECT object FROM dirty WHERE connector = ?1 AND object > ?2 ORDER BY object LIMIT ?3";
+        self.object_page("reading what is to be synchronised", query, connector, after, limit)
+    }
+
+    /// All objects of a connector that were ever imported, for full synchronisation, ascending.
+    pub fn staging_page(&self, connector: &str, after: Option<CsId>, limit: usize) -> Result<Vec<CsId>, StoreError> {
+        let query = "SELECT id FROM head WHERE connector = ?1 AND id > ?2 AND state NOT IN (5, 6) \
+                     AND (synchronised_body IS NOT NULL OR staged <> 0) ORDER BY id LIMIT ?3";
+        self.object_page("reading the connector space", query, connector, after, limit)
+    }
+
+    fn object_page(
+        &self,
+        doing: &str,
+        query: &str,
+        connector: &str,
+        after: Option<CsId>,
+        limit: usize,
+    ) -> Result<Vec<CsId>, StoreError> {
+        self.db.read(doing, |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let ids = db.ids(query, (connector, after.map_or(0, |id| id.0), limit))?;
+            Ok(ids.into_iter().map(CsId).collect())
+        })
+    }
+
+    /// Metaverse objects that are to be decided by themselves (S68, O38, approvals, facts), ascending.
+    pub fn dirty_metaverse_page(&self, after: Option<MvId>, limit: usize) -> Result<Vec<MvId>, StoreError> {
+        self.db.read("reading what is to be synchronised", |db| {
+            let ids = db.ids(
+                "SELECT object FROM dirty_metaverse WHERE object > ?1 ORDER BY object LIMIT ?2",
+                (after.map_or(0, |id| id.0), i64::try_from(limit).unwrap_or(i64::MAX)),
+            )?;
+            Ok(ids.into_iter().map(MvId).collect())
+        })
+    }
+
+    pub fn dirty_count(&self, connector: &str) -> Result<u64, StoreError> {
+        self.db.read("counting what is to be synchronised", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            db.count("SELECT count(*) FROM dirty WHERE connector = ?1", [connector])
+        })
+    }
+
+    pub fn dirty_metaverse_count(&self) -> Result<u64, StoreError> {
+        self.db.read("counting what is to be synchronised", |db| db.count("SELECT count(*) FROM dirty_metaverse", []))
+    }
+
+    /// Number of objects that `staging_page` returns.
+    pub fn staging_count(&self, connector: &str) -> Result<u64, StoreError> {
+        self.db.read("counting the connector space", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            db.count(
+                "SELECT count(*) FROM head WHERE connector = ?1 AND state NOT IN (5, 6) AND (synchronised_body IS NOT NULL OR staged <> 0)",
+                [connector],
+            )
+        })
+    }
+
+    /// Puts a metaverse object in the queue.
+    pub fn mark_metaverse_dirty(&mut self, mv: MvId) -> Result<(), StoreError> {
+        self.db.write("queueing a metaverse object", |db| db.mark_metaverse_dirty(mv.0))
+    }
+
+    /// Puts a connector-space object in the queue.
+    pub fn mark_object_dirty(&mut self, object: CsId) -> Result<(), StoreError> {
+        self.db.write("queueing an object", |db| match db.find_head(object.0)? {
+            Some(head) if head.is_staging_object() => db.mark_dirty(head.id, head.connector),
+            _ => Ok(()),
+        })
+    }
+
+    /// Queues everything that stands below a container, for rules that read the DN. Returns the number of objects.
+    pub fn mark_below_dirty(&mut self, container: CsId) -> Result<u64, StoreError> {
+        self.db.write("queueing what stands below a container", |db| {
+            let Some(top) = db.find_head(container.0)? else { return Ok(0) };
+            let queued = db.run(
+                "INSERT OR IGNORE INTO dirty (object, connector) \
+                 WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
+                 UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) \
+                 SELECT h.id, h.connector FROM head h JOIN below b ON b.id = h.id WHERE h.state NOT IN (5, 6)",
+                (top.connector, top.id),
+            )?;
+            Ok(queued as u64)
+        })
+    }
+
+    /// Adds the answers to a page of questions, in one consistent view.
+    pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
+        self.db.read("answering what a decision must know", |db| db.answer(questions, neighbourhood))
+    }
+
+    /// Begins a page of plans. The rules must be those that were registered.
+    pub fn begin_page(&mut self, inputs: &RunInputs, mark: PageMark) -> Result<PlanPage<'_>, StoreError> {
+        let doing = "applying a page of plans";
+        let registered = self.db.rule_set().map_err(|fault| fault.during(doing))?;
+        if registered.hash != inputs.rules.hash {
+            return Err(StoreError::Missing {
+                what: "plans were made by other rules than those registered with the store".into(),
+            });
+        }
+        self.db.begin().map_err(|fault| fault.during(doing))?;
+        *self.db.touched.borrow_mut() = Some(Touched::default());
+        Ok(PlanPage { store: self, mark, applied: AppliedPage::default(), open: true })
+    }
+}
+
+impl PlanPage<'_> {
+    /// Whether something that a plan read was changed by a plan applied earlier in this page.
+    pub fn is_stale(&self, reads: &ReadSet) -> bool {
+        reads.0.iter().any(|question| self.store.db.is_touched(question))
+    }
+
+    /// Adds answers that see what this page has done so far.
+    pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
+        self.store
+            .db
+            .answer(questions, neighbourhood)
+            .map_err(|fault| fault.during("answering what a decision must know"))
+    }
+
+    /// Applies one plan whole (R77). A plan with an error records it, promotes nothing and keeps its subject queued (R78).
+    /// An `Err` is a failure of the store: the page cannot be committed any more.
+    pub fn apply(&mut self, plan: &ObjectPlan) -> Result<AppliedPlan, StoreError> {
+        let applied = self.store.db.apply_plan(plan, &self.mark);
+        let applied = applied.map_err(|fault| {
+            self.abandon();
+            fault.during("applying a plan")
+        })?;
+        self.applied.applied += 1;
+        self.applied.errors += u64::from(plan.error.is_some());
+        Ok(applied)
+    }
+
+    /// Commits the page.
+    pub fn commit(mut self) -> Result<AppliedPage, StoreError> {
+        let doing = "committing a page of plans";
+        if !self.open {
+            return Err(StoreError::Missing { what: "a page of plans failed and cannot be committed".into() });
+        }
+        let db = &self.store.db;
+        let work = db.count("SELECT count(*) FROM (SELECT 1 FROM reference_work LIMIT 1000000)", []);
+        let done = work.and_then(|work| db.refresh_never_sync_if_stale().and_then(|()| db.commit()).map(|()| work));
+        match done {
+            Ok(work) => {
+                self.applied.reference_work = work;
+                self.open = false;
+                self.store.db.touched.borrow_mut().take();
+                Ok(self.applied)
+            }
+            Err(fault) => {
+                self.abandon();
+                Err(fault.during(doing))
+            }
+        }
+    }
+
+    fn abandon(&mut self) {
+        if self.open {
+            self.open = false;
+            self.store.db.roll_back();
+            self.store.db.touched.borrow_mut().take();
+        }
+    }
+}
+
+impl Drop for PlanPage<'_> {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl Db {
+    fn is_touched(&self, question: &Question) -> bool {
+        let touched = self.touched.borrow();
+        let Some(touched) = touched.as_ref() else { return false };
+        match question {
+            Question::Connector(id) => touched.objects.contains(&id.0),
+            Question::Metaverse(id) => touched.metaverse.contains(&id.0),
+            Question::Key(key, value) => self.key_touched(*key, value),
+            Question::Occupant(connector, _) => {
+                self.find_connector(connector).is_some_and(|id| touched.places.contains(&id))
+            }
+        }
+    }
+
+    pub(crate) fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Inner<()> {
+        for question in questions {
+            if neighbourhood.knows(question) {
+                continue;
+            }
+            match question {
+                Question::Connector(id) => neighbourhood.answer_connector(*id, self.load_object(id.0)?),
+                Question::Metaverse(id) => neighbourhood.answer_metaverse(*id, self.load_metaverse(id.0)?),
+                Question::Key(key, value) => neighbourhood.answer_key(*key, value.clone(), self.key_hits(*key, value)?),
+                Question::Occupant(connector, dn) => {
+                    neighbourhood.answer_occupant(connector.clone(), dn.clone(), self.occupant(connector, dn)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Who stands at a normalised DN. A placeholder without an anchor is nobody: the object that comes takes its place (O18).
+    pub(crate) fn occupant(&self, connector: &str, normalised: &str) -> Inner<Option<CsId>> {
+        let Some(connector) = self.find_connector(connector) else { return Ok(None) };
+        let dn: Dn = normalised.parse().map_err(|error| {
+            Fault::Store(StoreError::Missing { what: format!("a DN in a question is malformed: {error}") })
+        })?;
+        let Some(id) = self.find_place(connector, &dn)? else { return Ok(None) };
+        let head = self.head(id)?;
+        Ok(Some(CsId(id)).filter(|_| !(head.is_placeholder() && head.anchor.is_none())))
+    }
+}

@@ -1,0 +1,410 @@
+//! The reference step: decides queued rows one by one, by the kernel's rules, and keeps what is to be sent (`pending_reference`)
+//! and what waits with its reason (`waiting_reference`). Never looks at a whole membership; a single-valued attribute excepted,
+//! whose rows are few.
+
+use crate::codes::{REFERENCE_IN_FLIGHT, REFERENCE_PENDING, REFERENCE_REFUSED, REFERENCE_UNCONFIRMED};
+use crate::db::Db;
+use crate::error::{Fault, Inner};
+use crate::head::Head;
+use crate::references::SOURCE_SIDE;
+use crate::{Store, StoreError};
+use metaverse_schema::AttributeName;
+use std::collections::BTreeSet;
+use sync_kernel::{CsId, MvId, Ownership, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
+
+/// What one page of the reference step came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReferencePage {
+    /// Queued rows that were decided.
+    pub rows: u64,
+    /// Additions and removals that became pending.
+    pub added: u64,
+    pub removed: u64,
+    /// Rows that do not flow, each with its reason (members-held).
+    pub held: u64,
+    /// Some rows are still queued.
+    pub more: bool,
+}
+
+/// How one row of a source flows to a target attribute, for previews and `explain`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferencePreview {
+    pub attribute: AttributeName,
+    /// The member in the source space.
+    pub member: CsId,
+    pub name: String,
+    pub verdict: ReferenceVerdict,
+}
+
+/// A row of `reference_flow`, as the step needs it.
+struct Flow {
+    target: i64,
+    attribute: i64,
+    source: i64,
+    source_attribute: i64,
+    single: bool,
+    keep_foreign: bool,
+}
+
+/// What is known of one member of one target attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Wanted,
+    /// Wanted by a row that does not flow now.
+    Held,
+    Unwanted,
+}
+
+impl Store {
+    /// Decides up to `limit` queued rows, in one transaction. Called at the end of a synchronisation step until nothing more is
+    /// queued.
+    pub fn settle_references(&mut self, limit: usize) -> Result<ReferencePage, StoreError> {
+        self.db.write("deciding references", |db| {
+            let work: Vec<(i64, i64, i64, i64)> = db.all(
+                "SELECT side, object, attribute, member FROM reference_work ORDER BY side, object, attribute, member LIMIT ?1",
+                [i64::try_from(limit).unwrap_or(i64::MAX)],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            )?;
+            let mut page = ReferencePage::default();
+            for (side, object, attribute, member) in work {
+                page.rows += 1;
+                if side == SOURCE_SIDE {
+                    db.settle_row(object, attribute, member, &mut page)?;
+                } else {
+                    db.settle_member(object, attribute, member, &mut page)?;
+                }
+                db.run(
+                    "DELETE FROM reference_work WHERE side = ?1 AND object = ?2 AND attribute = ?3 AND member = ?4",
+                    (side, object, attribute, member),
+                )?;
+            }
+            page.more = db.exists("SELECT 1 FROM reference_work", [])?;
+            Ok(page)
+        })
+    }
+
+    /// How the rows that feed a target would flow now, up to `limit`. Writes nothing.
+    pub fn preview_references(&self, target: CsId, limit: usize) -> Result<Vec<ReferencePreview>, StoreError> {
+        self.db.read("previewing references", |db| {
+            let Some(head) = db.find_head(target.0)? else { return Ok(Vec::new()) };
+            let mut previews = Vec::new();
+            for flow in db.flows("object = ?1", [target.0])? {
+                let rows = db.ids(
+                    "SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state IN (0, 2) LIMIT ?3",
+                    (
+                        flow.source,
+                        flow.source_attribute,
+                        i64::try_from(limit.saturating_sub(previews.len())).unwrap_or(i64::MAX),
+                    ),
+                )?;
+                for member in rows {
+                    previews.push(ReferencePreview {
+                        attribute: db.attribute_name(flow.attribute)?,
+                        member: CsId(member),
+                        name: db.label(member)?,
+                        verdict: db.verdict(&db.head(member)?, head.connector)?,
+                    });
+                }
+            }
+            Ok(previews)
+        })
+    }
+}
+
+impl Db {
+    fn flows(&self, condition: &str, parameters: impl rusqlite::Params) -> Inner<Vec<Flow>> {
+        self.all(
+            &format!("SELECT object, attribute, source, source_attribute, single, keep_foreign FROM reference_flow WHERE {condition}"),
+            parameters,
+            |row| {
+                Ok(Flow {
+                    target: row.get(0)?,
+                    attribute: row.get(1)?,
+                    source: row.get(2)?,
+                    source_attribute: row.get(3)?,
+                    single: row.get(4)?,
+                    keep_foreign: row.get(5)?,
+                })
+            },
+        )
+    }
+
+    /// A row of a source object: what waits for it is told, and its member in each target is settled.
+    fn settle_row(&self, source: i64, attribute: i64, member: i64, page: &mut ReferencePage) -> Inner<()> {
+        let row = self.is_effective(source, attribute, member)?;
+        for flow in self.flows("source = ?1 AND source_attribute = ?2", (source, attribute))? {
+            let target = self.head(flow.target)?;
+            let member_head = self.find_head(member)?;
+            let verdict = match &member_head {
+                Some(head) if row => Some(self.verdict(head, target.connector)?),
+                _ => None,
+            };
+            self.save_waiting(&flow, member, verdict.as_ref(), page)?;
+            if flow.single {
+                // Whoever is wanted, or waits, decides about the value that is there.
+                let flows = self.flows("object = ?1 AND attribute = ?2", (flow.target, flow.attribute))?;
+                self.settle_single(flow.target, flow.attribute, &flows, page)?;
+                continue;
+            }
+            let linked = member_head.and_then(|head| head.link);
+            if let Some(link) = linked
+                && let Some(end) = self.head_linked(link.mv, target.connector)?
+            {
+                self.settle_member(flow.target, flow.attribute, end.id, page)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row is in force: imported and synchronised, its removal not synchronised yet.
+    fn is_effective(&self, source: i64, attribute: i64, member: i64) -> Inner<bool> {
+        self.exists(
+            "SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state IN (0, 2)",
+            (source, attribute, member),
+        )
+    }
+
+    fn verdict(&self, member: &Head, target_connector: i64) -> Inner<ReferenceVerdict> {
+        let end = match member.link {
+            Some(link) => self.head_linked(link.mv, target_connector)?,
+            None => None,
+        };
+        let target = match &end {
+            Some(end) => Some(TargetEnd {
+                object: CsId(end.id),
+                anchored: end.anchor.is_some(),
+                ownership: end.ownership()?.unwrap_or(Ownership::Joined),
+                pending: self.load_pending(end.id, end.connector)?.map(|pending| (pending.operation, pending.state)),
+                object_type: self.type_name(end)?,
+            }),
+            None => None,
+        };
+        let held = match (member.link, &target) {
+            (Some(link), None) => self.load_holds(link.mv, target_connector)?.into_iter().next(),
+            _ => None,
+        };
+        Ok(decide_reference(&ReferenceRow {
+            source_target: CsId(member.id),
+            imported: !member.is_placeholder(),
+            mv: member.link.map(|link| MvId(link.mv)),
+            target,
+            held,
+        }))
+    }
+
+    fn save_waiting(
+        &self,
+        flow: &Flow,
+        member: i64,
+        verdict: Option<&ReferenceVerdict>,
+        page: &mut ReferencePage,
+    ) -> Inner<()> {
+        let key = (flow.target, flow.attribute, member);
+        match verdict {
+            Some(ReferenceVerdict::Held { code, message }) => {
+                page.held += 1;
+                self.run(
+                    "INSERT INTO waiting_reference (object, attribute, member, code, message) VALUES (?1, ?2, ?3, ?4, ?5) \
+                     ON CONFLICT (object, attribute, member) DO UPDATE SET code = excluded.code, message = excluded.message",
+                    (flow.target, flow.attribute, member, code, message),
+                )?;
+            }
+            _ => {
+                self.run("DELETE FROM waiting_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3", key)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One member of one target attribute: wanted or not, there or not, sent or not.
+    fn settle_member(&self, target: i64, attribute: i64, member: i64, page: &mut ReferencePage) -> Inner<()> {
+        let flows = self.flows("object = ?1 AND attribute = ?2", (target, attribute))?;
+        if flows.is_empty() {
+            // S48: nobody manages it any longer; what is there stays.
+            return self.cancel(target, attribute, member);
+        }
+        if flows.iter().any(|flow| flow.single) {
+            return self.settle_single(target, attribute, &flows, page);
+        }
+        let wish = self.wish(&flows, member)?;
+        self.fulfil(target, attribute, member, wish, &flows, false, page)
+    }
+
+    /// At most one value: a wanted one takes the place of every other, whoever put it there.
+    fn settle_single(&self, target: i64, attribute: i64, flows: &[Flow], page: &mut ReferencePage) -> Inner<()> {
+        let mut candidates: BTreeSet<i64> = self
+            .ids(
+                "SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state <> 2",
+                (target, attribute),
+            )?
+            .into_iter()
+            .collect();
+        candidates.extend(
+            self.ids("SELECT member FROM pending_reference WHERE object = ?1 AND attribute = ?2", (target, attribute))?,
+        );
+        let connector = self.head(target)?.connector;
+        let mut someone_waits = false;
+        for flow in flows {
+            let rows = self.ids(
+                "SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state IN (0, 2)",
+                (flow.source, flow.source_attribute),
+            )?;
+            for row in rows {
+                match self.verdict(&self.head(row)?, connector)? {
+                    ReferenceVerdict::Flows { target } | ReferenceVerdict::AfterCreate { target } => {
+                        candidates.insert(target.0);
+                    }
+                    ReferenceVerdict::Held { .. } => someone_waits = true,
+                }
+            }
+        }
+        let mut wishes = Vec::new();
+        for member in candidates {
+            wishes.push((member, self.wish(flows, member)?));
+        }
+        let chosen = wishes.iter().find(|(_, wish)| *wish == Wish::Wanted).map(|(member, _)| *member);
+        for (member, wish) in wishes {
+            let wish = match (chosen, wish) {
+                (Some(chosen), Wish::Wanted) if member != chosen => Wish::Unwanted,
+                // Nobody loses the present value to one that only waits.
+                (None, Wish::Unwanted) if someone_waits => Wish::Held,
+                (_, wish) => wish,
+            };
+            self.fulfil(target, attribute, member, wish, flows, chosen.is_some(), page)?;
+        }
+        Ok(())
+    }
+
+    /// Whether any row of the flows wants this member.
+    fn wish(&self, flows: &[Flow], member: i64) -> Inner<Wish> {
+        let Some(end) = self.find_head(member)? else { return Ok(Wish::Unwanted) };
+        let Some(link) = end.link else { return Ok(Wish::Unwanted) };
+        let mut wish = Wish::Unwanted;
+        for flow in flows {
+            let rows = self.ids(
+                "SELECT h.id FROM head h CROSS JOIN reference r ON r.source = ?2 AND r.attribute = ?3 AND r.target = h.id AND r.state IN (0, 2) \
+                 WHERE h.link_mv = ?1",
+                (link.mv, flow.source, flow.source_attribute),
+            )?;
+            for row in rows {
+                match self.verdict(&self.head(row)?, end.connector)? {
+                    ReferenceVerdict::Flows { .. } | ReferenceVerdict::AfterCreate { .. } => return Ok(Wish::Wanted),
+                    ReferenceVerdict::Held { .. } => wish = Wish::Held,
+                }
+            }
+        }
+        Ok(wish)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the row, the wish, and how it is weighed")]
+    fn fulfil(
+        &self,
+        target: i64,
+        attribute: i64,
+        member: i64,
+        wish: Wish,
+        flows: &[Flow],
+        replaced: bool,
+        page: &mut ReferencePage,
+    ) -> Inner<()> {
+        let key = (target, attribute, member);
+        let present = self.exists(
+            "SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state <> 2",
+            key,
+        )?;
+        let sent: Option<(bool, i64)> = self.one(
+            "SELECT adds, state FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+            key,
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        match wish {
+            Wish::Held => self.cancel(target, attribute, member),
+            Wish::Wanted if present => match sent {
+                // The removal has left already: the addition follows it.
+                Some((false, REFERENCE_IN_FLIGHT | REFERENCE_UNCONFIRMED)) => self.send(key, true, page),
+                _ => {
+                    self.run(
+                        "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                        key,
+                    )?;
+                    self.run(
+                        "INSERT OR IGNORE INTO owned_reference (object, attribute, member) VALUES (?1, ?2, ?3)",
+                        key,
+                    )?;
+                    Ok(())
+                }
+            },
+            Wish::Wanted => match sent {
+                Some((true, _)) => Ok(()),
+                _ => self.send(key, true, page),
+            },
+            Wish::Unwanted => {
+                let on_its_way = matches!(sent, Some((true, REFERENCE_IN_FLIGHT | REFERENCE_UNCONFIRMED)));
+                if !present && !on_its_way {
+                    if !matches!(sent, Some((false, REFERENCE_IN_FLIGHT | REFERENCE_UNCONFIRMED))) {
+                        self.run(
+                            "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                            key,
+                        )?;
+                        self.run(
+                            "DELETE FROM owned_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                            key,
+                        )?;
+                    }
+                    return Ok(());
+                }
+                if matches!(sent, Some((false, _))) {
+                    return Ok(());
+                }
+                let owned = on_its_way
+                    || self.exists(
+                        "SELECT 1 FROM owned_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                        key,
+                    )?;
+                let keep_foreign = flows.iter().any(|flow| flow.keep_foreign);
+                // A member that is gone from the space is gone from the group too; the system need not be told.
+                let exists = self.find_head(member)?.is_some_and(|head| !head.is_placeholder());
+                if exists && (replaced || decide_removal(keep_foreign, owned, false)) {
+                    return self.send(key, false, page);
+                }
+                self.cancel(target, attribute, member)
+            }
+        }
+    }
+
+    /// Makes a change pending, in the place of what was there.
+    fn send(&self, key: (i64, i64, i64), adds: bool, page: &mut ReferencePage) -> Inner<()> {
+        let (target, attribute, member) = key;
+        let connector = self.head(target)?.connector;
+        self.run(
+            "INSERT OR REPLACE INTO pending_reference (object, attribute, member, connector, adds, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            (target, attribute, member, connector, adds, REFERENCE_PENDING),
+        )?;
+        match adds {
+            true => page.added += 1,
+            false => page.removed += 1,
+        }
+        Ok(())
+    }
+
+    /// Takes back a change that has not left.
+    fn cancel(&self, target: i64, attribute: i64, member: i64) -> Inner<()> {
+        self.run(
+            "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND state IN (?4, ?5)",
+            (target, attribute, member, REFERENCE_PENDING, REFERENCE_REFUSED),
+        )?;
+        Ok(())
+    }
+
+    /// Number of members that do not flow to a target, by reason.
+    pub(crate) fn waiting_counts(&self, target: i64) -> Inner<Vec<(String, u64)>> {
+        let rows: Vec<(String, i64)> = self.all(
+            "SELECT code, count(*) FROM waiting_reference WHERE object = ?1 GROUP BY code ORDER BY code",
+            [target],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        rows.into_iter()
+            .map(|(code, count)| Ok((code, u64::try_from(count).map_err(|_| Fault::damaged("a negative count"))?)))
+            .collect()
+    }
+}

@@ -1,0 +1,274 @@
+//! Export pages, the mark that they left, and what came of them (O28, O44-O51).
+
+use super::support::*;
+use crate::*;
+use metaverse_schema::{AttributeChange, AttributesDelta, Value};
+use sync_kernel::*;
+
+fn mark() -> PageMark {
+    PageMark { now: NOW, ..PageMark::default() }
+}
+
+fn page(world: &World) -> Vec<ExportEntry> {
+    world.store.export_page("cloud", ExportPhase::Writes, None, 99, 99).unwrap()
+}
+
+/// One person in `ad`, adopted in `cloud`, with this pending.
+fn adopted(pending: PendingExport) -> (World, MvId, CsId) {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let mv = world.project("ad", "a");
+    world.full("cloud", &["c user - mail=a@x displayName=Old proxy=smtp:1 proxy=smtp:2"]);
+    world.promote_all("cloud");
+    let id = world.id("cloud", "c");
+    world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Adopted) });
+    (world, mv, id)
+}
+
+/// A create gets its anchor and waits for its import; placeholders that knew the anchor become the object.
+#[test]
+fn an_accepted_create_is_remembered() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let (mv, id) = world.provision("a", "user");
+    world.delta("cloud", vec![object("g group - members>c-a")]);
+    let before = page(&world);
+    assert_eq!(
+        (before.len(), before[0].anchor.clone(), before[0].was_in_flight, before[0].mv),
+        (1, None, false, Some(mv))
+    );
+    world.export_all();
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!((object.anchor, object.pending), (Some(anchor("c-a")), None));
+    assert_eq!(
+        object.memory.attributes["displayName"],
+        Remembered { wanted: Value::text("a").into(), state: MemoryState::Unconfirmed }
+    );
+    let members = world.store.members(world.id("cloud", "g"), "members", None, 9).unwrap();
+    assert_eq!(members.iter().map(|member| member.id).collect::<Vec<_>>(), vec![id]);
+    assert_eq!(page(&world), vec![]);
+}
+
+/// O28: what was sent is known to have been sent, also by the next process; nothing is lost when it was not.
+#[test]
+fn in_flight_is_committed_before_sending() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x", "b user cn=B,dc=x mail=b@x"]);
+    world.provision("a", "user");
+    world.provision("b", "user");
+    let entries = page(&world);
+    world.store.mark_in_flight(&entries).unwrap();
+    let path = world.path();
+    let World { store, folder } = world;
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    store.register_rules(&rules(), NOW).unwrap();
+    let mut world = World { store, folder };
+    let entries = page(&world);
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry.was_in_flight));
+    let outcomes = [false, true];
+    let settlements: Vec<Settlement> = entries
+        .into_iter()
+        .zip(outcomes)
+        .map(|(entry, may_have_arrived)| Settlement { entry, outcome: SettledOutcome::NotSettled { may_have_arrived } })
+        .collect();
+    let settled = world.store.settle(&settlements, &mark()).unwrap();
+    assert_eq!((settled.not_settled, settled.counters.len()), (2, 0));
+    assert_eq!(page(&world).iter().map(|entry| entry.was_in_flight).collect::<Vec<_>>(), outcomes);
+}
+
+/// T26: an import brought the created object before the look-up found it. One object remains, with the link.
+#[test]
+fn a_created_object_that_an_import_brought_first_is_not_doubled() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let (mv, provisioned) = world.provision("a", "user");
+    let entries = page(&world);
+    world.store.mark_in_flight(&entries).unwrap();
+    world.delta("cloud", vec![object("c-a user - displayName=a")]);
+    let imported = world.id("cloud", "c-a");
+    assert_ne!(imported, provisioned);
+    let entry = page(&world).remove(0);
+    assert!(entry.was_in_flight);
+    world.store.settle(&[accepted(entry)], &mark()).unwrap();
+    assert_eq!(world.store.object(provisioned).unwrap(), None);
+    let object = world.object("cloud", "c-a");
+    assert_eq!(
+        (object.id, object.link.unwrap().ownership, object.memory),
+        (imported, Ownership::Provisioned, ExportMemory::default())
+    );
+    assert_eq!(world.store.metaverse(mv).unwrap().unwrap().links.len(), 2);
+    assert_eq!(world.store.counts("cloud").unwrap().objects, 1);
+}
+
+/// An anchor that belongs to another person's object is refused and changes nothing.
+#[test]
+fn an_anchor_of_another_person_is_refused() {
+    let (mut world, mv, id) = adopted(update(set("displayName", "New")));
+    world.full("ad", &["a user cn=A,dc=x mail=a@x", "b user cn=B,dc=x mail=b@x"]);
+    let (_, provisioned) = world.provision("b", "user");
+    let entry = page(&world).into_iter().find(|entry| entry.id == provisioned).unwrap();
+    let stolen = SettledOutcome::Accepted { anchor: Some(anchor("c")), failed_references: Vec::new() };
+    world.store.settle(&[Settlement { entry, outcome: stolen }], &mark()).unwrap();
+    assert_eq!(world.object("cloud", "c").link.unwrap().mv, mv);
+    assert_eq!(world.object("cloud", "c").id, id);
+    let error = &world.store.errors(&ErrorFilter::default(), 9).unwrap()[0];
+    assert_eq!((error.code.as_str(), error.subject), ("duplicate-anchor", ErrorSubject::Object(provisioned)));
+}
+
+/// What is refused is not sent again by itself, unless a retry helps; it is counted, and an operator can ask for it.
+#[test]
+fn refused_exports_wait() {
+    let (mut world, _, id) = adopted(update(set("displayName", "New")));
+    let refuse = |world: &mut World, retry| {
+        let entry = page(world).remove(0);
+        world.store.mark_in_flight(std::slice::from_ref(&entry)).unwrap();
+        let outcome = SettledOutcome::Refused(refusal("permission-issue", retry));
+        let settled = world.store.settle(&[Settlement { entry, outcome }], &mark()).unwrap();
+        assert_eq!(settled.counters["export-failure"], 1);
+    };
+    let state = |world: &World| world.store.object(id).unwrap().unwrap().pending.unwrap().state;
+    refuse(&mut world, true);
+    assert!(matches!(state(&world), SentState::Refused { count: 1, retry: true, .. }));
+    refuse(&mut world, false);
+    assert!(matches!(state(&world), SentState::Refused { count: 2, retry: false, .. }));
+    assert_eq!((page(&world), world.store.export_count("cloud").unwrap()), (vec![], 0));
+    let errors =
+        world.store.errors(&ErrorFilter { phase: Some(ErrorPhase::Export), ..ErrorFilter::default() }, 9).unwrap();
+    assert_eq!((errors.len(), errors[0].retry_count, errors[0].name.as_str()), (1, 1, "Old"));
+    let listed =
+        world.store.pending("cloud", &PendingFilter { refused: true, ..PendingFilter::default() }, None, 9).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(world.store.retry_refused("cloud", Some(id)).unwrap(), 1);
+    assert_eq!(state(&world), SentState::Pending);
+    world.export_all();
+    assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap(), vec![]);
+}
+
+/// Single values that were added and removed are remembered as the whole that is wanted.
+#[test]
+fn value_changes_are_remembered_as_wholes() {
+    let mut delta = AttributesDelta::default();
+    let change = AttributeChange::Update { add: Value::text("smtp:3").into(), remove: Value::text("smtp:1").into() };
+    delta.0.insert("proxy".into(), change);
+    let (mut world, _, id) = adopted(update(delta));
+    world.export_all();
+    let memory = world.store.object(id).unwrap().unwrap().memory;
+    let wanted = [Value::text("smtp:2"), Value::text("smtp:3")].into_iter().collect();
+    assert_eq!(memory.attributes["proxy"].wanted, wanted);
+}
+
+/// An accepted rename moves the object at once; the import that follows finds nothing to do.
+#[test]
+fn an_accepted_rename_takes_its_place() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let mv = world.project("ad", "a");
+    world.full("cloud", &["c user cn=Old,o=y displayName=A"]);
+    world.promote_all("cloud");
+    let id = world.id("cloud", "c");
+    let operation = PendingOperation::Update {
+        rename: Some(dn("cn=New,ou=new,o=y")),
+        changes: AttributesDelta::default(),
+        afterwards: AttributesDelta::default(),
+        takeover: false,
+    };
+    let pending = PendingExport { operation, state: SentState::Pending };
+    world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Provisioned) });
+    assert_eq!(world.export_all().counters["export-rename"], 1);
+    assert_eq!(world.store.object(id).unwrap().unwrap().dn, Some(dn("cn=New,ou=new,o=y")));
+    let (page, _) = world.delta("cloud", vec![object("c user cn=New,ou=new,o=y displayName=A")]);
+    assert_eq!(page.counters.no_change, 1);
+}
+
+/// SF4: what is let go stays in the space, unlinked; what is deleted leaves it.
+#[test]
+fn detached_objects_stay_and_deleted_ones_go() {
+    let cause = DeleteCause::DeletedInSource;
+    let ownership = Ownership::Adopted;
+    let (mut world, mv, id) =
+        adopted(PendingExport { operation: PendingOperation::Detach { cause, ownership }, state: SentState::Pending });
+    assert!(page(&world).is_empty(), "removals are a phase of their own");
+    world.export_all();
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!((object.state, object.link, object.pending), (ConnectorState::Disconnected, None, None));
+    assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![mv]);
+
+    let (mut world, _, id) =
+        adopted(PendingExport { operation: PendingOperation::Delete { cause, ownership }, state: SentState::Pending });
+    assert_eq!(world.export_all().counters["export-delete"], 1);
+    assert_eq!(world.store.object(id).unwrap(), None);
+    assert_eq!(world.full("cloud", &[]).counters, StagingCounters::default());
+}
+
+/// SF9: an object that was brought back may come as another type; that is no delete-add.
+#[test]
+fn a_restored_object_may_change_its_type() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let mv = world.project("ad", "a");
+    world.full("cloud", &["c contact - mail=a@x"]);
+    world.promote_all("cloud");
+    let id = world.id("cloud", "c");
+    let operation =
+        PendingOperation::Restore { changes: set("displayName", "A"), afterwards: AttributesDelta::default() };
+    let pending = PendingExport { operation, state: SentState::Pending };
+    world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Adopted) });
+    world.export_all();
+    let (page, _) = world.delta("cloud", vec![object("c user - mail=a@x displayName=A")]);
+    assert_eq!((page.counters.update, page.counters.delete_add), (1, 0));
+    let object = world.object("cloud", "c");
+    assert_eq!(
+        (object.object_type.as_str(), object.link.is_some(), object.memory),
+        ("user", true, ExportMemory::default())
+    );
+}
+
+/// Reference changes that were refused while the rest went through are kept with their reason.
+#[test]
+fn refused_members_do_not_hold_up_the_rest() {
+    let mut world = World::new();
+    world.full(
+        "ad",
+        &[
+            "a user cn=A,dc=x mail=a@x",
+            "b user cn=B,dc=x mail=b@x",
+            "g group cn=G,dc=x displayName=G member>a member>b",
+        ],
+    );
+    world.provision("a", "user");
+    world.provision("b", "user");
+    let source = world.id("ad", "g");
+    let (mv, group) = world.provision("g", "group");
+    world.export_all();
+    world.target(
+        mv,
+        TargetPlan { references: vec![member_flow(source, false)], ..keep(mv, group, Ownership::Provisioned) },
+    );
+    world.references();
+    // One reference at a time: the entry says that there are more.
+    let short = world.store.export_page("cloud", ExportPhase::Writes, None, 9, 1).unwrap();
+    assert_eq!((short.len(), short[0].references.len(), short[0].more_references), (1, 1, true));
+    let entry = page(&world).remove(0);
+    assert_eq!((entry.references.len(), entry.more_references), (2, false));
+    world.store.mark_in_flight(std::slice::from_ref(&entry)).unwrap();
+    let failed_references = vec![(entry.references[1].clone(), refusal("dn-attributes-failure", false))];
+    let outcome = SettledOutcome::Accepted { anchor: None, failed_references };
+    world.store.settle(&[Settlement { entry, outcome }], &mark()).unwrap();
+    let states: Vec<&str> =
+        world.store.pending_members(group, None, 9).unwrap().iter().map(|member| member.state).collect();
+    assert_eq!(states, ["unconfirmed", "refused"]);
+    assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap()[0].code, "dn-attributes-failure");
+    assert_eq!(page(&world), vec![]);
+}
+
+/// O51.
+#[test]
+fn export_steps_are_numbered() {
+    let mut world = World::new();
+    assert_eq!(world.store.begin_export_step("cloud").unwrap(), 1);
+    assert_eq!(world.store.begin_export_step("cloud").unwrap(), 2);
+    world.store.export_step_done("cloud", 2).unwrap();
+    assert_eq!(world.store.begin_export_step("cloud").unwrap(), 3);
+    assert_eq!(world.store.export_step_counters("cloud").unwrap(), (3, 2));
+}

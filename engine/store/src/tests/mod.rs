@@ -1,0 +1,13 @@
+//! Tests of the store on real files. `support` alone knows how a world is built and shown.
+
+mod codec;
+mod exporting;
+mod guarding;
+mod importing;
+mod matching;
+mod opening;
+mod operating;
+mod referencing;
+mod support;
+mod syncing;
+mod worlds;

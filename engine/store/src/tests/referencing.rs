@@ -1,0 +1,281 @@
+//! The reference step: rows flow one by one, and what does not flow is told (O54, SF19, T23, T24).
+
+use super::support::*;
+use crate::*;
+use metaverse_schema::{AttributeChange, AttributesDelta, Reference, Value};
+use sync_kernel::*;
+
+/// A group and its members in `ad`; the group and the members named in `provisioned` are in `cloud`, exported and imported.
+fn group_of(members: &[&str], provisioned: &[&str]) -> (World, MvId, CsId) {
+    let mut world = World::new();
+    let mut lines: Vec<String> = members.iter().map(|id| format!("{id} user cn={id},dc=x mail={id}@x")).collect();
+    let list: String = members.iter().map(|id| format!(" member>{id}")).collect();
+    lines.push(format!("g group cn=G,dc=x displayName=G{list}"));
+    world.full("ad", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    for id in provisioned {
+        world.provision(id, "user");
+    }
+    let source = world.id("ad", "g");
+    let (mv, group) = world.provision("g", "group");
+    world.target(mv, with_flow(mv, group, source));
+    world.promote_all("ad");
+    (world, mv, group)
+}
+
+fn with_flow(mv: MvId, group: CsId, source: CsId) -> TargetPlan {
+    let pending = PendingExport {
+        operation: PendingOperation::Add { attributes: image(&[("displayName", "g")]) },
+        state: SentState::Pending,
+    };
+    TargetPlan {
+        pending: Some(pending),
+        references: vec![member_flow(source, false)],
+        ..keep(mv, group, Ownership::Provisioned)
+    }
+}
+
+fn member_delta(add: &[&str], remove: &[&str]) -> StagedItem {
+    let refers = |ids: &[&str]| ids.iter().map(|id| Value::Reference(Reference::Anchor(anchor(id)))).collect();
+    let mut delta = AttributesDelta::default();
+    delta.0.insert("member".into(), AttributeChange::Update { add: refers(add), remove: refers(remove) });
+    changed("g", "group", None, delta)
+}
+
+fn pending(world: &World, group: CsId) -> Vec<(String, bool, &'static str)> {
+    let members = world.store.pending_members(group, None, 99).unwrap();
+    members.into_iter().map(|member| (member.name, member.add, member.state)).collect()
+}
+
+fn waiting(world: &World, group: CsId) -> Vec<(String, String)> {
+    world.store.waiting_members(group, None, 99).unwrap().into_iter().map(|member| (member.name, member.code)).collect()
+}
+
+/// Members that are created in the same export follow in its second pass; those that have no target wait with their reason.
+#[test]
+fn members_follow_their_targets() {
+    let (mut world, _, group) = group_of(&["a", "b", "c"], &["a"]);
+    let page = world.references();
+    assert_eq!((page.added, page.held), (1, 2));
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "after-create")]);
+    assert_eq!(
+        waiting(&world, group),
+        vec![("b@x".to_owned(), "not-in-metaverse".to_owned()), ("c@x".to_owned(), "not-in-metaverse".to_owned())]
+    );
+    assert_eq!(world.store.held_counts("cloud").unwrap()["members-held"], 2);
+    // First pass: the objects. Second pass: the reference.
+    let first = world.export_all();
+    assert_eq!(first.counters["export-add"], 2);
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "pending")]);
+    let second = world.export_all();
+    assert_eq!(second.counters["export-update"], 1);
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "unconfirmed")]);
+    assert_eq!(world.store.export_count("cloud").unwrap(), 0);
+    world.full("cloud", &["c-a user - displayName=a", "c-g group - displayName=g members>c-a"]);
+    assert_eq!(pending(&world, group), vec![]);
+    world.promote_all("cloud");
+    world.references();
+    assert_eq!((pending(&world, group), world.store.export_count("cloud").unwrap()), (vec![], 0));
+
+    // T23, O54: a member that gains its target later flows without the group being imported again.
+    let before = world.store.object(group).unwrap().unwrap().generation;
+    world.provision("b", "user");
+    world.references();
+    assert_eq!(pending(&world, group), vec![("b".to_owned(), true, "after-create")]);
+    assert_eq!(waiting(&world, group), vec![("c@x".to_owned(), "not-in-metaverse".to_owned())]);
+    assert_eq!(world.store.object(group).unwrap().unwrap().generation, before, "the group itself was not touched");
+}
+
+/// One changed member costs one row, however large the group is.
+#[test]
+fn one_changed_member_costs_one_row() {
+    let names: Vec<String> = (0..200).map(|n| format!("u{n:03}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (mut world, _, group) = group_of(&names, &names);
+    assert_eq!(world.references().added, 200);
+    world.export_all();
+    world.export_all();
+    let mut lines: Vec<String> = names.iter().map(|id| format!("c-{id} user - displayName={id}")).collect();
+    lines.push(format!(
+        "c-g group - displayName=g{}",
+        names.iter().map(|id| format!(" members>c-{id}")).collect::<String>()
+    ));
+    world.full("cloud", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    world.promote_all("cloud");
+    world.references();
+    world.delta("ad", vec![member_delta(&[], &["u007"])]);
+    world.promote_all("ad");
+    let page = world.references();
+    assert_eq!((page.rows, page.removed), (1, 1));
+    assert_eq!(pending(&world, group), vec![("u007".to_owned(), false, "pending")]);
+    assert_eq!(world.export_all().counters["export-update"], 1);
+}
+
+/// R78: rows that no synchronisation has promoted do not flow yet.
+#[test]
+fn unsynchronised_rows_do_not_flow() {
+    let (mut world, _, group) = group_of(&["a", "b"], &["a", "b"]);
+    world.references();
+    world.export_all();
+    world.export_all();
+    world.references();
+    world.delta("ad", vec![member_delta(&[], &["a"])]);
+    assert_eq!(world.references().rows, 0);
+    assert_eq!(world.object("ad", "g").reference_counts["member"], 1);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, group)[0], ("a".to_owned(), false, "pending"));
+}
+
+/// SF19: members that this engine did not add stay where foreign ones are kept; those it wants become its own.
+#[test]
+fn foreign_members_stay_in_an_adopted_group() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=a,dc=x mail=a@x", "g group cn=G,dc=x displayName=G member>a"]);
+    world.full(
+        "cloud",
+        &["x user - displayName=X", "y user - displayName=Y", "cg group - displayName=G members>x members>y"],
+    );
+    world.promote_all("cloud");
+    let mv_a = world.project("ad", "a");
+    let source = world.id("ad", "g");
+    let mv = world.project("ad", "g");
+    let (x, group) = (world.id("cloud", "x"), world.id("cloud", "cg"));
+    world.target(mv_a, keep(mv_a, x, Ownership::Adopted));
+    let adopt = |keep_foreign| TargetPlan {
+        references: vec![member_flow(source, keep_foreign)],
+        ..keep(mv, group, Ownership::Adopted)
+    };
+    world.target(mv, adopt(true));
+    world.references();
+    assert_eq!(pending(&world, group), vec![]);
+    let owned: Vec<(String, bool)> = world
+        .store
+        .members(group, "members", None, 9)
+        .unwrap()
+        .into_iter()
+        .map(|member| (member.name, member.owned))
+        .collect();
+    assert_eq!(owned, vec![("X".to_owned(), true), ("Y".to_owned(), false)]);
+    // The owned one goes when its source goes; the foreign one stays, until foreign members are no longer kept.
+    world.delta("ad", vec![member_delta(&[], &["a"])]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, group), vec![("X".to_owned(), false, "pending")]);
+    world.target(mv, adopt(false));
+    world.references();
+    assert_eq!(pending(&world, group), vec![("X".to_owned(), false, "pending"), ("Y".to_owned(), false, "pending")]);
+    // S48: without a flow nobody manages the members; nothing is sent.
+    world.target(mv, keep(mv, group, Ownership::Adopted));
+    world.references();
+    assert_eq!(pending(&world, group), vec![]);
+}
+
+/// A wanted change that is wanted no longer before it was sent is taken back.
+#[test]
+fn a_change_that_has_not_left_is_taken_back() {
+    let (mut world, _, group) = group_of(&["a"], &["a"]);
+    world.references();
+    world.delta("ad", vec![member_delta(&[], &["a"])]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, group), vec![]);
+    world.delta("ad", vec![member_delta(&["a"], &[])]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "after-create")]);
+}
+
+/// T24: a member whose target goes is not named in a removal of its own: the system drops it with the object.
+#[test]
+fn a_member_that_is_deleted_leaves_with_its_object() {
+    let (mut world, _, group) = group_of(&["a", "b"], &["a", "b"]);
+    world.references();
+    world.export_all();
+    world.export_all();
+    world.full(
+        "cloud",
+        &["c-a user - displayName=a", "c-b user - displayName=b", "c-g group - displayName=g members>c-a members>c-b"],
+    );
+    world.promote_all("cloud");
+    let target = world.id("cloud", "c-a");
+    let mv = world.object("cloud", "c-a").link.unwrap().mv;
+    let pending_delete = PendingExport {
+        operation: PendingOperation::Delete { cause: DeleteCause::FilteredByRule, ownership: Ownership::Provisioned },
+        state: SentState::Pending,
+    };
+    world.target(mv, TargetPlan { pending: Some(pending_delete), ..keep(mv, target, Ownership::Provisioned) });
+    world.references();
+    assert_eq!(waiting(&world, group), vec![("a@x".to_owned(), "leaving-target".to_owned())]);
+    assert_eq!(world.export_all().counters["export-delete"], 1);
+    world.references();
+    assert_eq!(world.store.object(target).unwrap(), None);
+    assert_eq!((pending(&world, group), world.object("cloud", "c-g").reference_counts["members"]), (vec![], 1));
+    assert_eq!(world.store.export_count("cloud").unwrap(), 0);
+    assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![mv], "it may need another target");
+    // The full import that follows agrees.
+    let summary = world.full("cloud", &["c-b user - displayName=b", "c-g group - displayName=g members>c-b"]);
+    assert_eq!(summary.counters, StagingCounters { no_change: 2, ..StagingCounters::default() });
+}
+
+/// A manager that changes is one removal and one addition; a manager who waits takes nothing away.
+#[test]
+fn a_single_reference_is_replaced() {
+    let mut world = World::new();
+    world
+        .full("ad", &["a user cn=a,dc=x mail=a@x manager>b", "b user cn=b,dc=x mail=b@x", "c user cn=c,dc=x mail=c@x"]);
+    let source = world.id("ad", "a");
+    let (mv, _) = world.provision("a", "user");
+    world.provision("b", "user");
+    world.provision("c", "user");
+    let target = world.store.metaverse(mv).unwrap().unwrap().links[1];
+    let flow = ReferenceFlow {
+        target_attribute: "manager".into(),
+        source_attribute: "manager".into(),
+        single: true,
+        ..member_flow(source, true)
+    };
+    world.export_all();
+    world.full("cloud", &["c-a user - displayName=a", "c-b user - displayName=b", "c-c user - displayName=c"]);
+    world.promote_all("cloud");
+    world.target(mv, TargetPlan { references: vec![flow], ..keep(mv, target, Ownership::Provisioned) });
+    world.references();
+    assert_eq!(pending(&world, target), vec![("b".to_owned(), true, "pending")]);
+    world.export_all();
+    world.delta("cloud", vec![object("c-a user - displayName=a manager>c-b")]);
+    world.promote_all("cloud");
+    world.delta("ad", vec![object("a user cn=a,dc=x mail=a@x manager>c")]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, target), vec![("b".to_owned(), false, "pending"), ("c".to_owned(), true, "pending")]);
+    // The new manager is somebody who is not there: nothing is taken away.
+    world.delta("ad", vec![object("a user cn=a,dc=x mail=a@x manager>stranger")]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, target), vec![]);
+    assert_eq!(waiting(&world, target), vec![("stranger".to_owned(), "not-imported".to_owned())]);
+}
+
+/// O47 for members: a change that did not come back is told once and not sent again by itself.
+#[test]
+fn reference_changes_are_confirmed_or_held() {
+    let (mut world, _, group) = group_of(&["a"], &["a"]);
+    world.references();
+    world.export_all();
+    world.export_all();
+    // A delta that does not speak of the members is no evidence.
+    world.full("cloud", &["c-a user - displayName=a", "c-g group - displayName=g members>c-a"]);
+    world.promote_all("cloud");
+    world.delta("ad", vec![member_delta(&[], &["a"])]);
+    world.promote_all("ad");
+    world.references();
+    world.export_all();
+    let (page, _) = world.delta("cloud", vec![changed("c-g", "group", None, set("displayName", "g2"))]);
+    assert_eq!((page.contradictions, pending(&world, group)), (0, vec![("a".to_owned(), false, "unconfirmed")]));
+    let (page, _) = world.delta("cloud", vec![object("c-g group - displayName=g members>c-a")]);
+    assert_eq!(page.contradictions, 1);
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), false, "refused")]);
+    let (page, _) = world.delta("cloud", vec![object("c-g group - displayName=g members>c-a")]);
+    assert_eq!((page.contradictions, world.store.export_count("cloud").unwrap()), (0, 0));
+    world.store.retry_refused("cloud", None).unwrap();
+    assert_eq!(world.store.export_count("cloud").unwrap(), 1);
+}

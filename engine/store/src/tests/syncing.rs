@@ -1,0 +1,256 @@
+//! Pages of plans: promotion, links, keys, lineage, staleness, errors, rules.
+
+use super::support::*;
+use crate::*;
+use metaverse_schema::{MatchKey, Value, match_key};
+use std::collections::BTreeSet;
+use sync_kernel::*;
+
+fn mail(text: &str) -> MatchKey {
+    match_key(&Value::text(text))
+}
+
+fn hits(store: &Store, key: sync_rules::KeyId, value: &str) -> Vec<KeyHit> {
+    store.db.key_hits(key, &mail(value)).unwrap()
+}
+
+/// Promotion moves a pointer: the staged body becomes the synchronised one, and the old one is gone.
+#[test]
+fn promotion_moves_the_pointer() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    world.promote_all("ad");
+    world.delta("ad", vec![object("a user cn=A,dc=x mail=b@x")]);
+    let id = world.id("ad", "a").0;
+    let (before, staged) = {
+        let head = world.store.db.head(id).unwrap();
+        (head.synchronised_body.unwrap(), head.staged_body.unwrap())
+    };
+    world.promote_all("ad");
+    let head = world.store.db.head(id).unwrap();
+    assert_eq!((head.synchronised_body, head.staged_body), (Some(staged), None));
+    assert!(world.store.db.body(before).is_err());
+    assert_eq!(world.object("ad", "a").synchronised, Some(image(&[("mail", "b@x")])));
+}
+
+/// Keys follow the imported image and the metaverse object, and are gone with them.
+#[test]
+fn keys_follow_images() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=A@x"]);
+    let id = world.id("ad", "a");
+    assert_eq!(hits(&world.store, MAIL_IN_AD, "a@X"), vec![KeyHit::Connector(id)]);
+    assert_eq!(hits(&world.store, MAIL_IN_CLOUD, "a@x"), vec![]);
+    let mv = world.project("ad", "a");
+    assert_eq!(hits(&world.store, MAIL_IN_METAVERSE, "a@x"), vec![KeyHit::Metaverse(mv)]);
+    let long = format!("{}@x", "b".repeat(200));
+    world.delta("ad", vec![object(&format!("a user cn=A,dc=x mail={long}"))]);
+    assert_eq!((hits(&world.store, MAIL_IN_AD, "a@x"), hits(&world.store, MAIL_IN_AD, &long).len()), (vec![], 1));
+    world.delta("ad", vec![deleted("a")]);
+    assert_eq!(hits(&world.store, MAIL_IN_AD, &long), vec![]);
+    let remove = ObjectPlan {
+        promote: true,
+        remove_subject: true,
+        links: vec![LinkChange { object: id, link: None }],
+        metaverse: vec![MetaversePlan {
+            object: MvRef::Existing(mv),
+            object_type: "person".into(),
+            change: MetaverseChange::Delete { cause: DeleteCause::DeletedInSource },
+            decisions: Vec::new(),
+        }],
+        ..plan(Subject::Connector(id))
+    };
+    world.apply(&remove);
+    assert_eq!(hits(&world.store, MAIL_IN_METAVERSE, "a@x"), vec![]);
+    assert_eq!((world.store.object(id).unwrap(), world.store.metaverse(mv).unwrap()), (None, None));
+    // Numbers are never reused.
+    world.full("ad", &["b user cn=B,dc=x mail=b@x"]);
+    assert!(world.id("ad", "b") > id && world.project("ad", "b") > mv);
+}
+
+/// A plan whose reads were changed by an earlier plan of the page is stale: objects, metaverse, keys (absent ones too), places.
+#[test]
+fn later_plans_see_what_earlier_ones_touched() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x", "b user cn=B,dc=x mail=b@x"]);
+    let mv = world.project("ad", "a");
+    let (a, b) = (world.id("ad", "a"), world.id("ad", "b"));
+    let inputs = inputs();
+    let mut page = world.store.begin_page(&inputs, PageMark::default()).unwrap();
+    let reads = |question: Question| ReadSet(BTreeSet::from([question]));
+    let questions = [
+        Question::Connector(a),
+        Question::Connector(b),
+        Question::Metaverse(mv),
+        Question::Key(MAIL_IN_METAVERSE, mail("b@x")),
+        Question::Key(MAIL_IN_METAVERSE, mail("a@x")),
+        Question::Occupant("ad".into(), "cn=z,dc=x".into()),
+    ];
+    assert!(questions.iter().all(|question| !page.is_stale(&reads(question.clone()))));
+    let value = MvValue { values: Value::text("b@x").into(), contributor: b, rule: "in".into() };
+    let created = page
+        .apply(&ObjectPlan {
+            promote: true,
+            links: vec![LinkChange { object: b, link: Some((MvRef::New, "in".into(), Ownership::Joined)) }],
+            metaverse: vec![MetaversePlan {
+                object: MvRef::New,
+                object_type: "person".into(),
+                change: MetaverseChange::Set { attributes: [("mail".into(), value)].into(), changed: BTreeSet::new() },
+                decisions: Vec::new(),
+            }],
+            ..plan(Subject::Connector(b))
+        })
+        .unwrap()
+        .metaverse
+        .unwrap();
+    let stale: Vec<bool> = questions.iter().map(|question| page.is_stale(&reads(question.clone()))).collect();
+    assert_eq!(stale, [false, true, false, true, false, false]);
+    // The page answers with what it has done; a rolled back page leaves nothing.
+    let mut answers = Neighbourhood::default();
+    page.answer(&[Question::Connector(b)], &mut answers).unwrap();
+    assert_eq!(answers.known_connector(b).unwrap().link.as_ref().unwrap().mv, created);
+    drop(page);
+    assert_eq!(world.store.metaverse(created).unwrap(), None);
+    assert_eq!(world.object("ad", "b").link, None);
+}
+
+/// R76-R78, T40: an error keeps the pending import, is counted, and is cleared when the object succeeds.
+#[test]
+fn errors_keep_the_object_pending() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    let id = world.id("ad", "a");
+    let error = ObjectError {
+        code: "flow".into(),
+        message: "no".into(),
+        rule: Some("in".into()),
+        attribute: Some("mail".into()),
+    };
+    let failed = ObjectPlan { error: Some(error), ..plan(Subject::Connector(id)) };
+    let run = world.store.begin_run("ad", "Delta Synchronization", NOW).unwrap();
+    let step = world.store.begin_step(run.id, "apply-rules", NOW).unwrap();
+    for now in [NOW, NOW + 5] {
+        let mut page =
+            world.store.begin_page(&inputs(), PageMark { run: Some(run.id), step: Some(step), now }).unwrap();
+        page.apply(&failed).unwrap();
+        assert_eq!(page.commit().unwrap().errors, 1);
+    }
+    assert!(world.object("ad", "a").staged.is_some());
+    assert_eq!(world.store.dirty_page("ad", None, 9).unwrap(), vec![id]);
+    let errors = world
+        .store
+        .errors(&ErrorFilter { phase: Some(ErrorPhase::Synchronization), ..ErrorFilter::default() }, 9)
+        .unwrap();
+    assert_eq!(errors.len(), 1);
+    assert_eq!((errors[0].first_occurred, errors[0].last_occurred, errors[0].retry_count), (NOW, NOW + 5, 1));
+    assert_eq!(world.store.step_errors(step).unwrap().len(), 2);
+    world.promote_all("ad");
+    assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap(), vec![]);
+    assert_eq!(world.store.step_errors(step).unwrap().len(), 2, "history keeps what was reported");
+    // The error of a metaverse object can be listed too.
+    let mv = world.project("ad", "a");
+    let failed = ObjectPlan { error: failed.error, ..plan(Subject::Metaverse(mv)) };
+    world.apply(&failed);
+    assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap()[0].subject, ErrorSubject::Metaverse(mv));
+    assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![mv]);
+}
+
+/// Lineage: contributor, rule and run are kept per attribute, and the run changes only with them.
+#[test]
+fn lineage_names_the_run_of_each_value() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x displayName=A"]);
+    let mv = world.project("ad", "a");
+    let before = world.store.metaverse(mv).unwrap().unwrap();
+    let mut attributes = before.attributes.clone();
+    attributes.get_mut("mail").unwrap().values = Value::text("new@x").into();
+    let run = world.store.begin_run("ad", "x", NOW).unwrap().id;
+    let set = ObjectPlan {
+        metaverse: vec![MetaversePlan {
+            object: MvRef::Existing(mv),
+            object_type: "person".into(),
+            change: MetaverseChange::Set { attributes, changed: BTreeSet::new() },
+            decisions: Vec::new(),
+        }],
+        ..plan(Subject::Metaverse(mv))
+    };
+    let mut page = world.store.begin_page(&inputs(), PageMark { run: Some(run), step: None, now: NOW }).unwrap();
+    page.apply(&set).unwrap();
+    page.commit().unwrap();
+    let described = world.store.describe_metaverse(mv).unwrap().unwrap();
+    assert_eq!(described.since["mail"], Some(run));
+    assert_eq!(described.since["displayName"], None);
+    assert_eq!(described.rule_set.as_deref(), Some("first"));
+    assert!(described.object.generation > before.generation);
+    assert_eq!((described.name.as_str(), described.links.len(), &*described.links[0].rule), ("A", 1, "in"));
+}
+
+/// S67: other rules require a full synchronisation and rebuild what they newly look up; the old ones can still be read.
+#[test]
+fn other_rules_are_registered() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x employeeID=7"]);
+    let mv = world.project("ad", "a");
+    let same = world.store.register_rules(&rules(), NOW).unwrap();
+    assert!(!same.changed && same.new_keys == 0);
+    assert_eq!(world.store.requirements("ad").unwrap().full_sync, None);
+    let mut other = rules();
+    other.hash = "second".into();
+    other.keys = vec![key(sync_rules::KeySpace::Connector("ad".into()), "[employeeID]"), other.keys[0].clone()];
+    let registered = world.store.register_rules(&other, NOW).unwrap();
+    assert_eq!((registered.changed, registered.previous.as_deref(), registered.new_keys), (true, Some("first"), 1));
+    assert!(world.store.requirements("ad").unwrap().full_sync.is_some());
+    let a = world.id("ad", "a");
+    assert_eq!(hits(&world.store, sync_rules::KeyId(0), "7"), vec![KeyHit::Connector(a)]);
+    assert_eq!(hits(&world.store, sync_rules::KeyId(1), "a@x"), vec![KeyHit::Connector(a)]);
+    assert_eq!(world.store.rule_set_text("first").unwrap().as_deref(), Some("the first rules"));
+    assert!(world.store.begin_page(&inputs(), PageMark::default()).is_err(), "plans of other rules are refused");
+    // Back again: the retired key is computed anew.
+    let back = world.store.register_rules(&rules(), NOW).unwrap();
+    assert_eq!((back.changed, back.new_keys), (true, 2));
+    assert_eq!(hits(&world.store, MAIL_IN_METAVERSE, "a@x"), vec![KeyHit::Metaverse(mv)]);
+    world.store.full_sync_done("ad").unwrap();
+    assert_eq!(world.store.requirements("ad").unwrap(), Requirements::default());
+}
+
+/// The queue of one connector in pages; full synchronisation sees what was imported, and nothing else.
+#[test]
+fn pages_of_work_are_ascending() {
+    let mut world = World::new();
+    let lines: Vec<String> = (0..5).map(|n| format!("u{n} user cn=U{n},ou=o,dc=x mail=u{n}@x")).collect();
+    world.full("ad", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    let first = world.store.dirty_page("ad", None, 3).unwrap();
+    let rest = world.store.dirty_page("ad", first.last().copied(), 3).unwrap();
+    assert_eq!((first.len(), rest.len(), first.is_sorted()), (3, 2, true));
+    assert_eq!(world.store.staging_page("ad", None, 99).unwrap(), [first, rest].concat());
+    assert_eq!(world.store.staging_count("ad").unwrap(), 5);
+    world.provision("u1", "user");
+    assert_eq!(world.store.staging_page("cloud", None, 99).unwrap(), vec![], "provisioned and never imported");
+}
+
+/// SF5, SF6: what is read about a candidate, or approved, puts its metaverse object in the queue.
+#[test]
+fn facts_and_approvals_queue_the_metaverse_object() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+    world.full("cloud", &["c user - mail=a@x"]);
+    let mv = world.project("ad", "a");
+    let candidate = world.id("cloud", "c");
+    let holds = vec![hold("match-candidate", Some(candidate), Some(ApprovalKind::Match))];
+    world.target(mv, TargetPlan { holds, ..nothing(mv) });
+    let dirty = |world: &World| world.store.dirty_metaverse_page(None, 9).unwrap();
+    assert_eq!(dirty(&world), vec![]);
+    world.store.save_privileges(&[(candidate, Privilege::Roles(vec!["Global Administrator".into()]))], NOW).unwrap();
+    assert_eq!(dirty(&world), vec![mv]);
+    assert_eq!(world.object("cloud", "c").privilege, Some(Privilege::Roles(vec!["Global Administrator".into()])));
+    world.apply(&plan(Subject::Metaverse(mv)));
+    world.store.save_privileges(&[(candidate, Privilege::Roles(vec!["Global Administrator".into()]))], NOW).unwrap();
+    assert_eq!(dirty(&world), vec![], "the same fact is no news");
+    let lists = world.store.approvable("cloud").unwrap();
+    assert_eq!((lists.len(), lists[0].kind, lists[0].lines[0].object), (1, ApprovalKind::Match, candidate));
+    assert_eq!(world.store.approve(&Digest::from_text("0000"), NOW).unwrap(), None);
+    let approved = world.store.approve(&lists[0].digest, NOW).unwrap();
+    assert_eq!(approved, Some(Approved::Decisions { connector: "cloud".into(), kind: ApprovalKind::Match, count: 1 }));
+    assert_eq!(world.object("cloud", "c").approvals, vec![Approval { kind: ApprovalKind::Match, mv, value: None }]);
+    assert_eq!(dirty(&world), vec![mv]);
+}

@@ -1,0 +1,255 @@
+//! Loads stored objects as the kernel sees them.
+
+use crate::codes;
+use crate::db::Db;
+use crate::error::{Fault, Inner};
+use crate::head::Head;
+use metaverse_schema::{AttributeName, Attributes};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_kernel::{
+    Approval, CsId, CsObject, Hold, Link, MvId, MvObject, MvValue, PendingExport, ReferenceFlow, SentState, Staged,
+};
+
+impl Db {
+    pub(crate) fn load_object(&self, id: i64) -> Inner<Option<CsObject>> {
+        match self.find_head(id)? {
+            Some(head) => self.view(&head).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn view(&self, head: &Head) -> Inner<CsObject> {
+        Ok(CsObject {
+            id: CsId(head.id),
+            connector: self.connector_name(head.connector)?,
+            object_type: self.type_name(head)?,
+            anchor: head.anchor()?,
+            dn: self.dn(head.id)?,
+            state: head.state()?,
+            link: self.link(head)?,
+            synchronised: self.synchronised_image(head)?,
+            staged: self.staged(head)?,
+            pending: self.load_pending(head.id, head.connector)?,
+            memory: self.memory(head)?,
+            owned: self.load_owned(head.id, head.connector)?,
+            reference_counts: self.reference_counts(head.id)?,
+            privilege: self.load_privilege(head.id)?,
+            approvals: self.load_approvals(head.id)?,
+            in_never_sync_group: self.exists("SELECT 1 FROM never_sync_member WHERE member = ?1", [head.id])?,
+            generation: u64::try_from(head.generation)
+                .map_err(|_| Fault::damaged(format!("the generation of object {}", head.id)))?,
+        })
+    }
+
+    pub(crate) fn link(&self, head: &Head) -> Inner<Option<Link>> {
+        let Some(link) = head.link else { return Ok(None) };
+        Ok(Some(Link {
+            mv: MvId(link.mv),
+            rule: self.rule(link.rule)?,
+            ownership: codes::ownership_of(link.ownership)?,
+        }))
+    }
+
+    pub(crate) fn staged(&self, head: &Head) -> Inner<Option<Staged>> {
+        let image = || -> Inner<Attributes> {
+            self.imported_image(head)?
+                .ok_or_else(|| Fault::damaged(format!("the staged image of object {} is missing", head.id)))
+        };
+        Ok(match head.staged {
+            codes::STAGED_NONE => None,
+            codes::STAGED_IMAGE => Some(Staged::Image(image()?)),
+            codes::STAGED_DELETED => Some(Staged::Deleted(head.cause()?)),
+            codes::STAGED_REPLACED => Some(Staged::Replaced(image()?)),
+            other => return Err(Fault::damaged(format!("unknown staging state {other}"))),
+        })
+    }
+
+    pub(crate) fn load_pending(&self, object: i64, connector: i64) -> Inner<Option<PendingExport>> {
+        type Row = (Vec<u8>, i64, Option<String>, Option<String>, Option<String>, bool, i64);
+        let row: Option<Row> = self.one(
+            "SELECT content, state, code, message, remedy, retry, attempts FROM pending_export WHERE object = ?1",
+            [object],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)),
+        )?;
+        let Some((content, state, code, message, remedy, retry, attempts)) = row else { return Ok(None) };
+        let state = match state {
+            codes::PENDING => SentState::Pending,
+            codes::IN_FLIGHT => SentState::InFlight,
+            codes::REFUSED => SentState::Refused {
+                code: code.unwrap_or_default(),
+                message: message.unwrap_or_default(),
+                remedy: remedy.unwrap_or_default(),
+                retry,
+                count: u64::try_from(attempts).unwrap_or(0),
+            },
+            other => return Err(Fault::damaged(format!("unknown export state {other}"))),
+        };
+        Ok(Some(PendingExport { operation: self.decode_operation(connector, &content)?, state }))
+    }
+
+    /// Replaces what is pending for an object. Returns whether it changed.
+    pub(crate) fn save_pending(&self, object: i64, connector: i64, pending: Option<&PendingExport>) -> Inner<bool> {
+        if self.load_pending(object, connector)?.as_ref() == pending {
+            return Ok(false);
+        }
+        let Some(pending) = pending else {
+            self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
+            return Ok(true);
+        };
+        let none = String::new();
+        let (state, code, message, remedy, retry, count) = match &pending.state {
+            SentState::Pending => (codes::PENDING, &none, &none, &none, false, 0),
+            SentState::InFlight => (codes::IN_FLIGHT, &none, &none, &none, false, 0),
+            SentState::Refused { code, message, remedy, retry, count } => {
+                (codes::REFUSED, code, message, remedy, *retry, *count)
+            }
+        };
+        self.run(
+            "INSERT OR REPLACE INTO pending_export (object, connector, operation, content, state, code, message, remedy, retry, attempts) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            rusqlite::params![
+                object,
+                connector,
+                codes::operation(&pending.operation),
+                self.encode_operation(connector, &pending.operation)?,
+                state,
+                code,
+                message,
+                remedy,
+                retry,
+                i64::try_from(count).unwrap_or(i64::MAX),
+            ],
+        )?;
+        Ok(true)
+    }
+
+    pub(crate) fn load_owned(&self, object: i64, connector: i64) -> Inner<BTreeSet<AttributeName>> {
+        let names: Option<Vec<u8>> =
+            self.one("SELECT names FROM owned_attribute WHERE object = ?1", [object], |row| row.get(0))?;
+        names.map_or_else(|| Ok(BTreeSet::new()), |names| self.decode_attribute_set(connector, &names))
+    }
+
+    pub(crate) fn save_owned(&self, object: i64, connector: i64, owned: &BTreeSet<AttributeName>) -> Inner<bool> {
+        if self.load_owned(object, connector)? == *owned {
+            return Ok(false);
+        }
+        if owned.is_empty() {
+            self.run("DELETE FROM owned_attribute WHERE object = ?1", [object])?;
+        } else {
+            let names = self.encode_attribute_set(connector, owned)?;
+            self.run("INSERT OR REPLACE INTO owned_attribute (object, names) VALUES (?1, ?2)", (object, names))?;
+        }
+        Ok(true)
+    }
+
+    fn load_approvals(&self, object: i64) -> Inner<Vec<Approval>> {
+        let rows: Vec<(i64, i64, String, bool)> = self.all(
+            "SELECT kind, mv, value, has_value FROM approval WHERE object = ?1 ORDER BY kind, mv, value",
+            [object],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        rows.into_iter()
+            .map(|(kind, mv, value, has_value)| {
+                Ok(Approval { kind: codes::approval_of(kind)?, mv: MvId(mv), value: has_value.then_some(value) })
+            })
+            .collect()
+    }
+
+    pub(crate) fn load_flows(&self, target: i64) -> Inner<Vec<ReferenceFlow>> {
+        let rows: Vec<(i64, i64, i64, i64, bool, bool)> = self.all(
+            "SELECT attribute, source, source_attribute, rule, single, keep_foreign FROM reference_flow WHERE object = ?1",
+            [target],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
+        )?;
+        rows.into_iter()
+            .map(|(attribute, source, source_attribute, rule, single, keep_foreign)| {
+                Ok(ReferenceFlow {
+                    target_attribute: self.attribute_name(attribute)?,
+                    source: CsId(source),
+                    source_attribute: self.attribute_name(source_attribute)?,
+                    rule: self.rule(rule)?,
+                    single,
+                    keep_foreign,
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn load_metaverse(&self, id: i64) -> Inner<Option<MvObject>> {
+        let row: Option<(i64, i64)> =
+            self.one("SELECT object_type, generation FROM metaverse WHERE id = ?1", [id], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let Some((object_type, generation)) = row else { return Ok(None) };
+        let attributes: BTreeMap<AttributeName, MvValue> =
+            self.stored_metaverse(id)?.into_iter().map(|(name, stored)| (name, stored.value)).collect();
+        Ok(Some(MvObject {
+            id: MvId(id),
+            object_type: self.object_type(object_type)?,
+            attributes,
+            links: self.linked_to(id)?.into_iter().map(CsId).collect(),
+            generation: u64::try_from(generation)
+                .map_err(|_| Fault::damaged(format!("the generation of metaverse object {id}")))?,
+        }))
+    }
+
+    pub(crate) fn stored_metaverse(&self, id: i64) -> Inner<BTreeMap<AttributeName, crate::codec::StoredMvValue>> {
+        let body: Option<Vec<u8>> =
+            self.one("SELECT image FROM metaverse_body WHERE id = ?1", [id], |row| row.get(0))?;
+        let body = body.ok_or_else(|| Fault::damaged(format!("the body of metaverse object {id} is missing")))?;
+        self.decode_metaverse(&body)
+    }
+
+    pub(crate) fn load_holds(&self, mv: i64, connector: i64) -> Inner<Vec<Hold>> {
+        let rows: Vec<(Hold, Option<i64>)> = self.all(
+            "SELECT code, attribute, wanted, present, message, remedy, candidate, approvable FROM hold \
+             WHERE mv = ?1 AND connector = ?2 ORDER BY position",
+            (mv, connector),
+            read_hold,
+        )?;
+        rows.into_iter().map(finish_hold).collect()
+    }
+
+    /// Visits every object of a space (or of all) that has an imported image, in order of number, in pages.
+    pub(crate) fn each_staging_object(
+        &self,
+        connector: Option<i64>,
+        mut visit: impl FnMut(&Db, &Head, &Attributes) -> Inner<()>,
+    ) -> Inner<()> {
+        let mut after = 0;
+        loop {
+            let page = self.ids(
+                "SELECT id FROM head WHERE id > ?1 AND (?2 IS NULL OR connector = ?2) AND state NOT IN (5, 6) ORDER BY id LIMIT 1000",
+                (after, connector),
+            )?;
+            let Some(last) = page.last().copied() else { return Ok(()) };
+            for id in page {
+                let head = self.head(id)?;
+                if let Some(image) = self.imported_image(&head)? {
+                    visit(self, &head, &image)?;
+                }
+            }
+            after = last;
+        }
+    }
+}
+
+/// A hold in the columns code, attribute, wanted, present, message, remedy, candidate, approvable.
+pub(crate) fn read_hold(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Hold, Option<i64>)> {
+    let hold = Hold {
+        code: row.get(0)?,
+        attribute: row.get(1)?,
+        wanted: row.get(2)?,
+        present: row.get(3)?,
+        message: row.get(4)?,
+        remedy: row.get(5)?,
+        candidate: row.get::<_, Option<i64>>(6)?.map(CsId),
+        approvable: None,
+    };
+    Ok((hold, row.get(7)?))
+}
+
+pub(crate) fn finish_hold((mut hold, approvable): (Hold, Option<i64>)) -> Inner<Hold> {
+    hold.approvable = approvable.map(codes::approval_of).transpose()?;
+    Ok(hold)
+}
