@@ -1,0 +1,139 @@
+//! Decides subjects: asks the store what the kernel does not know yet, round by round, and lets several threads decide.
+//! Writes nothing. The result is the same for any number of threads.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use sync_kernel::{Neighbourhood, ObjectError, ObjectPlan, Question, ReadSet, RunInputs, Subject, Undecided, decide};
+use sync_rules::RuleSet;
+use sync_store::{Store, StoreError};
+
+/// Rounds of questions for one object (S64).
+pub(crate) const MAX_ROUNDS: usize = 10;
+/// Subjects that one thread takes at a time; fewer in all are decided on the calling thread.
+const CHUNK: usize = 32;
+
+/// What a run brings to its decisions. `trace` records how each attribute came to be, for preview and `explain`.
+pub(crate) fn run_inputs(store: &Store, rules: &RuleSet, now: i64, trace: bool) -> Result<RunInputs, StoreError> {
+    Ok(RunInputs {
+        rules: rules.clone(),
+        schemas: store.schemas()?,
+        now,
+        rules_changed: false,
+        trace,
+        own_accounts: store.own_accounts()?.into_iter().map(Into::into).collect(),
+    })
+}
+
+/// Decides all subjects against one neighbourhood. `answer` is asked once per round for everything that is missing.
+/// An object that is still undecided after the last round is in error, and nothing else is.
+pub(crate) fn decide_page(
+    subjects: &[Subject],
+    run: &RunInputs,
+    workers: usize,
+    mut answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
+) -> Result<Vec<ObjectPlan>, StoreError> {
+    let mut answers = Neighbourhood::default();
+    let first: Vec<Question> = subjects.iter().map(|subject| about(*subject)).collect();
+    answer(&first, &mut answers)?;
+    let mut plans: Vec<Option<ObjectPlan>> = vec![None; subjects.len()];
+    let mut open: Vec<usize> = (0..subjects.len()).collect();
+    for round in 0..=MAX_ROUNDS {
+        let mut missing: BTreeSet<Question> = BTreeSet::new();
+        let mut still_open = Vec::new();
+        for (position, outcome) in decide_all(subjects, &open, &answers, run, workers) {
+            match outcome {
+                Ok(plan) => plans[position] = Some(plan),
+                Err(Undecided(questions)) => {
+                    missing.extend(questions);
+                    still_open.push(position);
+                }
+            }
+        }
+        open = still_open;
+        if open.is_empty() {
+            break;
+        }
+        if round < MAX_ROUNDS {
+            let missing: Vec<Question> = missing.into_iter().collect();
+            answer(&missing, &mut answers)?;
+        }
+    }
+    Ok(plans.into_iter().zip(subjects).map(|(plan, subject)| plan.unwrap_or_else(|| undecided(*subject))).collect())
+}
+
+/// One subject by itself.
+pub(crate) fn decide_one(
+    subject: Subject,
+    run: &RunInputs,
+    answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
+) -> Result<ObjectPlan, StoreError> {
+    let plans = decide_page(&[subject], run, 1, answer)?;
+    Ok(plans.into_iter().next().unwrap_or_else(|| undecided(subject)))
+}
+
+fn about(subject: Subject) -> Question {
+    match subject {
+        Subject::Connector(id) => Question::Connector(id),
+        Subject::Metaverse(id) => Question::Metaverse(id),
+    }
+}
+
+/// Decides the open subjects, on several threads when there are many. In the order of their positions.
+fn decide_all(
+    subjects: &[Subject],
+    open: &[usize],
+    answers: &Neighbourhood,
+    run: &RunInputs,
+    workers: usize,
+) -> Vec<(usize, Result<ObjectPlan, Undecided>)> {
+    let one = |position: usize| (position, decide(subjects[position], answers, run));
+    if workers <= 1 || open.len() <= CHUNK {
+        return open.iter().map(|position| one(*position)).collect();
+    }
+    let next = AtomicUsize::new(0);
+    let chunks: Vec<&[usize]> = open.chunks(CHUNK).collect();
+    let mut outcomes: Vec<(usize, Result<ObjectPlan, Undecided>)> = std::thread::scope(|scope| {
+        let work = || {
+            let mut done = Vec::new();
+            while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.extend(chunk.iter().map(|position| one(*position)));
+            }
+            done
+        };
+        let threads: Vec<_> = (0..workers.min(chunks.len())).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| match thread.join() {
+                Ok(done) => done,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+            .collect()
+    });
+    outcomes.sort_by_key(|(position, _)| *position);
+    outcomes
+}
+
+/// The object keeps everything as it is, and says why.
+fn undecided(subject: Subject) -> ObjectPlan {
+    ObjectPlan {
+        subject,
+        counter: matches!(subject, Subject::Connector(_)).then_some(sync_kernel::InboundCounter::FlowFailure),
+        promote: false,
+        remove_subject: false,
+        state: None,
+        links: Vec::new(),
+        metaverse: Vec::new(),
+        targets: Vec::new(),
+        error: Some(ObjectError {
+            code: "extension-provisioning-call-limit-reached".into(),
+            message: format!("what it depends on was still not known after {MAX_ROUNDS} rounds of questions"),
+            rule: None,
+            attribute: None,
+        }),
+        scopes: Vec::new(),
+        join: None,
+        revisit: BTreeSet::new(),
+        facts_wanted: BTreeSet::new(),
+        reads: ReadSet::default(),
+    }
+}

@@ -1,0 +1,371 @@
+//! Export steps: the guard stage, then removals, then writes, pass by pass until nothing is left that can be sent (R13).
+//! What comes of each object is settled in the store; an export confirms nothing, only an import does (O44).
+
+use crate::engine::Engine;
+use crate::export_order::layers;
+use crate::profile::RunOptions;
+use crate::report::ErrorNote;
+use crate::send::{Outcome, Sending, create_request};
+use crate::status;
+use crate::step::{End, StepRun};
+use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Exporter};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use sync_kernel::{CsId, PendingOperation};
+use sync_store::{ExportEntry, ExportPhase, ExportReference, Refusal, SettledOutcome, Settlement, StoreError};
+
+/// How often one step sends an object whose refusal says that it is worth sending again (O56).
+const MAX_ATTEMPTS: u32 = 3;
+
+/// What one export step has done so far.
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    not_settled: u64,
+    /// Outcomes that changed something; a pass without any is the last.
+    progress: u64,
+    /// Refused objects, and refused references of others, with the last refusal of each.
+    refused: BTreeMap<CsId, Vec<ErrorNote>>,
+    attempts: HashMap<CsId, u32>,
+    /// The last reason for which something was not settled.
+    reason: String,
+    /// Objects by counter (R31).
+    details: BTreeMap<&'static str, BTreeSet<CsId>>,
+    /// Objects that were to be sent when the step began.
+    total: u64,
+}
+
+impl Tally {
+    fn settled(&self) -> u64 {
+        self.accepted + self.refused.len() as u64
+    }
+
+    fn may_be_sent(&self, id: CsId) -> bool {
+        self.attempts.get(&id).is_none_or(|attempts| *attempts < MAX_ATTEMPTS)
+    }
+}
+
+/// Why an export ends before everything was sent.
+enum Halt {
+    Operator,
+    Connector(ConnectorError),
+    ErrorLimit,
+    /// A whole page came back unsettled: the system takes nothing at present.
+    NothingGoes,
+}
+
+impl Engine {
+    pub(crate) async fn export(&mut self, step: &mut StepRun, options: &RunOptions) -> Result<End, StoreError> {
+        if self.deployment.staging && !options.force_export {
+            return Ok(End::because(
+                status::NO_START_STAGING_MODE,
+                "this deployment is in staging mode: it imports and synchronises, and exports nothing",
+                "set `staging = false` in metasync.toml, or force this one export",
+            ));
+        }
+        let Some(connector) = self.connectors.get(&step.connector).cloned() else {
+            return Ok(End::because(status::STOPPED_NOT_IMPLEMENTED, "the connector is not configured", ""));
+        };
+        if connector.exporter().is_none() {
+            return Ok(End::because(
+                status::STOPPED_NOT_IMPLEMENTED,
+                "this connector cannot be written to",
+                "remove the export step from the profile",
+            ));
+        }
+        if let Some(stopped) = self.guard(step)? {
+            return Ok(stopped);
+        }
+        let number = self.store.begin_export_step(&step.connector)?;
+        let mut tally = Tally { total: self.store.export_count(&step.connector)?, ..Tally::default() };
+        let halt = self.export_all(step, &connector, &mut tally).await?;
+        let refused = std::mem::take(&mut tally.refused);
+        step.report.processed = tally.accepted + refused.len() as u64;
+        if !refused.is_empty() {
+            // Counted once per object, however often it was sent (R66).
+            step.report.export.insert("export-failure".into(), refused.len() as u64);
+            tally.details.insert("export-failure", refused.keys().copied().collect());
+        }
+        let refused_objects = refused.len();
+        refused.into_values().flatten().for_each(|error| step.object_error(error));
+        for (counter, objects) in std::mem::take(&mut tally.details) {
+            let objects: Vec<CsId> = objects.into_iter().collect();
+            self.store.record_details(step.id, counter, &objects)?;
+        }
+        let end = match halt {
+            Some(Halt::Operator) => End::by_operator(),
+            Some(Halt::Connector(error)) => End::from(&error),
+            Some(Halt::ErrorLimit) => End::over_the_error_limit(step.report.errors),
+            Some(Halt::NothingGoes) => End::because(
+                status::STOPPED_SERVER,
+                format!("the connected system settled nothing: {}", tally.reason),
+                "export again later; what was not settled is sent again",
+            ),
+            None if refused_objects > 0 => End::because(
+                status::COMPLETED_EXPORT_ERRORS,
+                format!("{refused_objects} objects were refused"),
+                "see `metasync pending` for each reason",
+            ),
+            None if tally.not_settled > 0 => End::because(
+                status::COMPLETED_WARNINGS,
+                format!("{} objects were not settled: {}", tally.not_settled, tally.reason),
+                "they are sent again with the next export",
+            ),
+            None => End::with(status::SUCCESS),
+        };
+        if end.status == status::SUCCESS || end.status == status::COMPLETED_EXPORT_ERRORS {
+            self.store.export_step_done(&step.connector, number)?;
+        }
+        Ok(end)
+    }
+
+    async fn export_all(
+        &mut self,
+        step: &mut StepRun,
+        connector: &Arc<dyn Connector>,
+        tally: &mut Tally,
+    ) -> Result<Option<Halt>, StoreError> {
+        if let Some(halt) = self.export_pass(step, connector, ExportPhase::Removals, tally).await? {
+            return Ok(Some(halt));
+        }
+        // References to what a pass created go with the next one (O56); a pass that settles nothing new is the last.
+        for _ in 0..self.limits.export_passes.max(1) {
+            let before = tally.progress;
+            let halt = self.export_pass(step, connector, ExportPhase::Writes, tally).await?;
+            if halt.is_some() {
+                return Ok(halt);
+            }
+            if tally.progress == before {
+                return Ok(None);
+            }
+        }
+        step.note("export-goes-on", "this step has made all the passes it may; the next export sends the rest");
+        Ok(None)
+    }
+
+    /// One pass over everything that is pending in a phase.
+    async fn export_pass(
+        &mut self,
+        step: &mut StepRun,
+        connector: &Arc<dyn Connector>,
+        phase: ExportPhase,
+        tally: &mut Tally,
+    ) -> Result<Option<Halt>, StoreError> {
+        let mut after: Option<CsId> = None;
+        loop {
+            if self.stop.is_stopped() {
+                return Ok(Some(Halt::Operator));
+            }
+            let page = self.store.export_page(
+                &step.connector,
+                phase,
+                after,
+                self.limits.export_page,
+                self.limits.references_per_object,
+            )?;
+            let Some(last) = page.last().map(|entry| entry.id) else {
+                return Ok(None);
+            };
+            after = Some(last);
+            let entries: Vec<ExportEntry> = page
+                .into_iter()
+                .filter(|entry| tally.may_be_sent(entry.id))
+                .filter(|entry| entry.pending.is_some() || !entry.references.is_empty())
+                .collect();
+            if entries.is_empty() {
+                continue;
+            }
+            let outcomes_before = tally.settled() + u64::from(tally.attempts.values().sum::<u32>());
+            let halt = self.export_entries(step, connector, phase, entries, tally).await?;
+            step.report.processed = tally.settled();
+            self.store.step_progress(step.id, &step.counters())?;
+            step.progress("exporting", tally.settled(), Some(tally.total.max(tally.settled())));
+            if halt.is_some() {
+                return Ok(halt);
+            }
+            if tally.settled() + u64::from(tally.attempts.values().sum::<u32>()) == outcomes_before {
+                return Ok(Some(Halt::NothingGoes));
+            }
+            if tally.refused.len() as u64 > status::error_limit(self.deployment.error_limit) {
+                return Ok(Some(Halt::ErrorLimit));
+            }
+        }
+    }
+
+    /// Sends the entries of one page, layer by layer, and settles each.
+    async fn export_entries(
+        &mut self,
+        step: &mut StepRun,
+        connector: &Arc<dyn Connector>,
+        phase: ExportPhase,
+        entries: Vec<ExportEntry>,
+        tally: &mut Tally,
+    ) -> Result<Option<Halt>, StoreError> {
+        let Some(exporter) = connector.exporter() else {
+            return Ok(None);
+        };
+        let batch_size = exporter.batch_size().max(1);
+        let (entries, halt) = self.adopt_created(step, exporter, entries, tally).await?;
+        if halt.is_some() {
+            return Ok(halt);
+        }
+        // Committed before the first byte leaves: whatever happens now, the next run knows what may have arrived.
+        self.store.mark_in_flight(&entries)?;
+        let order = layers(&entries, phase);
+        let mut sending = Sending::new(Arc::clone(connector), entries, self.limits.batches_in_flight);
+        let mut halt = None;
+        for layer in order {
+            sending.enqueue(&layer, batch_size);
+            loop {
+                if halt.is_none() && self.stop.is_stopped() {
+                    halt = Some(Halt::Operator);
+                }
+                if halt.is_some() {
+                    sending.stop_sending();
+                }
+                let wait = Duration::from_millis(self.limits.settle_ms);
+                let more = sending.advance(wait).await;
+                if let Some(error) = sending.take_failure() {
+                    halt.get_or_insert(Halt::Connector(error));
+                }
+                if !more || sending.waiting() >= self.limits.settle_objects || sending.is_overdue(wait) {
+                    self.settle(step, sending.take_outcomes(), tally)?;
+                }
+                if !more {
+                    break;
+                }
+            }
+            if halt.is_some() {
+                break;
+            }
+        }
+        let unsent = sending.take_unsent("not sent");
+        self.settle(step, unsent, tally)?;
+        Ok(halt)
+    }
+
+    /// O28: a create that may have arrived before a crash is looked up before it is sent again. What is found is ours.
+    async fn adopt_created(
+        &mut self,
+        step: &mut StepRun,
+        exporter: &dyn Exporter,
+        entries: Vec<ExportEntry>,
+        tally: &mut Tally,
+    ) -> Result<(Vec<ExportEntry>, Option<Halt>), StoreError> {
+        let mut left = Vec::with_capacity(entries.len());
+        let mut found = Vec::new();
+        let mut halt = None;
+        for entry in entries {
+            let create = create_request(&entry).filter(|_| entry.was_in_flight && entry.anchor.is_none());
+            let Some(create) = create.filter(|_| halt.is_none()) else {
+                left.push(entry);
+                continue;
+            };
+            if self.stop.is_stopped() {
+                halt = Some(Halt::Operator);
+                continue;
+            }
+            match exporter.find_created(&entry.object_type, &create).await {
+                Ok(Some(anchor)) => {
+                    // Which of its references arrived is not known: they are sent again, and "already so" is success.
+                    let entry = ExportEntry { references: Vec::new(), ..entry };
+                    found.push(Settlement {
+                        entry,
+                        outcome: SettledOutcome::Accepted { anchor: Some(anchor), failed_references: Vec::new() },
+                    });
+                }
+                Ok(None) => left.push(entry),
+                // Left in flight, so that it is looked up again.
+                Err(error) => halt = Some(Halt::Connector(error)),
+            }
+        }
+        if !found.is_empty() {
+            step.note(
+                "created-before",
+                format!("{} objects had been created before the last run broke off", found.len()),
+            );
+            self.settle(step, found.into_iter().map(Outcome::quiet).collect(), tally)?;
+        }
+        Ok((left, halt))
+    }
+
+    fn settle(&mut self, step: &mut StepRun, outcomes: Vec<Outcome>, tally: &mut Tally) -> Result<(), StoreError> {
+        if outcomes.is_empty() {
+            return Ok(());
+        }
+        let mut settlements = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            let settlement = outcome.settlement;
+            let id = settlement.entry.id;
+            match &settlement.outcome {
+                SettledOutcome::Accepted { failed_references, .. } => {
+                    tally.details.entry(counter_of(&settlement.entry)).or_default().insert(id);
+                    tally.refused.remove(&id);
+                    if failed_references.is_empty() {
+                        tally.progress += 1;
+                    } else {
+                        let moved = settlement.entry.pending.is_some()
+                            || failed_references.len() < settlement.entry.references.len();
+                        tally.progress += u64::from(moved);
+                        *tally.attempts.entry(id).or_default() += u32::from(!moved);
+                        let notes = failed_references
+                            .iter()
+                            .map(|(reference, refusal)| reference_error(&settlement.entry, reference, refusal));
+                        tally.refused.insert(id, notes.collect());
+                    }
+                }
+                SettledOutcome::Refused(refusal) => {
+                    *tally.attempts.entry(id).or_default() += 1;
+                    tally.refused.insert(
+                        id,
+                        vec![ErrorNote {
+                            code: refusal.code.clone(),
+                            object: settlement.entry.name.clone(),
+                            message: refusal.message.clone(),
+                            attribute: refusal.attribute.as_ref().map(ToString::to_string),
+                        }],
+                    );
+                }
+                SettledOutcome::NotSettled { .. } => tally.reason = outcome.reason,
+            }
+            settlements.push(settlement);
+        }
+        let settled = self.store.settle(&settlements, &step.mark())?;
+        tally.accepted += settled.accepted;
+        tally.not_settled += settled.not_settled;
+        for (counter, number) in settled.counters {
+            *step.report.export.entry(counter).or_default() += number;
+        }
+        Ok(())
+    }
+}
+
+fn reference_error(entry: &ExportEntry, reference: &ExportReference, refusal: &Refusal) -> ErrorNote {
+    ErrorNote {
+        code: refusal.code.clone(),
+        object: entry.name.clone(),
+        message: format!("{} {}: {}", reference.attribute, reference.target, refusal.message),
+        attribute: Some(reference.attribute.to_string()),
+    }
+}
+
+/// R61-R65.
+fn counter_of(entry: &ExportEntry) -> &'static str {
+    match entry.pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Add { .. }) => "export-add",
+        Some(PendingOperation::Update { rename: Some(_), .. }) => "export-rename",
+        Some(PendingOperation::Delete { .. } | PendingOperation::Detach { .. }) => "export-delete",
+        _ => "export-update",
+    }
+}
+
+/// A batch that may or may not have been sent when its task ended.
+pub(crate) fn lost_batch(items: &[ExportItem], message: &str) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::CannotStart { status: status::STOPPED_EXTENSION },
+        format!("exporting {} objects", items.len()),
+        message,
+        "report this to the connector's author",
+    )
+}

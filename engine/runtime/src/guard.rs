@@ -1,0 +1,93 @@
+//! The guard stage: counts what an export would do, kind by kind, before its first byte leaves, and stops it when a kind
+//! is over its limit and nobody approved exactly that list (SF12, G1-G6). Sends nothing and decides no export.
+
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::report::{GuardReport, SHOWN};
+use crate::status;
+use crate::step::{End, StepRun};
+use metaverse_schema::{AttributeName, ConnectorSchema};
+use sync_kernel::{ApprovalList, GuardKind, judge};
+use sync_rules::{Direction, RuleSet};
+use sync_store::{GuardRoles, StoreError};
+
+impl Engine {
+    /// None: the export may go on.
+    pub(crate) fn guard(&mut self, step: &mut StepRun) -> Result<Option<End>, StoreError> {
+        let connector = step.connector.clone();
+        let schema = self.store.schema(&connector)?.unwrap_or_default();
+        let roles = GuardRoles {
+            small_group: self.deployment.guards.at_least,
+            ..guard_roles(&self.rules, &connector, &schema)
+        };
+        let lines = self.store.guard_lines(&connector, &roles)?;
+        let held = self.store.space_size(&connector)?;
+        let (_, over) = judge(&connector, &lines, held, &self.deployment.guards);
+        let Some(list) = over else {
+            self.store.clear_guard_list(&connector)?;
+            return Ok(None);
+        };
+        if self.store.consume_guard_approval(&connector, &list.digest)? {
+            step.note("guard-approved", format!("an approved list of {} lines is exported", list.lines.len()));
+            step.report.guard = Some(report(&list, true));
+            return Ok(None);
+        }
+        self.store.record_guard_list(&connector, &list, step.now)?;
+        step.emit(&Event::GuardStopped {
+            connector: connector.to_string(),
+            digest: list.digest.to_string(),
+            verdicts: list.verdicts.clone(),
+        });
+        let end = stopped(&list, held);
+        step.report.guard = Some(report(&list, false));
+        Ok(Some(end))
+    }
+}
+
+/// Which attributes of the target the guarded kinds are about: what the takeover settings of its rules name.
+fn guard_roles(rules: &RuleSet, connector: &str, schema: &ConnectorSchema) -> GuardRoles {
+    let outbound = || {
+        rules
+            .rules
+            .iter()
+            .filter(|rule| rule.direction == Direction::Outbound && &*rule.connector == connector)
+            .filter_map(|rule| rule.takeover.as_ref())
+    };
+    GuardRoles {
+        enabled: outbound().find_map(|takeover| takeover.enabled.clone()),
+        sign_in_name: outbound().find_map(|takeover| takeover.sign_in_name.clone()),
+        addresses: outbound().find_map(|takeover| takeover.addresses.clone()),
+        stamp: outbound().find_map(|takeover| takeover.stamp.clone()),
+        mail: schema.attributes.contains_key("mail").then(|| AttributeName::new("mail")),
+        small_group: 0,
+    }
+}
+
+fn report(list: &ApprovalList, approved: bool) -> GuardReport {
+    GuardReport {
+        digest: list.digest.to_string(),
+        approved,
+        verdicts: list.verdicts.clone(),
+        lines: list.lines.len() as u64,
+        first_lines: list.lines.iter().take(SHOWN).cloned().collect(),
+    }
+}
+
+/// The status keeps its well-known name while deletes are among the stopped kinds (G2).
+fn stopped(list: &ApprovalList, held: u64) -> End {
+    let deletes = list.verdicts.iter().any(|verdict| matches!(verdict.kind, GuardKind::Delete | GuardKind::DeleteAdd));
+    let counts: Vec<String> = list
+        .verdicts
+        .iter()
+        .map(|verdict| {
+            let kind = crate::step::counter_name(&verdict.kind);
+            let by = if verdict.counted_by.is_empty() { String::new() } else { format!(" of {}", verdict.counted_by) };
+            format!("{kind}{by}: {} (limit {})", verdict.count, verdict.limit)
+        })
+        .collect();
+    End::because(
+        if deletes { status::STOPPED_DELETION_THRESHOLD } else { status::STOPPED_GUARD },
+        format!("nothing was exported; over the limits of a space of {held} objects: {}", counts.join(", ")),
+        format!("look at the list, then `metasync approve {}`", list.digest),
+    )
+}

@@ -1,0 +1,60 @@
+//! Puts rules, kernel, store and connectors to work: import, synchronise, guard, export, in run profiles and cycles, with
+//! one event stream and a history. Never names a kind of connector, and never touches the database itself.
+//!
+//! The modules stand in the order of the data flow.
+
+mod engine;
+mod event;
+mod report;
+mod space;
+pub mod status;
+mod step;
+mod stop;
+
+mod profile;
+
+mod cycle;
+
+mod import;
+mod places;
+
+mod decide_page;
+mod facts;
+mod synchronise;
+
+mod export;
+mod export_order;
+mod guard;
+mod send;
+
+mod digest;
+mod explain;
+mod names;
+mod overview;
+mod preview;
+mod reading;
+
+#[cfg(test)]
+mod tests;
+
+pub use cycle::CycleKind;
+pub use digest::plan_digest;
+pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, SystemClock};
+pub use event::{Event, Events, NoEvents};
+pub use explain::{Explanation, ExportState, LinkedObject, StandingError, privilege_text};
+pub use names::{ObjectName, Space};
+pub use overview::{ConnectorStatus, LastRun, Status};
+pub use places::ContainerLine;
+pub use preview::{
+    AttributeLine, CandidateLine, InputLine, JoinLine, LinkLine, MetaversePreview, Preview, ReferenceLine, ScopeLine,
+    TargetPreview,
+};
+pub use profile::{BUILT_IN_STEPS, RunOptions};
+pub use reading::{Reading, open_for_reading, scratch_with_rules};
+pub use report::{
+    Counters, CycleReport, ErrorNote, GuardReport, Note, RunReport, Skipped, StepReport, WaitingLine, WaitingList,
+    is_limitation,
+};
+pub use status::{Severity, severity_of_status};
+pub use step::step_name;
+pub use stop::StopSignal;

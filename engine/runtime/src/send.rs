@@ -1,0 +1,304 @@
+//! Sends export batches, several at a time, and gathers their outcomes. Knows nothing of the store: what is not answered
+//! is reported as such, and never taken for sent or unsent.
+
+use crate::export::lost_batch;
+use connector_contract::{
+    Connector, ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem,
+    ReferenceChange, UpdateRequest,
+};
+use metaverse_schema::{Anchor, AttributesDelta};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use sync_kernel::PendingOperation;
+use sync_store::{ExportEntry, ExportReference, Refusal, SettledOutcome, Settlement};
+use tokio::task::JoinSet;
+
+/// What came of one entry.
+pub(crate) struct Outcome {
+    pub(crate) settlement: Settlement,
+    /// Why it was not settled; empty otherwise.
+    pub(crate) reason: String,
+}
+
+impl Outcome {
+    pub(crate) fn quiet(settlement: Settlement) -> Self {
+        Outcome { settlement, reason: String::new() }
+    }
+}
+
+type Answer = Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
+
+/// The entries of a page on their way.
+pub(crate) struct Sending {
+    connector: Arc<dyn Connector>,
+    entries: HashMap<i64, ExportEntry>,
+    order: Vec<i64>,
+    queue: VecDeque<Vec<ExportItem>>,
+    tasks: JoinSet<(Vec<i64>, Answer)>,
+    /// Numbers of each running task, in case it ends without an answer.
+    running: HashMap<tokio::task::Id, Vec<i64>>,
+    in_flight: usize,
+    outcomes: Vec<Outcome>,
+    last_taken: Instant,
+    failure: Option<ConnectorError>,
+    stopped: bool,
+}
+
+impl Sending {
+    pub(crate) fn new(connector: Arc<dyn Connector>, entries: Vec<ExportEntry>, in_flight: usize) -> Self {
+        let order = entries.iter().map(|entry| entry.id.0).collect();
+        Sending {
+            connector,
+            entries: entries.into_iter().map(|entry| (entry.id.0, entry)).collect(),
+            order,
+            queue: VecDeque::new(),
+            tasks: JoinSet::new(),
+            running: HashMap::new(),
+            in_flight: in_flight.max(1),
+            outcomes: Vec::new(),
+            last_taken: Instant::now(),
+            failure: None,
+            stopped: false,
+        }
+    }
+
+    /// Puts the entries at these positions into batches. An entry that cannot be sent as it is stored is refused here.
+    pub(crate) fn enqueue(&mut self, positions: &[usize], batch_size: usize) {
+        let mut items = Vec::new();
+        for number in positions.iter().filter_map(|position| self.order.get(*position)) {
+            let Some(entry) = self.entries.get(number) else { continue };
+            match export_item(entry) {
+                Ok(Some(item)) => items.push(item),
+                Ok(None) => {}
+                Err(refusal) => {
+                    if let Some(entry) = self.entries.remove(number) {
+                        self.outcomes
+                            .push(Outcome::quiet(Settlement { entry, outcome: SettledOutcome::Refused(refusal) }));
+                    }
+                }
+            }
+        }
+        self.queue.extend(items.chunks(batch_size).map(<[ExportItem]>::to_vec));
+    }
+
+    /// No further batch leaves; those on their way are waited for.
+    pub(crate) fn stop_sending(&mut self) {
+        self.stopped = true;
+        self.queue.clear();
+    }
+
+    /// Starts what may start and waits for an outcome, at most `wait`. False: nothing is on its way any more.
+    pub(crate) async fn advance(&mut self, wait: Duration) -> bool {
+        while !self.stopped && self.tasks.len() < self.in_flight {
+            let Some(batch) = self.queue.pop_front() else { break };
+            self.start(batch);
+        }
+        if self.tasks.is_empty() {
+            return false;
+        }
+        if let Ok(Some(ended)) = tokio::time::timeout(wait, self.tasks.join_next_with_id()).await {
+            match ended {
+                Ok((task, (numbers, answer))) => {
+                    self.running.remove(&task);
+                    self.take_answer(&numbers, answer);
+                }
+                Err(error) => {
+                    let numbers = self.running.remove(&error.id()).unwrap_or_default();
+                    let message = format!("the connector ended unexpectedly: {error}");
+                    self.failure.get_or_insert_with(|| lost_batch(&[], &message));
+                    self.stop_sending();
+                    self.unsettled(&numbers, true, &message);
+                }
+            }
+        }
+        true
+    }
+
+    fn start(&mut self, batch: Vec<ExportItem>) {
+        let connector = Arc::clone(&self.connector);
+        let numbers: Vec<i64> = batch.iter().map(|item| item.id).collect();
+        let known = numbers.clone();
+        let task = self.tasks.spawn(async move {
+            let answer = match connector.exporter() {
+                Some(exporter) => exporter.export(&batch).await,
+                None => Err(lost_batch(&batch, "the connector can no longer be written to")),
+            };
+            (numbers, answer)
+        });
+        self.running.insert(task.id(), known);
+    }
+
+    fn take_answer(&mut self, numbers: &[i64], answer: Answer) {
+        match answer {
+            Ok(outcomes) => {
+                let mut by_number: BTreeMap<i64, ExportOutcome> = outcomes.into_iter().collect();
+                for number in numbers {
+                    match by_number.remove(number) {
+                        Some(outcome) => self.take_outcome(*number, outcome),
+                        None => self.unsettled(&[*number], true, "the connector gave no outcome for it"),
+                    }
+                }
+            }
+            // An error is only returned when nothing of the call was sent.
+            Err(error) => {
+                self.unsettled(numbers, false, &error.to_string());
+                self.failure.get_or_insert(error);
+                self.stop_sending();
+            }
+        }
+    }
+
+    fn take_outcome(&mut self, number: i64, outcome: ExportOutcome) {
+        let Some(entry) = self.entries.remove(&number) else {
+            return;
+        };
+        let mut reason = String::new();
+        let outcome = match outcome {
+            ExportOutcome::Accepted { anchor, failed_references } => SettledOutcome::Accepted {
+                anchor,
+                failed_references: failed_references
+                    .into_iter()
+                    .filter_map(|(change, problem)| Some((reference_of(&entry, &change)?, refusal(problem))))
+                    .collect(),
+            },
+            ExportOutcome::Refused(problem) => SettledOutcome::Refused(refusal(problem)),
+            ExportOutcome::NotSettled { may_have_arrived, message } => {
+                reason = message;
+                SettledOutcome::NotSettled { may_have_arrived }
+            }
+        };
+        self.outcomes.push(Outcome { settlement: Settlement { entry, outcome }, reason });
+    }
+
+    fn unsettled(&mut self, numbers: &[i64], may_have_arrived: bool, reason: &str) {
+        for number in numbers {
+            if let Some(entry) = self.entries.remove(number) {
+                self.outcomes.push(Outcome {
+                    settlement: Settlement { entry, outcome: SettledOutcome::NotSettled { may_have_arrived } },
+                    reason: reason.to_owned(),
+                });
+            }
+        }
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<ConnectorError> {
+        self.failure.take()
+    }
+
+    /// Outcomes that wait to be committed.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outcomes.len()
+    }
+
+    pub(crate) fn is_overdue(&self, wait: Duration) -> bool {
+        !self.outcomes.is_empty() && self.last_taken.elapsed() >= wait
+    }
+
+    pub(crate) fn take_outcomes(&mut self) -> Vec<Outcome> {
+        self.last_taken = Instant::now();
+        std::mem::take(&mut self.outcomes)
+    }
+
+    /// What never left the process.
+    pub(crate) fn take_unsent(&mut self, reason: &str) -> Vec<Outcome> {
+        let numbers: Vec<i64> = self.order.iter().filter(|number| self.entries.contains_key(number)).copied().collect();
+        self.unsettled(&numbers, false, reason);
+        self.take_outcomes()
+    }
+}
+
+fn refusal(problem: ExportProblem) -> Refusal {
+    Refusal {
+        code: problem.code,
+        attribute: problem.attribute,
+        message: problem.message,
+        remedy: problem.remedy,
+        retry: problem.retry,
+    }
+}
+
+fn reference_of(entry: &ExportEntry, change: &ReferenceChange) -> Option<ExportReference> {
+    entry
+        .references
+        .iter()
+        .find(|reference| {
+            reference.attribute == change.attribute && reference.target == change.target && reference.add == change.add
+        })
+        .cloned()
+}
+
+fn reference_changes(entry: &ExportEntry) -> Vec<ReferenceChange> {
+    let mut changes: Vec<ReferenceChange> = entry
+        .references
+        .iter()
+        .map(|reference| ReferenceChange {
+            attribute: reference.attribute.clone(),
+            target: reference.target.clone(),
+            target_dn: reference.target_dn.clone(),
+            target_type: reference.target_type.clone(),
+            add: reference.add,
+        })
+        .collect();
+    // A single-valued attribute loses its old target before it gets its new one.
+    changes.sort_by(|a, b| (a.add, a).cmp(&(b.add, b)));
+    changes
+}
+
+/// The request of an entry that creates an object.
+pub(crate) fn create_request(entry: &ExportEntry) -> Option<CreateRequest> {
+    match entry.pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Add { attributes }) => Some(CreateRequest {
+            dn: entry.dn.clone(),
+            attributes: attributes.clone(),
+            references: reference_changes(entry).into_iter().filter(|reference| reference.add).collect(),
+        }),
+        _ => None,
+    }
+}
+
+/// What is sent for an entry; none when there is nothing to send.
+fn export_item(entry: &ExportEntry) -> Result<Option<ExportItem>, Refusal> {
+    let operation = match entry.pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Add { .. }) => match create_request(entry) {
+            Some(create) => ExportOperation::Create(create),
+            None => return Ok(None),
+        },
+        Some(PendingOperation::Update { rename, changes, afterwards, .. }) => ExportOperation::Update(UpdateRequest {
+            anchor: anchor(entry)?,
+            dn: rename.clone(),
+            changes: changes.clone(),
+            references: reference_changes(entry),
+            afterwards: afterwards.clone(),
+        }),
+        Some(PendingOperation::Restore { changes, afterwards }) => ExportOperation::Restore(UpdateRequest {
+            anchor: anchor(entry)?,
+            dn: None,
+            changes: changes.clone(),
+            references: reference_changes(entry),
+            afterwards: afterwards.clone(),
+        }),
+        Some(PendingOperation::Delete { .. }) => ExportOperation::Delete { anchor: anchor(entry)? },
+        Some(PendingOperation::Detach { .. }) => ExportOperation::Detach { anchor: anchor(entry)? },
+        None if entry.references.is_empty() => return Ok(None),
+        None => ExportOperation::Update(UpdateRequest {
+            anchor: anchor(entry)?,
+            dn: None,
+            changes: AttributesDelta::default(),
+            references: reference_changes(entry),
+            afterwards: AttributesDelta::default(),
+        }),
+    };
+    Ok(Some(ExportItem { id: entry.id.0, object_type: entry.object_type.clone(), operation }))
+}
+
+/// R74: an object without an anchor can only be created.
+fn anchor(entry: &ExportEntry) -> Result<Anchor, Refusal> {
+    entry.anchor.clone().ok_or_else(|| Refusal {
+        code: "missing-anchor-component".into(),
+        attribute: None,
+        message: "the object has no anchor, so it cannot be changed in the connected system".into(),
+        remedy: "import the connector in full".into(),
+        retry: false,
+    })
+}

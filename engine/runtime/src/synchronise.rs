@@ -1,0 +1,397 @@
+//! Synchronisation steps: decides every object that is due, page by page, and applies the plans in the order of their
+//! numbers; then the metaverse objects that became due with them, then the references (R10, S4). Writes to no
+//! connected system: exports are staged, never sent (R13).
+
+use crate::decide_page::{decide_one, decide_page};
+use crate::digest::plan_digest;
+use crate::engine::Engine;
+use crate::event::Event;
+use crate::facts::{candidates, read_facts};
+use crate::report::ErrorNote;
+use crate::space::RULES_CHANGED;
+use crate::status;
+use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
+use std::collections::{BTreeSet, HashSet};
+use sync_kernel::{CsId, MvId, ObjectPlan, RunInputs, Subject};
+use sync_store::{HoldFilter, Store, StoreError};
+
+/// Sweeps over the queues of one step: an object that makes others due again comes to rest, or stays due and is said so.
+const MAX_SWEEPS: usize = 10;
+/// Held candidates whose roles one step reads again.
+const REFRESHED: usize = 1_000;
+
+/// Which objects of the connector a step synchronises.
+#[derive(Debug, Clone)]
+pub(crate) enum Scope {
+    /// All of them (full synchronisation, and the combined step with a full import).
+    All,
+    /// Those with a pending import, and those in error (R10).
+    Due,
+    /// Those, and the ones an import of the same step returned unchanged (R11).
+    DueAnd(BTreeSet<CsId>),
+}
+
+/// What one step remembers between pages.
+struct Sync {
+    run: RunInputs,
+    workers: usize,
+    limit: u64,
+    /// Candidates whose roles were read in this step.
+    asked: BTreeSet<CsId>,
+    /// Subjects that are in error after this step looked at them; they stay in the queues (R76).
+    failed: HashSet<Subject>,
+    redecided: u64,
+}
+
+/// Why a loop ended early.
+enum Early {
+    Operator,
+    ErrorLimit,
+}
+
+impl Engine {
+    /// `completes_full`: this step is the full synchronisation that a rule change or an operator asked for.
+    pub(crate) async fn synchronise(
+        &mut self,
+        step: &mut StepRun,
+        scope: Scope,
+        completes_full: bool,
+    ) -> Result<End, StoreError> {
+        let mut run = self.run_inputs(step.now)?;
+        let required = self.store.requirements(&step.connector)?;
+        run.rules_changed = completes_full && self.rules_pending(&step.connector)?;
+        if completes_full && required.full_sync.is_none() {
+            // Until it is through, a delta would take half of the objects for done (G17).
+            self.store.require_full_sync(&step.connector, "a full synchronisation did not reach its end")?;
+        }
+        let mut sync = Sync {
+            run,
+            workers: self.deployment.workers.max(1),
+            limit: status::error_limit(self.deployment.error_limit),
+            asked: BTreeSet::new(),
+            failed: HashSet::new(),
+            redecided: 0,
+        };
+        let early = match self.synchronise_connector(step, &mut sync, &scope).await? {
+            None => self.synchronise_metaverse(step, &mut sync).await?,
+            early => early,
+        };
+        let early = match early {
+            None => self.settle_references(step)?,
+            early => early,
+        };
+        if sync.redecided > 0 {
+            tracing::debug!(connector = %step.connector, objects = sync.redecided, "decided again");
+        }
+        match early {
+            Some(Early::Operator) => return Ok(End::by_operator()),
+            Some(Early::ErrorLimit) => return Ok(End::over_the_error_limit(step.report.errors)),
+            None => {}
+        }
+        if completes_full {
+            self.store.full_sync_done(&step.connector)?;
+        }
+        Ok(End::with(if step.report.errors > 0 { status::COMPLETED_SYNC_ERRORS } else { status::SUCCESS }))
+    }
+
+    async fn synchronise_connector(
+        &mut self,
+        step: &mut StepRun,
+        sync: &mut Sync,
+        scope: &Scope,
+    ) -> Result<Option<Early>, StoreError> {
+        let connector = step.connector.clone();
+        let total = match scope {
+            Scope::All => self.store.staging_count(&connector)?,
+            Scope::Due | Scope::DueAnd(_) => self.store.dirty_count(&connector)?,
+        };
+        let mut after = None;
+        loop {
+            let page: Vec<CsId> = match scope {
+                Scope::All => self.store.staging_page(&connector, after, self.limits.page)?,
+                Scope::Due => self.store.dirty_page(&connector, after, self.limits.page)?,
+                Scope::DueAnd(others) => {
+                    let due = self.store.dirty_page(&connector, after, self.limits.page)?;
+                    merged(due, others, after, self.limits.page)
+                }
+            };
+            let Some(last) = page.last().copied() else { break };
+            after = Some(last);
+            let subjects: Vec<Subject> = page.into_iter().map(Subject::Connector).collect();
+            let early = self.synchronise_page(step, sync, &subjects).await?;
+            step.progress("synchronising", step.report.processed, Some(total.max(step.report.processed)));
+            if early.is_some() {
+                return Ok(early);
+            }
+        }
+        // What this step itself made due behind its back: once more, until nothing is left but what is in error.
+        for _ in 0..MAX_SWEEPS {
+            let mut after = None;
+            let mut any = false;
+            loop {
+                let page = self.store.dirty_page(&connector, after, self.limits.page)?;
+                let Some(last) = page.last().copied() else { break };
+                after = Some(last);
+                let subjects: Vec<Subject> =
+                    page.into_iter().map(Subject::Connector).filter(|subject| !sync.failed.contains(subject)).collect();
+                if subjects.is_empty() {
+                    continue;
+                }
+                any = true;
+                let early = self.synchronise_page(step, sync, &subjects).await?;
+                if early.is_some() {
+                    return Ok(early);
+                }
+            }
+            if !any {
+                return Ok(None);
+            }
+        }
+        step.note(
+            "objects-still-due",
+            format!("some objects were still due after {MAX_SWEEPS} sweeps; the next synchronisation goes on"),
+        );
+        Ok(None)
+    }
+
+    /// Metaverse objects that became due: by shared keys, by read roles, by an approval, by own accounts.
+    async fn synchronise_metaverse(
+        &mut self,
+        step: &mut StepRun,
+        sync: &mut Sync,
+    ) -> Result<Option<Early>, StoreError> {
+        self.refresh_held_candidates(sync).await?;
+        let mut done = 0;
+        for _ in 0..MAX_SWEEPS {
+            let mut after: Option<MvId> = None;
+            let mut any = false;
+            loop {
+                let page = self.store.dirty_metaverse_page(after, self.limits.page)?;
+                let Some(last) = page.last().copied() else { break };
+                after = Some(last);
+                let subjects: Vec<Subject> =
+                    page.into_iter().map(Subject::Metaverse).filter(|subject| !sync.failed.contains(subject)).collect();
+                if subjects.is_empty() {
+                    continue;
+                }
+                any = true;
+                let early = self.synchronise_page(step, sync, &subjects).await?;
+                done += subjects.len() as u64;
+                step.progress("metaverse", done, None);
+                if early.is_some() {
+                    return Ok(early);
+                }
+            }
+            if !any {
+                return Ok(None);
+            }
+        }
+        step.note(
+            "metaverse-still-due",
+            format!(
+                "some metaverse objects were still due after {MAX_SWEEPS} sweeps; the next synchronisation goes on"
+            ),
+        );
+        Ok(None)
+    }
+
+    /// Decides a page, reads the roles it asks for, and applies it: one transaction.
+    async fn synchronise_page(
+        &mut self,
+        step: &mut StepRun,
+        sync: &mut Sync,
+        subjects: &[Subject],
+    ) -> Result<Option<Early>, StoreError> {
+        if self.stop.is_stopped() {
+            return Ok(Some(Early::Operator));
+        }
+        let plans = self.decide_with_facts(sync, subjects).await?;
+        let mut details = Details::new();
+        let mut errors: Vec<(Subject, ErrorNote)> = Vec::new();
+        let mut over_limit = false;
+        let mut late: BTreeSet<CsId> = BTreeSet::new();
+        let mut page = self.store.begin_page(&sync.run, step.mark())?;
+        for mut plan in plans {
+            if page.is_stale(&plan.reads) {
+                plan = decide_one(plan.subject, &sync.run, |questions, answers| page.answer(questions, answers))?;
+                sync.redecided += 1;
+                late.extend(plan.facts_wanted.difference(&sync.asked));
+            }
+            page.apply(&plan)?;
+            step.report.processed += u64::from(matches!(plan.subject, Subject::Connector(_)));
+            if step.wants_plans() {
+                step.emit(&Event::Decided { subject: name_of(plan.subject), digest: plan_digest(&plan).to_string() });
+            }
+            tally(step, &plan, &mut details);
+            match &plan.error {
+                Some(error) => {
+                    sync.failed.insert(plan.subject);
+                    errors.push((
+                        plan.subject,
+                        ErrorNote {
+                            code: error.code.clone(),
+                            object: String::new(),
+                            message: error.message.clone(),
+                            attribute: error.attribute.clone(),
+                        },
+                    ));
+                    over_limit = step.report.errors + errors.len() as u64 > sync.limit;
+                    if over_limit {
+                        break;
+                    }
+                }
+                None => {
+                    sync.failed.remove(&plan.subject);
+                }
+            }
+        }
+        page.commit()?;
+        // Candidates that came up while applying: held for now, due again as soon as their roles are known.
+        self.learn_facts(sync, &late).await?;
+        for (subject, mut error) in errors {
+            error.object = subject_name(&self.store, subject)?;
+            step.object_error(error);
+        }
+        for (counter, objects) in &details {
+            self.store.record_details(step.id, counter, objects)?;
+        }
+        self.store.step_progress(step.id, &step.counters())?;
+        Ok(over_limit.then_some(Early::ErrorLimit))
+    }
+
+    /// SF6: the roles of candidates are read before the plans that name them are applied, once in a step. Plans made
+    /// from what is known now are made again when that changed.
+    async fn decide_with_facts(
+        &mut self,
+        sync: &mut Sync,
+        subjects: &[Subject],
+    ) -> Result<Vec<ObjectPlan>, StoreError> {
+        let mut plans =
+            decide_page(subjects, &sync.run, sync.workers, |questions, answers| self.store.answer(questions, answers))?;
+        // A takeover that roles no longer forbid may lead to another candidate: as many rounds as for questions.
+        for _ in 0..crate::decide_page::MAX_ROUNDS {
+            let wanted: BTreeSet<CsId> = plans
+                .iter()
+                .flat_map(|plan| &plan.facts_wanted)
+                .filter(|candidate| !sync.asked.contains(candidate))
+                .copied()
+                .collect();
+            if wanted.is_empty() {
+                break;
+            }
+            self.learn_facts(sync, &wanted).await?;
+            let again: Vec<usize> =
+                (0..plans.len()).filter(|position| !plans[*position].facts_wanted.is_disjoint(&wanted)).collect();
+            let subjects: Vec<Subject> = again.iter().map(|position| plans[*position].subject).collect();
+            let decided = decide_page(&subjects, &sync.run, sync.workers, |questions, answers| {
+                self.store.answer(questions, answers)
+            })?;
+            for (position, plan) in again.into_iter().zip(decided) {
+                plans[position] = plan;
+            }
+        }
+        Ok(plans)
+    }
+
+    async fn learn_facts(&mut self, sync: &mut Sync, wanted: &BTreeSet<CsId>) -> Result<(), StoreError> {
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let candidates = candidates(&self.store, wanted.iter().copied())?;
+        let facts = read_facts(&self.connectors, candidates, self.limits.facts).await;
+        let facts: Vec<_> = facts.into_iter().collect();
+        self.store.save_privileges(&facts, sync.run.now)?;
+        sync.asked.extend(wanted.iter().copied());
+        Ok(())
+    }
+
+    /// Roles that kept a takeover from being made are read again: what changed makes its metaverse object due.
+    async fn refresh_held_candidates(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
+        let mut candidates = BTreeSet::new();
+        for code in ["privileged", "privileged-unreadable"] {
+            let filter = HoldFilter { code: Some(code.to_owned()), ..HoldFilter::default() };
+            let held = self.store.holds(&filter, REFRESHED)?;
+            candidates.extend(held.into_iter().filter_map(|line| line.hold.candidate));
+        }
+        candidates.retain(|candidate| !sync.asked.contains(candidate));
+        self.learn_facts(sync, &candidates).await
+    }
+
+    /// The references of everything that changed, row by row (O54).
+    fn settle_references(&mut self, step: &mut StepRun) -> Result<Option<Early>, StoreError> {
+        let mut rows = 0;
+        loop {
+            if self.stop.is_stopped() {
+                return Ok(Some(Early::Operator));
+            }
+            let page = self.store.settle_references(self.limits.reference_page)?;
+            rows += page.rows;
+            count(&mut step.report.references, "references-added", page.added);
+            count(&mut step.report.references, "references-removed", page.removed);
+            count(&mut step.report.references, "references-held", page.held);
+            if page.rows > 0 {
+                step.progress("references", rows, None);
+            }
+            if !page.more {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The registered rules were not yet applied to all objects of this connector.
+    fn rules_pending(&self, connector: &str) -> Result<bool, StoreError> {
+        let reason = self.store.requirements(connector)?.full_sync;
+        Ok(reason.as_deref() == Some(RULES_CHANGED))
+    }
+}
+
+/// Counts what a plan did, under the names of R41-R60.
+fn tally(step: &mut StepRun, plan: &ObjectPlan, details: &mut Details) {
+    if let Some(counter) = &plan.counter {
+        let name = counter_name(counter);
+        count(&mut step.report.inbound, &name, 1);
+        if let Subject::Connector(id) = plan.subject
+            && has_details(&name)
+        {
+            details.entry(name).or_default().push(id);
+        }
+    }
+    if plan.error.is_some() {
+        return;
+    }
+    for target in &plan.targets {
+        if let Some(counter) = &target.counter {
+            let flows = step.report.outbound.entry(target.connector.to_string()).or_default();
+            count(flows, &counter_name(counter), 1);
+        }
+    }
+}
+
+/// The next page of two ascending lists.
+fn merged(due: Vec<CsId>, others: &BTreeSet<CsId>, after: Option<CsId>, limit: usize) -> Vec<CsId> {
+    let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+    let mut page: BTreeSet<CsId> = due.into_iter().collect();
+    page.extend(others.range((from, std::ops::Bound::Unbounded)).take(limit).copied());
+    page.into_iter().take(limit).collect()
+}
+
+pub(crate) fn name_of(subject: Subject) -> String {
+    match subject {
+        Subject::Connector(id) => id.to_string(),
+        Subject::Metaverse(id) => id.to_string(),
+    }
+}
+
+/// Number of things that would be exported for a connector now; none when it has no rules.
+pub(crate) fn held_of(
+    store: &Store,
+    connectors: &[sync_rules::ConnectorName],
+) -> Result<crate::report::Counters, StoreError> {
+    let mut held = crate::report::Counters::new();
+    for connector in connectors {
+        for (code, number) in store.held_counts(connector)? {
+            *held.entry(code).or_default() += number;
+        }
+    }
+    Ok(held)
+}

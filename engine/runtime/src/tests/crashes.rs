@@ -1,0 +1,131 @@
+//! The process is lost at every place where it can be lost: a new one finishes the work, and nothing is created twice.
+
+use super::setup::Lab;
+use crate::{CycleKind, Engine, Event, RunOptions, Severity};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+fn world() -> Lab {
+    let lab = Lab::new();
+    (1..=12).for_each(|number| lab.hr.put_person(number));
+    lab.hr.set("p1", "manager", &["p12"]);
+    lab.hr.put("g", "group", &[("employeeId", "g"), ("displayName", "All"), ("member", "p1"), ("member", "p2")]);
+    lab.dir.put("twin", "user", &[("mail", "person3@contoso.example"), ("displayName", "Three"), ("enabled", "true")]);
+    for directory in [&lab.hr, &lab.dir] {
+        directory.behave(|behaviour| {
+            behaviour.page = 5;
+            behaviour.batch = 3;
+        });
+    }
+    lab
+}
+
+fn small(lab: &Lab) -> Engine {
+    let mut parts = lab.parts();
+    parts.limits.export_page = 6;
+    parts.limits.settle_objects = 1;
+    parts.limits.page = 4;
+    Engine::open(parts).unwrap()
+}
+
+/// Runs a cycle that may be lost on the way. True: it reached its end.
+async fn cycle_until_lost(lab: &Lab) -> bool {
+    let mut engine = small(lab);
+    let options = RunOptions::default();
+    tokio::select! {
+        biased;
+        () = lab.dir.crashed.notified() => false,
+        () = lab.hr.crashed.notified() => false,
+        report = engine.cycle(CycleKind::Initial, &options) => {
+            report.unwrap();
+            true
+        }
+    }
+}
+
+async fn expected() -> Vec<String> {
+    let lab = world();
+    lab.good_cycle(CycleKind::Initial).await;
+    let mut picture = lab.dir.picture();
+    picture.sort();
+    picture
+}
+
+async fn finishes(lab: &Lab, expected: &[String], what: &str) {
+    for _ in 0..2 {
+        let report = lab.engine().cycle(CycleKind::Delta, &RunOptions::default()).await.unwrap();
+        assert!(report.severity <= Severity::Held, "{what}: {report:#?}");
+    }
+    assert_eq!(lab.dir.picture(), expected, "{what}");
+    lab.second_plan_is_empty().await;
+}
+
+/// T26 (O28, invariant 5): lost before or after any write to the target, before its answer was kept.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_around_any_write() {
+    let expected = expected().await;
+    let mut point = 0;
+    loop {
+        point += 1;
+        let lab = world();
+        lab.dir.behave(|behaviour| behaviour.crash_at = Some(point));
+        if cycle_until_lost(&lab).await {
+            break;
+        }
+        lab.dir.behave(|behaviour| behaviour.crash_at = None);
+        finishes(&lab, &expected, &format!("lost at point {point}")).await;
+    }
+    assert!(point > 30, "only {point} points");
+}
+
+/// Invariant 5: lost between any two pages of a read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_while_reading() {
+    let expected = expected().await;
+    for point in 1..=3 {
+        let lab = world();
+        lab.hr.behave(|behaviour| behaviour.crash_at = Some(point));
+        assert!(!cycle_until_lost(&lab).await);
+        lab.hr.behave(|behaviour| behaviour.crash_at = None);
+        finishes(&lab, &expected, &format!("lost at page {point}")).await;
+    }
+}
+
+/// Invariant 5: lost at any event of the stream, that is after any committed page of any step.
+#[test]
+fn lost_after_any_page() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let expected = runtime.block_on(expected());
+    // The panics below are the loss; they need not be printed.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut lost_at = 0;
+    let outcome = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        loop {
+            lost_at += 1;
+            let lab = world();
+            let seen = Arc::new(AtomicU64::new(0));
+            let lost = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let mut parts = lab.parts();
+                parts.limits.page = 4;
+                parts.limits.export_page = 6;
+                let seen = Arc::clone(&seen);
+                parts.events = Arc::new(move |_: &Event| {
+                    assert!(seen.fetch_add(1, Ordering::SeqCst) + 1 != lost_at, "lost");
+                });
+                let mut engine = Engine::open(parts).unwrap();
+                runtime.block_on(engine.cycle(CycleKind::Initial, &RunOptions::default())).unwrap();
+            }));
+            if lost.is_ok() {
+                return;
+            }
+            runtime.block_on(finishes(&lab, &expected, &format!("lost at event {lost_at}")));
+        }
+    }));
+    std::panic::set_hook(hook);
+    if let Err(panic) = outcome {
+        std::panic::resume_unwind(panic);
+    }
+    assert!(lost_at > 40, "only {lost_at} events");
+}

@@ -1,0 +1,201 @@
+//! Exports: what is sent, in which order, and what becomes of refusals. An import confirms, nothing else does.
+
+use super::setup::{Lab, Settings};
+use crate::{CycleKind, RunOptions, Severity, status};
+use sync_store::PendingFilter;
+
+/// Invariant 3: export, import, synchronise again: nothing is left, by delta and by full.
+#[tokio::test]
+async fn the_second_plan_is_empty() {
+    let lab = Lab::new();
+    (1..=40).for_each(|number| lab.hr.put_person(number));
+    lab.hr.set("p1", "manager", &["p40"]);
+    lab.hr.put("g1", "group", &[("employeeId", "g1"), ("displayName", "Inner"), ("member", "p1"), ("member", "p2")]);
+    lab.hr.put("g0", "group", &[("employeeId", "g0"), ("displayName", "Outer"), ("member", "g1"), ("member", "p3")]);
+    let report = lab.good_cycle(CycleKind::Initial).await;
+    assert_eq!(report.severity, Severity::Success);
+    let picture = lab.dir.picture();
+    assert!(picture.contains(&"group displayName=Outer member=->3|->g1 stamp=g0".to_owned()), "{picture:#?}");
+    assert!(picture.iter().any(|line| line.contains("manager=->40")));
+    // O56: references to objects of the same export go with a later pass, and nothing is created twice.
+    let writes = lab.written();
+    assert_eq!(writes.iter().filter(|write| write.starts_with("create")).count(), 42);
+    lab.second_plan_is_empty().await;
+
+    lab.hr.set("p5", "title", &["Chef"]);
+    lab.hr.set("p6", "mail", &[]);
+    lab.hr.set("g1", "member", &["p1", "p7"]);
+    lab.hr.remove("p8");
+    lab.good_cycle(CycleKind::Delta).await;
+    let mut writes = lab.written();
+    writes.sort();
+    assert_eq!(writes.len(), 4, "{writes:?}");
+    assert!(writes[0].starts_with("delete new-"));
+    assert_eq!(writes[1..], ["update 5 title", "update 6 mail", "update g1 -member +member"]);
+    lab.second_plan_is_empty().await;
+}
+
+/// T25 (O47, invariant 3): a value that comes back changed is held, counted once, and not sent again by itself.
+#[tokio::test]
+async fn a_reverted_value_is_held_and_not_sent_again() {
+    let lab = Lab::new();
+    (1..=3).for_each(|number| lab.hr.put_person(number));
+    lab.good_cycle(CycleKind::Initial).await;
+    lab.dir.behave(|behaviour| {
+        behaviour.shouts.insert("title".into());
+    });
+    lab.hr.set("p2", "title", &["Chef"]);
+    let report = lab.cycle(CycleKind::Delta).await;
+    assert_eq!(report.severity, Severity::Warnings);
+    assert_eq!(report.held["dir"].get("exported-change-not-reimported"), Some(&1), "{:?}", report.held);
+    assert_eq!(lab.written().last().map(String::as_str), Some("update 2 title"));
+    for kind in [CycleKind::Delta, CycleKind::Initial, CycleKind::Delta] {
+        let report = lab.good_cycle(kind).await;
+        assert_eq!(report.severity, Severity::Held);
+        assert_eq!((report.pending["dir"], lab.written()), (0, Vec::<String>::new()));
+    }
+    // Either side changing sends it again.
+    lab.hr.set("p2", "title", &["Cook"]);
+    lab.cycle(CycleKind::Delta).await;
+    assert_eq!(lab.written(), ["update 2 title"]);
+}
+
+/// R74, R76: a refusal stays with its object; it is not sent again until it changes or the operator says so.
+#[tokio::test]
+async fn a_refused_object_waits_for_a_change() {
+    let lab = Lab::new();
+    (1..=5).for_each(|number| lab.hr.put_person(number));
+    lab.dir.behave(|behaviour| {
+        behaviour.refuses.insert("Person 3".into(), ("AttributeValueMustBeUnique".into(), false));
+    });
+    let report = lab.cycle(CycleKind::Initial).await;
+    let export = report.runs.iter().find(|run| run.profile == "export").unwrap();
+    assert_eq!((export.status.as_str(), export.severity), (status::COMPLETED_EXPORT_ERRORS, Severity::Errors));
+    assert_eq!(export.steps[0].export, [("export-add".to_owned(), 4), ("export-failure".to_owned(), 1)].into());
+    assert_eq!(export.steps[0].first_errors[0].code, "AttributeValueMustBeUnique");
+    lab.written();
+    lab.run("dir", "export").await;
+    assert_eq!(lab.written(), Vec::<String>::new());
+
+    lab.dir.behave(|behaviour| behaviour.refuses.clear());
+    lab.hr.set("p3", "displayName", &["Person Three"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(lab.written(), ["create user 3"]);
+    lab.second_plan_is_empty().await;
+}
+
+/// O56: a refusal that is worth another try gets it in the same step, a few times, and with the next export.
+#[tokio::test]
+async fn a_refusal_worth_another_try_is_sent_again() {
+    let lab = Lab::new();
+    (1..=2).for_each(|number| lab.hr.put_person(number));
+    lab.dir.behave(|behaviour| {
+        behaviour.refuses.insert("Person 2".into(), ("dn-attributes-failure".into(), true));
+    });
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    let export = lab.run("dir", "export").await;
+    assert_eq!(export.steps[0].export["export-failure"], 1);
+    let tries = lab.written().iter().filter(|write| *write == "create user 2").count();
+    assert!((1..=3).contains(&tries), "{tries}");
+    lab.dir.behave(|behaviour| behaviour.refuses.clear());
+    assert_eq!(lab.run("dir", "export").await.status, status::SUCCESS);
+    assert_eq!(lab.written(), ["create user 2"]);
+}
+
+/// G7: staging mode imports and synchronises and exports nothing; one export can be forced.
+#[tokio::test]
+async fn staging_mode_exports_nothing() {
+    let lab = Lab::with(Settings { staging: true, ..Settings::default() });
+    lab.hr.put_person(1);
+    let report = lab.good_cycle(CycleKind::Initial).await;
+    assert!(report.staging_mode);
+    assert_eq!((report.pending["dir"], lab.written().len()), (1, 0));
+    let refused = lab.run("dir", "export").await;
+    assert_eq!((refused.status.as_str(), lab.written().len()), (status::NO_START_STAGING_MODE, 0));
+    let options = RunOptions { force_export: true, ..RunOptions::default() };
+    assert_eq!(lab.run_with("dir", "export", &options).await.status, status::SUCCESS);
+    assert_eq!(lab.written(), ["create user 1"]);
+}
+
+/// S38: what was never exported is dropped without a word to the target.
+#[tokio::test]
+async fn what_was_never_exported_is_dropped() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    lab.hr.put_person(2);
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    lab.hr.remove("p2");
+    lab.run("hr", "delta-import").await;
+    lab.run("hr", "delta-synchronization").await;
+    lab.run("dir", "export").await;
+    assert_eq!(lab.written(), ["create user 1"]);
+}
+
+/// G17: a stop ends an export between batches; what was sent is settled, the rest goes with the next export.
+#[tokio::test]
+async fn a_stopped_export_is_carried_on() {
+    let lab = Lab::new();
+    (1..=30).for_each(|number| lab.hr.put_person(number));
+    lab.dir.behave(|behaviour| behaviour.batch = 1);
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    let mut parts = lab.parts();
+    parts.limits.export_page = 10;
+    let stop = parts.stop.clone();
+    parts.events = std::sync::Arc::new(move |event: &crate::Event| {
+        if let crate::Event::Progress { phase: "exporting", .. } = event {
+            stop.stop();
+        }
+    });
+    let mut engine = crate::Engine::open(parts).unwrap();
+    let report = engine.run_profile("dir", "export", &RunOptions::default()).await.unwrap();
+    assert_eq!((report.status.as_str(), report.steps[0].export["export-add"]), (status::STOPPED_BY_OPERATOR, 10));
+    engine.close().unwrap();
+    lab.good_cycle(CycleKind::Delta).await;
+    let mut created = lab.written();
+    created.sort();
+    created.dedup();
+    assert_eq!(created.len(), 30);
+    assert_eq!(lab.dir.texts("stamp").len(), 30);
+}
+
+/// A member of a group of a thousand changes: one reference is sent.
+#[tokio::test]
+async fn one_changed_member_sends_one_reference() {
+    let lab = Lab::new();
+    let mut group: Vec<(String, String)> =
+        vec![("employeeId".into(), "g".into()), ("displayName".into(), "All".into())];
+    for number in 1..=1_000 {
+        lab.hr.put_person(number);
+        group.push(("member".into(), format!("p{number}")));
+    }
+    let group: Vec<(&str, &str)> = group.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    lab.hr.put("g", "group", &group);
+    lab.good_cycle(CycleKind::Initial).await;
+    let members =
+        |lab: &Lab| lab.dir.picture().iter().find(|line| line.starts_with("group")).unwrap().matches("->").count();
+    assert_eq!(members(&lab), 1_000);
+    lab.written();
+    lab.hr.remove("p500");
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(members(&lab), 999);
+    let members: Vec<String> = (1..=400).map(|number| format!("p{number}")).collect();
+    lab.written();
+    lab.hr.set("g", "member", &members.iter().map(String::as_str).collect::<Vec<_>>());
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.second_plan_is_empty().await;
+}
+
+/// What is pending is listed for the operator, with its operation.
+#[tokio::test]
+async fn pending_exports_are_listed() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    let engine = lab.engine();
+    let pending = engine.store().pending("dir", &PendingFilter::default(), None, 10).unwrap();
+    assert_eq!(pending.len(), 1);
+}

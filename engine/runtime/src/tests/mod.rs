@@ -1,0 +1,14 @@
+//! The promises of the engine, on systems in memory. Each test names the rule it proves.
+
+mod directory;
+mod setup;
+
+mod convergence;
+mod crashes;
+mod cycles;
+mod exports;
+mod guards;
+mod imports;
+mod matching;
+mod reading;
+mod synchronisations;
