@@ -1,0 +1,463 @@
+//! The command tree. Says what can be typed and what it means; carries nothing out.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "metasync",
+    version,
+    about = "Identity synchronisation: Active Directory, files and Azure AD (Microsoft Entra ID), by rules",
+    long_about = "Identity synchronisation: Active Directory, files and Azure AD (Microsoft Entra ID), by rules.\n\n\
+        A deployment is a folder: metasync.toml, rules/, tests/ and metasync.db. Everything that would change a \
+        directory can be seen first: `preview`, `pending`, staging mode. Data goes to stdout, talk to stderr.",
+    after_help = AFTER_HELP.as_str(),
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+    format!(
+        "Exit codes:\n{}\nA first look: `metasync demo`. A deployment of your own: `metasync init`.",
+        crate::exit::table()
+    )
+});
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The deployment's folder
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = ".",
+        env = "METASYNC_DEPLOYMENT",
+        hide_env_values = true
+    )]
+    pub(crate) deployment: PathBuf,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Print no progress and no advice
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Log to stderr; twice for debugging
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Tell the whole story on a sample directory and a rehearsal tenant
+    Demo(DemoArgs),
+    /// Write a deployment folder; never synchronises or exports by itself
+    Init(InitArgs),
+    /// Show every mistake in the configuration, and whether every system can be reached
+    Check(CheckArgs),
+    /// List, add or remove the containers that a source connector reads
+    Scope(ScopeArgs),
+    /// Run one run profile of one connector
+    Run(RunArgs),
+    /// Run a whole cycle: imports, synchronisations, exports
+    Cycle(CycleArgs),
+    /// Show what a synchronisation of one object would do, attribute by attribute; writes nothing
+    Preview(PreviewArgs),
+    /// Say why: who contributed a value, by which rule, who lost; why joined, held or not exported
+    Explain(ExplainArgs),
+    /// Search the metaverse (`mv`) or a connector space
+    Search(SearchArgs),
+    /// Show what is to be exported, what is held and what waits for an approval
+    Pending(PendingArgs),
+    /// Let exactly the list with this digest through
+    Approve(ApproveArgs),
+    /// Show past runs: steps, counters, errors down to the object
+    History(HistoryArgs),
+    /// Start a rehearsal tenant on a loopback address, until Ctrl-C
+    Tenant(TenantArgs),
+}
+
+impl Command {
+    /// Its name in the JSON envelope.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Demo(_) => "demo",
+            Command::Init(_) => "init",
+            Command::Check(_) => "check",
+            Command::Scope(_) => "scope",
+            Command::Run(_) => "run",
+            Command::Cycle(_) => "cycle",
+            Command::Preview(_) => "preview",
+            Command::Explain(_) => "explain",
+            Command::Search(_) => "search",
+            Command::Pending(_) => "pending",
+            Command::Approve(_) => "approve",
+            Command::History(_) => "history",
+            Command::Tenant(_) => "tenant",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Where to write the demo's deployment; a numbered folder beside it if it exists [default: metasync-demo]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) folder: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Source {
+    ActiveDirectory,
+    Ldif,
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Goal {
+    /// People sign in to the cloud with their Active Directory password, AD masters the cloud users
+    OnePassword,
+    /// Attributes, groups and new accounts only; cloud users stay managed in the cloud
+    Attributes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatchingMode {
+    /// List match candidates and join only what an approved list names
+    Review,
+    Automatic,
+    /// A new candidate is an error on that object
+    Closed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EncryptionMode {
+    Ldaps,
+    Starttls,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct InitArgs {
+    /// Ask nothing; what is not given takes its default, and what has none is an error
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Name of the deployment, for reports [default: the folder's name]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Where people, groups and contacts come from
+    #[arg(long, value_enum)]
+    pub(crate) source: Option<Source>,
+    /// Domain controller, HOST or HOST:PORT; may be repeated, in order of preference
+    #[arg(long, value_name = "HOST")]
+    pub(crate) server: Vec<String>,
+    /// How the connection to the domain controller is protected [default: ldaps]
+    #[arg(long, value_enum)]
+    pub(crate) encryption: Option<EncryptionMode>,
+    /// PEM file of the authority that signed the domain controller's certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// The domain's naming context [default: the one the domain controller names]
+    #[arg(long, value_name = "DN")]
+    pub(crate) base: Option<String>,
+    /// Account to sign in with: `DOMAIN\user`, `user@domain` or its DN
+    #[arg(long, value_name = "USER")]
+    pub(crate) bind_user: Option<String>,
+    /// Where its password is: env:NAME, file:PATH or credential:NAME; never the password itself
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) password: Option<String>,
+    /// Container to import with everything below; may be repeated [default: the whole domain]
+    #[arg(long, value_name = "DN")]
+    pub(crate) container: Vec<String>,
+    /// LDIF or CSV file to read
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// What the synchronisation is for
+    #[arg(long, value_enum)]
+    pub(crate) goal: Option<Goal>,
+    /// The tenant: its id or one of its verified domains
+    #[arg(long)]
+    pub(crate) tenant: Option<String>,
+    /// Application (client) id of the app registration
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// Where its secret is: env:NAME, file:PATH or credential:NAME; never the secret itself
+    #[arg(long, value_name = "REFERENCE")]
+    pub(crate) client_secret: Option<String>,
+    /// Microsoft Graph of a national cloud or of a rehearsal tenant
+    #[arg(long, value_name = "URL")]
+    pub(crate) graph_url: Option<String>,
+    /// Token service of a national cloud or of a rehearsal tenant
+    #[arg(long, value_name = "URL")]
+    pub(crate) authority_url: Option<String>,
+    /// Whether new matches with existing cloud users are made [default: review]
+    #[arg(long, value_enum)]
+    pub(crate) matching: Option<MatchingMode>,
+    /// Write a deployment that may export; without it, it starts in staging mode
+    #[arg(long)]
+    pub(crate) active: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CheckArgs {
+    /// Check the files only, connect to nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScopeArgs {
+    #[command(subcommand)]
+    pub(crate) action: ScopeAction,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum ScopeAction {
+    /// Containers of the connector's space, and those of the directory that are not read
+    List {
+        connector: String,
+        /// Do not ask the directory
+        #[arg(long)]
+        offline: bool,
+        /// Show the directory's own containers too
+        #[arg(long)]
+        all: bool,
+    },
+    /// Read one more container; shows who comes and goes, then saves
+    Add(ScopeChange),
+    /// Read one container less; shows who comes and goes, then saves
+    Remove(ScopeChange),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ScopeChange {
+    pub(crate) connector: String,
+    /// DN of the container
+    pub(crate) container: String,
+    /// Save without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunOptionsArgs {
+    /// Export although the deployment is in staging mode
+    #[arg(long)]
+    pub(crate) force_export: bool,
+    /// Take a full import that returned far fewer objects than before for true
+    #[arg(long)]
+    pub(crate) accept_shrunken_read: bool,
+    /// Send again what a target refused, although neither side changed
+    #[arg(long)]
+    pub(crate) retry_refused: bool,
+    /// Threads that decide [default: metasync.toml]; the result is the same for any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) workers: Option<u16>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunArgs {
+    pub(crate) connector: String,
+    /// A run profile of metasync.toml, such as `full-import`
+    pub(crate) profile: String,
+    #[command(flatten)]
+    pub(crate) options: RunOptionsArgs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum CycleKindArg {
+    /// Full imports and full synchronisations
+    Initial,
+    #[default]
+    Delta,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct CycleArgs {
+    #[arg(value_enum, default_value_t)]
+    pub(crate) kind: CycleKindArg,
+    /// Import and synchronise only, export nothing, whatever metasync.toml says
+    #[arg(long, conflicts_with = "force_export")]
+    pub(crate) staging: bool,
+    #[command(flatten)]
+    pub(crate) options: RunOptionsArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PreviewArgs {
+    /// A connector, or `mv` for the metaverse
+    pub(crate) connector: String,
+    /// DN, anchor, sign-in name, mail, sAMAccountName or display name
+    pub(crate) object: String,
+    /// Decide by the rules of this folder instead of the deployment's
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rules: Option<PathBuf>,
+    /// Do not ask the target for roles of match candidates
+    #[arg(long)]
+    pub(crate) offline: bool,
+    /// Show attributes that do not change too
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ExplainArgs {
+    /// DN, anchor, sign-in name, mail, sAMAccountName or display name; `CONNECTOR:NAME` looks in one connector space
+    pub(crate) object: String,
+    /// An attribute, or for a group the name of a member
+    pub(crate) what: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SearchArgs {
+    /// `mv` or a connector
+    pub(crate) space: String,
+    /// Part of a DN, name, address or anchor; `*` for all
+    pub(crate) query: String,
+    /// Most hits to show
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PendingArgs {
+    pub(crate) connector: String,
+    /// CSV on stdout, with object modification type (OMODT) and attribute modification type (AMODT) columns
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Most lines of each list
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApproveArgs {
+    /// The digest that `pending` or the run's summary shows; its first 8 characters are enough where they are unique
+    pub(crate) digest: String,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct HistoryArgs {
+    /// `NUMBER`, or `CONNECTOR/NUMBER`
+    pub(crate) run: Option<String>,
+    /// Show the errors of the objects
+    #[arg(long)]
+    pub(crate) errors: bool,
+    /// Most runs to show
+    #[arg(long, default_value_t = 20)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct TenantArgs {
+    /// Content of a new tenant, as JSON [default: tenant/seed.json of the deployment, where it exists]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) seed: Option<PathBuf>,
+    /// Keep the tenant in this file [default: tenant/state.json of the deployment; without one in memory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) state: Option<PathBuf>,
+    /// Where to listen; loopback only [default: the port that metasync.toml names, else any free one]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Application that may ask for tokens [default: the one of metasync.toml]
+    #[arg(long, value_name = "ID", requires = "client_secret")]
+    pub(crate) client_id: Option<String>,
+    /// Where its secret is: env:NAME, file:PATH or credential:NAME
+    #[arg(long, value_name = "REFERENCE", requires = "client_id")]
+    pub(crate) client_secret: Option<String>,
+    /// Append every request to this file, one JSON document a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request_log: Option<PathBuf>,
+    /// Turn a knob: NAME=JSON, such as replication_delay_ms=2000; may be repeated
+    #[arg(long, value_name = "NAME=JSON")]
+    pub(crate) knob: Vec<String>,
+    /// Write the process id to this file while the tenant runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use expect_test::expect;
+
+    #[test]
+    fn the_tree_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_command_and_every_exit_code() {
+        let help = Cli::command().term_width(100).render_help().to_string();
+        expect![[r#"
+            Identity synchronisation: Active Directory, files and Azure AD (Microsoft Entra ID), by rules
+
+            Usage: metasync [OPTIONS] <COMMAND>
+
+            Commands:
+              demo     Tell the whole story on a sample directory and a rehearsal tenant
+              init     Write a deployment folder; never synchronises or exports by itself
+              check    Show every mistake in the configuration, and whether every system can be reached
+              scope    List, add or remove the containers that a source connector reads
+              run      Run one run profile of one connector
+              cycle    Run a whole cycle: imports, synchronisations, exports
+              preview  Show what a synchronisation of one object would do, attribute by attribute; writes
+                       nothing
+              explain  Say why: who contributed a value, by which rule, who lost; why joined, held or not
+                       exported
+              search   Search the metaverse (`mv`) or a connector space
+              pending  Show what is to be exported, what is held and what waits for an approval
+              approve  Let exactly the list with this digest through
+              history  Show past runs: steps, counters, errors down to the object
+              tenant   Start a rehearsal tenant on a loopback address, until Ctrl-C
+
+            Options:
+                  --deployment <DIR>  The deployment's folder [env: METASYNC_DEPLOYMENT] [default: .]
+                  --json              Print one JSON document on stdout instead of text
+              -q, --quiet             Print no progress and no advice
+              -v, --verbose...        Log to stderr; twice for debugging
+              -h, --help              Print help (see more with '--help')
+              -V, --version           Print version
+
+            Exit codes:
+                0  done; named limitations and held single values do not change that
+                1  wrong usage, nothing found, or an error inside metasync or its store
+                2  mistakes in metasync.toml or the rules; nothing was run
+                3  a guard stopped the export, or a list waits for `metasync approve`
+                4  completed, but single objects are in error
+                5  a step could not start or finish: connection, credential, rights, error limit
+              130  stopped by Ctrl-C at a clean place; the next run carries on
+
+            A first look: `metasync demo`. A deployment of your own: `metasync init`.
+        "#]]
+        .assert_eq(&help);
+    }
+
+    #[test]
+    fn a_command_has_the_name_it_is_called_by() {
+        let parsed = |line: &[&str]| Cli::try_parse_from(line).map(|cli| cli.command.name()).unwrap();
+        for (name, rest) in [
+            ("demo", vec![]),
+            ("init", vec![]),
+            ("check", vec![]),
+            ("scope", vec!["list", "ad"]),
+            ("run", vec!["ad", "full-import"]),
+            ("cycle", vec![]),
+            ("preview", vec!["ad", "Ann"]),
+            ("explain", vec!["Ann"]),
+            ("search", vec!["mv", "Ann"]),
+            ("pending", vec!["cloud"]),
+            ("approve", vec!["0123"]),
+            ("history", vec![]),
+            ("tenant", vec![]),
+        ] {
+            let line: Vec<&str> = ["metasync", name].into_iter().chain(rest).collect();
+            assert_eq!(parsed(&line), name);
+        }
+    }
+}

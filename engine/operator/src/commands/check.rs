@@ -1,0 +1,202 @@
+//! `metasync check`: every mistake in the files at once, whether every system can be reached and read, and whether the
+//! rules fit the schemas that the systems really have. Writes nothing.
+
+use crate::cli::CheckArgs;
+use crate::context::{Context, Opened};
+use crate::diagnostics;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::{Report, to_json};
+use crate::text::{Table, count, counted};
+use connector_contract::{CheckFinding, ConnectorError, Severity};
+use metaverse_schema::ConnectorSchema;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use sync_rules::{ConnectorName, Sources, check_against};
+
+/// Good findings of one kind that are listed one by one.
+const MOST_ALIKE: usize = 7;
+
+/// What one connector said about itself and its system.
+struct Examination {
+    findings: Vec<CheckFinding>,
+    schema: Option<ConnectorSchema>,
+}
+
+pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, Failure> {
+    let examined = context.examine()?;
+    let mut text = examined.drawn.text.clone();
+    let mut diagnostics = vec![examined.drawn.json.clone()];
+    let mut errors = examined.drawn.errors;
+    let mut warnings = examined.drawn.warnings;
+    let Some(opened) = examined.opened else {
+        text.push_str(&summary(errors, warnings));
+        let json = json!({ "diagnostics": joined(diagnostics), "connectors": {} });
+        return Ok(Report::new(Exit::Configuration, text, json));
+    };
+    let mut connectors = BTreeMap::new();
+    if !args.offline {
+        connectors = examine(&opened).await;
+        let rules = draw_rule_findings(context, &opened, &examined.sources, &connectors);
+        text.push_str(&rules.text);
+        diagnostics.push(rules.json);
+        errors += rules.errors;
+        warnings += rules.warnings;
+    }
+    text.push_str(&render(&opened, &connectors));
+    let unreachable = connectors.values().any(|found| worst(&found.findings) == Severity::Error);
+    warnings += connectors
+        .values()
+        .flat_map(|found| &found.findings)
+        .filter(|finding| finding.severity == Severity::Warning)
+        .count();
+    let exit = match (errors, unreachable) {
+        (0, false) => Exit::Success,
+        (0, true) => Exit::Stopped,
+        _ => Exit::Configuration,
+    };
+    if unreachable {
+        text.push_str("not every system can be used as it is configured\n");
+    }
+    text.push_str(&summary(errors, warnings));
+    let connectors: BTreeMap<String, Value> = connectors
+        .iter()
+        .map(|(name, found)| (name.to_string(), json!({ "findings": to_json(&found.findings) })))
+        .collect();
+    let json = json!({
+        "deployment": opened.deployment.name,
+        "staging": opened.deployment.staging,
+        "rules": opened.rules.rules.len(),
+        "diagnostics": joined(diagnostics),
+        "connectors": connectors,
+    });
+    Ok(Report::new(exit, text, json))
+}
+
+fn joined(lists: Vec<Value>) -> Value {
+    let items = lists.into_iter().filter_map(|list| match list {
+        Value::Array(items) => Some(items),
+        _ => None,
+    });
+    Value::Array(items.flatten().collect())
+}
+
+/// All connectors at once: an unreachable one makes nobody wait for the others.
+async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
+    let tasks: Vec<_> = opened
+        .connectors
+        .iter()
+        .map(|(name, connector)| {
+            let (name, connector) = (name.clone(), connector.clone());
+            tokio::spawn(async move {
+                let mut findings = connector.check().await.findings;
+                // A system that cannot be reached has said so already; its schema would say it again.
+                let schema = match worst(&findings) {
+                    Severity::Error => None,
+                    _ => match connector.schema().await {
+                        Ok(schema) => Some(schema),
+                        Err(error) => {
+                            findings.push(unreadable_schema(&error));
+                            None
+                        }
+                    },
+                };
+                (name, Examination { findings, schema })
+            })
+        })
+        .collect();
+    let mut examinations = BTreeMap::new();
+    for (task, name) in tasks.into_iter().zip(opened.connectors.keys()) {
+        let examination = match task.await {
+            Ok((_, examination)) => examination,
+            Err(error) => Examination {
+                findings: vec![CheckFinding {
+                    severity: Severity::Error,
+                    code: "check-failed".to_owned(),
+                    message: format!("the check itself broke off: {error}"),
+                    remedy: "run it again with -vv and report what it logs".to_owned(),
+                }],
+                schema: None,
+            },
+        };
+        examinations.insert(name.clone(), examination);
+    }
+    examinations
+}
+
+fn unreadable_schema(error: &ConnectorError) -> CheckFinding {
+    CheckFinding {
+        severity: Severity::Error,
+        code: "schema-unreadable".to_owned(),
+        message: format!("{}: {}", error.attempted, error.message),
+        remedy: error.remedy.clone(),
+    }
+}
+
+fn worst(findings: &[CheckFinding]) -> Severity {
+    findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
+}
+
+fn draw_rule_findings(
+    context: &Context,
+    opened: &Opened,
+    sources: &Sources,
+    connectors: &BTreeMap<ConnectorName, Examination>,
+) -> diagnostics::Drawn {
+    let schemas: BTreeMap<ConnectorName, ConnectorSchema> =
+        connectors.iter().filter_map(|(name, found)| Some((name.clone(), found.schema.clone()?))).collect();
+    diagnostics::draw(&check_against(&opened.rules, &schemas), sources, context.colour())
+}
+
+fn render(opened: &Opened, connectors: &BTreeMap<ConnectorName, Examination>) -> String {
+    let deployment = &opened.deployment;
+    let mut text = format!(
+        "deployment {}: {}, {}{}\n\n",
+        deployment.name,
+        counted(deployment.connectors.len() as u64, "connector", "connectors"),
+        counted(opened.rules.rules.len() as u64, "rule", "rules"),
+        if deployment.staging { ", staging mode: nothing is exported" } else { "" }
+    );
+    for (name, found) in connectors {
+        let kind = deployment.connectors.iter().find(|config| config.name == *name).map_or("", |config| &config.kind);
+        text.push_str(&format!("{name} ({kind})\n"));
+        let mut table = Table::new(&["", "", ""]);
+        let alike = |finding: &CheckFinding| {
+            found
+                .findings
+                .iter()
+                .filter(|other| other.code == finding.code && other.severity == finding.severity)
+                .count()
+        };
+        let mut told: Vec<&str> = Vec::new();
+        for finding in &found.findings {
+            // Twenty attributes that a forest does not have are one thing to know; --json has them all.
+            let many = finding.severity == Severity::Ok && alike(finding) > MOST_ALIKE;
+            if many && told.contains(&finding.code.as_str()) {
+                continue;
+            }
+            told.push(&finding.code);
+            let mark = match finding.severity {
+                Severity::Ok => "ok",
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            };
+            let message = if many {
+                format!("{}; and {} more of this kind", finding.message, count((alike(finding) - 1) as u64))
+            } else if finding.remedy.is_empty() {
+                finding.message.clone()
+            } else {
+                format!("{}\nwhat to do: {}", finding.message, finding.remedy)
+            };
+            table.row([mark.to_owned(), finding.code.clone(), message]);
+        }
+        text.push_str(&table.render());
+        text.push('\n');
+    }
+    text
+}
+
+fn summary(errors: usize, warnings: usize) -> String {
+    let errors = counted(errors as u64, "mistake in the files", "mistakes in the files");
+    format!("{errors}, {}\n", counted(warnings as u64, "warning", "warnings"))
+}

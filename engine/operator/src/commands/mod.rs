@@ -1,0 +1,16 @@
+//! The commands, in the order in which an operator meets them. Each returns what it found; printing is the caller's.
+
+pub(crate) mod check;
+pub(crate) mod scope;
+
+pub(crate) mod run;
+
+pub(crate) mod approve;
+pub(crate) mod explain;
+pub(crate) mod pending;
+pub(crate) mod preview;
+pub(crate) mod search;
+
+pub(crate) mod history;
+
+pub(crate) mod tenant;

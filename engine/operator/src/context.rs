@@ -1,0 +1,146 @@
+//! What every command starts from: the deployment folder, read and checked; the engine on it; the store for reading.
+//! Stops with all diagnostics at once when the configuration has mistakes.
+
+use crate::connectors::{Connectors, build_connectors};
+use crate::diagnostics::{self, Drawn};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::progress::Progress;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use sync_rules::{Deployment, RuleSet, Severity, Sources};
+use sync_runtime::{Clock, Engine, EngineParts, StopSignal, SystemClock};
+use sync_store::Store;
+
+/// The folder and how to talk; the stop signal that Ctrl-C gives.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) folder: PathBuf,
+    pub(crate) output: Output,
+    pub(crate) stop: StopSignal,
+}
+
+/// A deployment whose configuration and rules are without errors.
+pub(crate) struct Opened {
+    pub(crate) deployment: Deployment,
+    pub(crate) rules: RuleSet,
+    pub(crate) connectors: Connectors,
+}
+
+/// Everything that reading a deployment gave, mistakes included.
+pub(crate) struct Examined {
+    pub(crate) opened: Option<Opened>,
+    pub(crate) drawn: Drawn,
+    pub(crate) sources: Sources,
+}
+
+impl Context {
+    pub(crate) fn now(&self) -> i64 {
+        SystemClock.now()
+    }
+
+    /// Returns when the operator has asked to stop.
+    pub(crate) async fn stopped(&self) {
+        while !self.stop.is_stopped() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Reads the deployment and builds its connectors; reports, never fails.
+    pub(crate) fn examine(&self) -> Result<Examined, Failure> {
+        if !self.folder.join(sync_rules::CONFIGURATION_FILE).is_file() {
+            return Err(Failure::new(
+                "no-deployment",
+                format!("there is no metasync.toml in {}", self.folder.display()),
+                "name the folder with --deployment, or write a deployment with `metasync init`",
+            )
+            .with_exit(Exit::Configuration));
+        }
+        let loaded = sync_rules::load_folder(&self.folder);
+        let mut diagnostics = loaded.diagnostics;
+        let connectors = loaded.deployment.as_ref().map(build_connectors);
+        let connectors = match connectors {
+            Some(Ok(connectors)) => Some(connectors),
+            Some(Err(problems)) => {
+                diagnostics.extend(problems);
+                loaded.sources.sort(&mut diagnostics);
+                None
+            }
+            None => None,
+        };
+        let drawn = diagnostics::draw(&diagnostics, &loaded.sources, self.colour());
+        let is_sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
+        let opened = match (loaded.deployment, loaded.rules, connectors) {
+            (Some(deployment), Some(rules), Some(connectors)) if is_sound => {
+                Some(Opened { deployment, rules, connectors })
+            }
+            _ => None,
+        };
+        Ok(Examined { opened, drawn, sources: loaded.sources })
+    }
+
+    /// The deployment, or a failure that shows every mistake. Warnings are told and do not stop.
+    pub(crate) fn open(&self) -> Result<Opened, Failure> {
+        let examined = self.examine()?;
+        match examined.opened {
+            Some(opened) => {
+                if examined.drawn.warnings > 0 {
+                    self.output.talk(&examined.drawn.text);
+                }
+                Ok(opened)
+            }
+            None => Err(mistakes(examined.drawn)),
+        }
+    }
+
+    /// The engine on this deployment: takes the run lock.
+    pub(crate) fn engine(&self, opened: Opened) -> Result<Engine, Failure> {
+        let mut parts = EngineParts::new(opened.deployment, opened.rules, opened.connectors);
+        parts.stop = self.stop.clone();
+        parts.events = Arc::new(Progress::new(self.output));
+        Ok(Engine::open(parts)?)
+    }
+
+    /// The store opened read-only; nothing in the folder changes.
+    pub(crate) fn read_store(&self, opened: &Opened) -> Result<Store, Failure> {
+        Ok(sync_runtime::open_for_reading(&opened.deployment, &opened.rules, self.now())?)
+    }
+
+    /// ` --deployment DIR`, where commands that are printed need it to be typed as they are.
+    pub(crate) fn option(&self) -> String {
+        let here = shown(&self.folder);
+        if here == "." { String::new() } else { format!(" --deployment {here}") }
+    }
+
+    pub(crate) fn colour(&self) -> bool {
+        use std::io::IsTerminal;
+        !self.output.json
+            && std::env::var_os("NO_COLOR").is_none()
+            && std::io::stdout().is_terminal()
+            && std::io::stderr().is_terminal()
+    }
+}
+
+/// "3 mistakes", as a failure.
+pub(crate) fn mistakes(drawn: Drawn) -> Failure {
+    let count = crate::text::counted(drawn.errors as u64, "mistake", "mistakes");
+    let mut failure = Failure::new(
+        "configuration",
+        format!("the configuration has {count}; nothing was run"),
+        "correct them and look again with `metasync check`",
+    )
+    .with_exit(Exit::Configuration);
+    failure.drawn = Some(Box::new(drawn));
+    failure
+}
+
+/// A path as the operator can type it: relative to the current folder where that is shorter.
+pub(crate) fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        Ok(rest) if !rest.as_os_str().is_empty() => rest.display().to_string(),
+        _ => path.display().to_string(),
+    }
+}

@@ -1,0 +1,375 @@
+//! What `init` needs to know: from flags, or asked on a terminal. Refuses secrets that are typed in place of a reference,
+//! without repeating them.
+
+use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, Source};
+use crate::failure::Failure;
+use connector_contract::SecretReference;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Everything `init` writes down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answers {
+    pub(crate) name: String,
+    pub(crate) source: SourceAnswers,
+    pub(crate) cloud: CloudAnswers,
+    pub(crate) matching: MatchingMode,
+    pub(crate) staging: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceAnswers {
+    ActiveDirectory(DirectoryAnswers),
+    Ldif { file: PathBuf },
+    Csv(CsvAnswers),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DirectoryAnswers {
+    pub(crate) servers: Vec<String>,
+    pub(crate) encryption: EncryptionMode,
+    pub(crate) ca_file: Option<PathBuf>,
+    pub(crate) base: Option<String>,
+    pub(crate) bind_user: String,
+    pub(crate) password: String,
+    pub(crate) containers: Vec<String>,
+}
+
+/// A CSV file and what its title line offers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CsvAnswers {
+    pub(crate) file: PathBuf,
+    /// The column that identifies an object.
+    pub(crate) anchor: String,
+    /// Whether a column `objectClass` says of which type an object is.
+    pub(crate) has_classes: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CloudAnswers {
+    pub(crate) tenant: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    pub(crate) graph_url: Option<String>,
+    pub(crate) authority_url: Option<String>,
+}
+
+/// Columns that can identify an object, best first.
+const ANCHOR_COLUMNS: [&str; 5] = ["objectGUID", "employeeID", "employeeNumber", "sAMAccountName", "userPrincipalName"];
+
+const REFERENCE_HELP: &str = "give env:NAME, file:PATH or credential:NAME; the secret itself belongs neither on a command line nor in metasync.toml";
+
+/// Fills what the flags leave open by asking.
+pub(crate) trait Ask {
+    /// An answer, or the default where one is given and the answer is empty.
+    fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure>;
+    /// One of several; returns its place in the list.
+    fn choice(&mut self, question: &str, options: &[(&str, &str)], default: usize) -> Result<usize, Failure>;
+    fn yes(&mut self, question: &str) -> Result<bool, Failure>;
+}
+
+/// `--yes`: takes defaults, and names the flag that is missing where there is none.
+pub(crate) struct AskNobody;
+
+impl Ask for AskNobody {
+    fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
+        default.map(str::to_owned).ok_or_else(|| {
+            Failure::new(
+                "answer-missing",
+                format!("init needs to know: {question}"),
+                "give the flag of that name (`metasync init --help`), or run init on a terminal without --yes",
+            )
+        })
+    }
+
+    fn choice(&mut self, _question: &str, _options: &[(&str, &str)], default: usize) -> Result<usize, Failure> {
+        Ok(default)
+    }
+
+    fn yes(&mut self, _question: &str) -> Result<bool, Failure> {
+        Ok(false)
+    }
+}
+
+/// Questions on stderr, answers from stdin.
+pub(crate) struct AskOperator;
+
+impl AskOperator {
+    fn line(&mut self, prompt: &str) -> Result<String, Failure> {
+        let mut err = std::io::stderr().lock();
+        let _ = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
+        let mut answer = String::new();
+        match std::io::stdin().read_line(&mut answer) {
+            Ok(0) => Err(Failure::new("cancelled", "init was given up; nothing was written", "")),
+            Ok(_) => Ok(answer.trim().to_owned()),
+            Err(error) => Err(Failure::new("terminal", format!("the answer cannot be read: {error}"), "")),
+        }
+    }
+}
+
+impl Ask for AskOperator {
+    fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
+        loop {
+            let answer = self.line(&match default {
+                Some(default) if !default.is_empty() => format!("{question} [{default}]: "),
+                _ => format!("{question}: "),
+            })?;
+            match (answer.is_empty(), default) {
+                (false, _) => return Ok(answer),
+                (true, Some(default)) => return Ok(default.to_owned()),
+                (true, None) => {}
+            }
+        }
+    }
+
+    fn choice(&mut self, question: &str, options: &[(&str, &str)], default: usize) -> Result<usize, Failure> {
+        let mut prompt = format!("{question}\n");
+        for (index, (name, meaning)) in options.iter().enumerate() {
+            prompt.push_str(&format!("  {}) {name}: {meaning}\n", index + 1));
+        }
+        loop {
+            let answer = self.line(&format!("{prompt}choose [{}]: ", default + 1))?;
+            if answer.is_empty() {
+                return Ok(default);
+            }
+            let by_name = options.iter().position(|(name, _)| *name == answer);
+            let by_number = answer.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+            if let Some(choice) = by_name.or(by_number).filter(|choice| *choice < options.len()) {
+                return Ok(choice);
+            }
+        }
+    }
+
+    fn yes(&mut self, question: &str) -> Result<bool, Failure> {
+        let answer = self.line(&format!("{question} [y/N]: "))?;
+        Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// Puts flags, questions and defaults together. `folder` gives the deployment its default name.
+pub(crate) fn gather(args: InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<Answers, Failure> {
+    let default_name = folder.file_name().map_or("metasync".to_owned(), |name| name.to_string_lossy().into_owned());
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => ask.text("name of this deployment", Some(&default_name))?,
+    };
+    let source = source(&args, folder, ask)?;
+    settle_goal(&args, ask)?;
+    let cloud = cloud(&args, ask)?;
+    let matching = match args.matching {
+        Some(matching) => matching,
+        None => {
+            let options = [
+                ("review", "candidates are listed, and joined only from a list that you approve"),
+                ("automatic", "candidates are joined as they are found"),
+                ("closed", "a new candidate is an error on that object"),
+            ];
+            match ask.choice("How are existing cloud users matched?", &options, 0)? {
+                0 => MatchingMode::Review,
+                1 => MatchingMode::Automatic,
+                _ => MatchingMode::Closed,
+            }
+        }
+    };
+    Ok(Answers { name, source, cloud, matching, staging: !args.active })
+}
+
+fn source(args: &InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<SourceAnswers, Failure> {
+    let source = match args.source {
+        Some(source) => source,
+        None if args.file.is_some() => Source::Ldif,
+        None => {
+            let options = [
+                ("active-directory", "a domain, read by LDAP"),
+                ("ldif", "a file that ldifde or ldapsearch wrote"),
+                ("csv", "a table with a title line"),
+            ];
+            match ask.choice("Where do people, groups and contacts come from?", &options, 0)? {
+                0 => Source::ActiveDirectory,
+                1 => Source::Ldif,
+                _ => Source::Csv,
+            }
+        }
+    };
+    match source {
+        Source::ActiveDirectory => Ok(SourceAnswers::ActiveDirectory(directory(args, ask)?)),
+        Source::Ldif => Ok(SourceAnswers::Ldif { file: file(args, folder, ask)? }),
+        Source::Csv => Ok(SourceAnswers::Csv(csv_table(file(args, folder, ask)?, folder)?)),
+    }
+}
+
+fn directory(args: &InitArgs, ask: &mut dyn Ask) -> Result<DirectoryAnswers, Failure> {
+    let servers = match args.server.as_slice() {
+        [] => {
+            let answer = ask.text("--server: the domain controller (host, or host:port)", None)?;
+            answer.split([',', ' ']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        }
+        servers => servers.to_vec(),
+    };
+    let encryption = match args.encryption {
+        Some(encryption) => encryption,
+        None => {
+            let options = [("ldaps", "TLS from the first byte, port 636"), ("starttls", "TLS on port 389")];
+            match ask.choice("How is the connection protected?", &options, 0)? {
+                0 => EncryptionMode::Ldaps,
+                _ => EncryptionMode::Starttls,
+            }
+        }
+    };
+    let ca_file = match &args.ca_file {
+        Some(file) => Some(file.clone()),
+        None => {
+            let answer = ask.text(
+                "--ca-file: PEM file of the authority that signed its certificate (empty: the system's)",
+                Some(""),
+            )?;
+            (!answer.is_empty()).then(|| PathBuf::from(answer))
+        }
+    };
+    let base = match &args.base {
+        Some(base) => Some(base.clone()),
+        None => {
+            let answer = ask.text(
+                "--base: the domain, such as DC=corp,DC=example,DC=com (empty: what the domain controller says)",
+                Some(""),
+            )?;
+            (!answer.is_empty()).then_some(answer)
+        }
+    };
+    let bind_user = match &args.bind_user {
+        Some(user) => user.clone(),
+        None => ask.text("--bind-user: the account to read with (CORP\\svc-metasync)", None)?,
+    };
+    let password =
+        reference(args.password.as_deref(), "--password: where its password is", "env:METASYNC_AD_PASSWORD", ask)?;
+    let containers = match args.container.as_slice() {
+        [] => {
+            let answer = ask.text(
+                "--container: a container to import (empty: the whole domain; others later with `metasync scope`)",
+                Some(""),
+            )?;
+            if answer.is_empty() { Vec::new() } else { vec![answer] }
+        }
+        containers => containers.to_vec(),
+    };
+    Ok(DirectoryAnswers { servers, encryption, ca_file, base, bind_user, password, containers })
+}
+
+fn cloud(args: &InitArgs, ask: &mut dyn Ask) -> Result<CloudAnswers, Failure> {
+    let tenant = match &args.tenant {
+        Some(tenant) => tenant.clone(),
+        None => ask.text("--tenant: the tenant's id or a verified domain (contoso.onmicrosoft.com)", None)?,
+    };
+    let client_id = match &args.client_id {
+        Some(id) => id.clone(),
+        None => ask.text("--client-id: application (client) id of the app registration", None)?,
+    };
+    let question = "--client-secret: where its secret is";
+    let client_secret = reference(args.client_secret.as_deref(), question, "env:METASYNC_CLIENT_SECRET", ask)?;
+    Ok(CloudAnswers {
+        tenant,
+        client_id,
+        client_secret,
+        graph_url: args.graph_url.clone(),
+        authority_url: args.authority_url.clone(),
+    })
+}
+
+/// One password for both sides, and users that Active Directory masters, need the channel that the official tool uses.
+/// This version has Microsoft Graph only, and takes it only when it is what was asked for.
+fn settle_goal(args: &InitArgs, ask: &mut dyn Ask) -> Result<(), Failure> {
+    let unavailable = || {
+        Failure::new(
+            "goal-not-available",
+            "one password for both sides, and users mastered by Active Directory, need the connect mode, which this version \
+             does not have yet",
+            "with `--goal attributes` metasync matches cloud users over Microsoft Graph, keeps their attributes and groups \
+             as in Active Directory and creates missing ones; passwords, contacts and mail addresses stay as they are",
+        )
+    };
+    match args.goal {
+        Some(Goal::Attributes) => Ok(()),
+        Some(Goal::OnePassword) => Err(unavailable()),
+        None if args.yes => Err(Failure::new(
+            "answer-missing",
+            "init needs to know what the synchronisation is for",
+            "give --goal attributes (Microsoft Graph) or --goal one-password (not available yet)",
+        )),
+        None => {
+            let options = [
+                ("one-password", "people sign in to the cloud with their Active Directory password"),
+                ("attributes", "attributes, groups and new accounts; passwords stay separate"),
+            ];
+            match ask.choice("What is the synchronisation for?", &options, 0)? {
+                1 => Ok(()),
+                _ => {
+                    let question =
+                        format!("{}.\nGo on with attributes, groups and accounts for now?", unavailable().message);
+                    if ask.yes(&question)? { Ok(()) } else { Err(unavailable()) }
+                }
+            }
+        }
+    }
+}
+
+fn reference(given: Option<&str>, question: &str, default: &str, ask: &mut dyn Ask) -> Result<String, Failure> {
+    let text = match given {
+        Some(text) => text.to_owned(),
+        None => ask.text(question, Some(default))?,
+    };
+    match text.parse::<SecretReference>() {
+        Ok(_) => Ok(text),
+        // The text may be the secret itself.
+        Err(_) => Err(Failure::new(
+            "secret-not-a-reference",
+            format!("{question}: what was given is not a reference to a secret"),
+            REFERENCE_HELP,
+        )),
+    }
+}
+
+/// The file, as it will stand in `metasync.toml`: relative to the deployment where it lies in it, else absolute.
+fn file(args: &InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<PathBuf, Failure> {
+    let given = match &args.file {
+        Some(file) => file.clone(),
+        None => PathBuf::from(ask.text("--file: the file to read", None)?),
+    };
+    let file = std::fs::canonicalize(&given).map_err(|error| Failure::file("cannot find", &given, &error))?;
+    let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf());
+    Ok(file.strip_prefix(&folder).map(Path::to_path_buf).unwrap_or(file))
+}
+
+fn csv_table(file: PathBuf, folder: &Path) -> Result<CsvAnswers, Failure> {
+    let path = folder.join(&file);
+    let unreadable = |error: csv::Error| {
+        Failure::new(
+            "file",
+            format!("cannot read the title line of {}: {error}", path.display()),
+            "the file must be a CSV file in UTF-8",
+        )
+    };
+    let mut reader = csv::ReaderBuilder::new().from_path(&path).map_err(unreadable)?;
+    let titles: Vec<String> = reader
+        .headers()
+        .map_err(unreadable)?
+        .iter()
+        .map(|title| title.trim().trim_start_matches('\u{feff}').to_owned())
+        .collect();
+    let known = |wanted: &&&str| titles.iter().any(|title| title == **wanted);
+    let Some(anchor) = ANCHOR_COLUMNS.iter().find(known) else {
+        return Err(Failure::new(
+            "csv-anchor-missing",
+            format!(
+                "{} has no column that identifies a person for all time; it has: {}",
+                path.display(),
+                titles.join(", ")
+            ),
+            format!("add one of {} (columns are named as in Active Directory)", ANCHOR_COLUMNS.join(", ")),
+        ));
+    };
+    Ok(CsvAnswers {
+        file,
+        anchor: (*anchor).to_owned(),
+        has_classes: titles.iter().any(|title| title == "objectClass"),
+    })
+}

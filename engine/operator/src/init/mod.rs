@@ -1,0 +1,300 @@
+//! `metasync init`: writes a deployment folder. Never overwrites a file, never connects, never synchronises or exports.
+//! A fresh deployment starts in staging mode (see docs/decisions): the first cycle shows what it would do.
+
+mod answers;
+mod template;
+
+pub(crate) use answers::{Answers, CloudAnswers, SourceAnswers};
+pub(crate) use template::{SOURCE, TARGET};
+
+use crate::cli::InitArgs;
+use crate::context::{Context, shown};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::output::Report;
+use crate::text::paragraph;
+use answers::{Ask, AskNobody, AskOperator, gather};
+use serde_json::json;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, ShippedOptions};
+
+pub(crate) fn run(context: &Context, args: InitArgs) -> Result<Report, Failure> {
+    refuse_existing(&context.folder)?;
+    let mut nobody = AskNobody;
+    let mut operator = AskOperator;
+    let ask: &mut dyn Ask = if args.yes {
+        &mut nobody
+    } else if context.output.is_interactive() {
+        &mut operator
+    } else {
+        return Err(Failure::new(
+            "not-a-terminal",
+            "init asks questions, and this is no terminal",
+            "give --yes and the flags that `metasync init --help` lists",
+        ));
+    };
+    let answers = gather(args, &context.folder, ask)?;
+    write_deployment(context, &answers)
+}
+
+/// Writes the folder from complete answers, and takes it away again if `check` would refuse it.
+pub(crate) fn write_deployment(context: &Context, answers: &Answers) -> Result<Report, Failure> {
+    refuse_existing(&context.folder)?;
+    let folder = &context.folder;
+    let mut written = Written::default();
+    let result = write_files(folder, answers, &mut written).and_then(|()| {
+        let examined = context.examine()?;
+        match examined.opened {
+            Some(_) => Ok(examined.drawn),
+            None => Err(crate::context::mistakes(examined.drawn)),
+        }
+    });
+    let drawn = match result {
+        Ok(drawn) => drawn,
+        Err(mut failure) => {
+            written.undo();
+            if failure.drawn.is_some() {
+                failure.message = "these answers make a configuration with mistakes; nothing was written".to_owned();
+                failure.remedy = "correct the answer that the place shows".to_owned();
+            } else {
+                failure.message = format!("nothing was written: {}", failure.message);
+            }
+            return Err(failure);
+        }
+    };
+    let here = shown(folder);
+    let files: Vec<String> = written.files.iter().map(|file| below(folder, file)).collect();
+    let mut text = format!("wrote a deployment into {here}\n\n");
+    for file in &files {
+        text.push_str(&format!("  {file}\n"));
+    }
+    text.push_str(&drawn.text);
+    let notes = notes(answers);
+    for note in &notes {
+        text.push_str(&format!("\n{}", paragraph(&format!("note: {note}"), 0)));
+    }
+    text.push_str(&next_steps(&context.option(), answers.staging));
+    let json = json!({
+        "folder": folder,
+        "files": files,
+        "staging": answers.staging,
+        "notes": notes,
+        "diagnostics": drawn.json,
+    });
+    Ok(Report::new(Exit::Success, text, json))
+}
+
+/// What the answers leave to the operator.
+fn notes(answers: &Answers) -> Vec<String> {
+    match &answers.source {
+        SourceAnswers::Csv(table) if table.anchor != "objectGUID" => vec![format!(
+            "the shipped rules take a person's immutable id from objectGUID, which this table does not have; write in \
+             rules/20-{SOURCE}-users.toml from which column sourceAnchor and sourceAnchorBinary come instead (it has `{}`)",
+            table.anchor
+        )],
+        _ => Vec::new(),
+    }
+}
+
+fn next_steps(option: &str, staging: bool) -> String {
+    let mode = if staging {
+        "It is in staging mode: a cycle imports and synchronises, and exports nothing."
+    } else {
+        "It may export: the first cycle writes to the tenant what no guard and no approval holds back."
+    };
+    format!(
+        "
+{mode}
+Nothing has been read or written outside this folder. Next:
+
+  metasync{option} check
+      every mistake, and whether both sides can be reached
+  metasync{option} cycle initial
+      read both sides and decide
+  metasync{option} pending {TARGET}
+      what would be written, what is held and why, what waits for approval
+"
+    )
+}
+
+fn refuse_existing(folder: &Path) -> Result<(), Failure> {
+    for name in [CONFIGURATION_FILE, RULES_FOLDER, "metasync.db"] {
+        let path = folder.join(name);
+        if path.exists() {
+            return Err(Failure::new(
+                "deployment-exists",
+                format!("{} exists; init never overwrites a deployment", path.display()),
+                "name another folder with --deployment, or edit the files that are there",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What was made, in order, so that it can be taken away again.
+#[derive(Default)]
+struct Written {
+    folders: Vec<PathBuf>,
+    files: Vec<PathBuf>,
+}
+
+impl Written {
+    fn folder(&mut self, path: &Path) -> Result<(), Failure> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        fs::create_dir_all(path).map_err(|error| Failure::file("cannot make the folder", path, &error))?;
+        self.folders.push(path.to_path_buf());
+        Ok(())
+    }
+
+    /// A new file; one that exists is left as it is and is an error.
+    fn file(&mut self, path: PathBuf, text: &str) -> Result<(), Failure> {
+        let write = || {
+            let mut file = fs::File::create_new(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|error| Failure::file("cannot write", &path, &error))?;
+        self.files.push(path);
+        Ok(())
+    }
+
+    fn undo(&self) {
+        for file in self.files.iter().rev() {
+            let _ = fs::remove_file(file);
+        }
+        for folder in self.folders.iter().rev() {
+            // Only empty folders go.
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn write_files(folder: &Path, answers: &Answers, written: &mut Written) -> Result<(), Failure> {
+    written.folder(folder)?;
+    written.file(folder.join(CONFIGURATION_FILE), &template::configuration(answers))?;
+    written.folder(&folder.join(RULES_FOLDER))?;
+    for (name, text) in sync_rules::shipped_rules(&[(SOURCE, TARGET)], &ShippedOptions::default()) {
+        written.file(folder.join(name), &text)?;
+    }
+    written.folder(&folder.join("tests"))?;
+    let ignore = folder.join(".gitignore");
+    if !ignore.exists() {
+        written.file(ignore, template::GITIGNORE)?;
+    }
+    Ok(())
+}
+
+fn below(folder: &Path, file: &Path) -> String {
+    file.strip_prefix(folder).unwrap_or(file).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::output::Output;
+    use clap::Parser;
+    use sync_runtime::StopSignal;
+
+    fn init(folder: &Path, flags: &[&str]) -> Result<Report, Failure> {
+        let line = ["metasync", "init", "--yes"].iter().chain(flags);
+        let Ok(Cli { command: Command::Init(args), .. }) = Cli::try_parse_from(line) else {
+            panic!("the flags are not understood: {flags:?}");
+        };
+        let context = Context {
+            folder: folder.to_path_buf(),
+            output: Output { json: true, quiet: true },
+            stop: StopSignal::new(),
+        };
+        run(&context, args)
+    }
+
+    const DIRECTORY: [&str; 18] = [
+        "--source",
+        "active-directory",
+        "--server",
+        "dc1.corp.example",
+        "--bind-user",
+        r"CORP\svc",
+        "--password",
+        "env:PW",
+        "--container",
+        "OU=Staff,DC=corp,DC=example",
+        "--goal",
+        "attributes",
+        "--tenant",
+        "contoso.example",
+        "--client-id",
+        "c-1",
+        "--client-secret",
+        "file:client.secret",
+    ];
+
+    #[test]
+    fn what_init_writes_passes_its_own_check_and_starts_in_staging_mode() {
+        let below = tempfile::tempdir().unwrap();
+        let folder = below.path().join("contoso");
+        init(&folder, &DIRECTORY).unwrap();
+        let loaded = sync_rules::load_folder(&folder);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let deployment = loaded.deployment.unwrap();
+        assert!(deployment.staging);
+        assert_eq!(deployment.name, "contoso");
+        let names: Vec<&str> = deployment.connectors.iter().map(|connector| &*connector.name).collect();
+        assert_eq!(names, [SOURCE, TARGET]);
+        assert!(folder.join("tests").is_dir());
+        assert!(!folder.join("metasync.db").exists(), "init reads and synchronises nothing");
+    }
+
+    #[test]
+    fn nothing_is_overwritten_and_nothing_bad_is_left_behind() {
+        let below = tempfile::tempdir().unwrap();
+        let folder = below.path().join("contoso");
+        let mut bad = DIRECTORY;
+        bad[9] = "OU=Staff,,";
+        let failure = init(&folder, &bad).map(drop).unwrap_err();
+        assert_eq!((failure.exit, failure.code), (Exit::Configuration, "configuration"));
+        assert!(!folder.exists());
+        init(&folder, &DIRECTORY).unwrap();
+        let before = fs::read(folder.join(CONFIGURATION_FILE)).unwrap();
+        assert_eq!(init(&folder, &DIRECTORY).map(drop).unwrap_err().code, "deployment-exists");
+        assert_eq!(fs::read(folder.join(CONFIGURATION_FILE)).unwrap(), before);
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_reference_is_refused_and_not_repeated() {
+        let below = tempfile::tempdir().unwrap();
+        let mut bad = DIRECTORY;
+        bad[7] = "hunter2";
+        let failure = init(&below.path().join("x"), &bad).map(drop).unwrap_err();
+        assert_eq!(failure.code, "secret-not-a-reference");
+        assert!(!failure.text().contains("hunter2") && !failure.json().to_string().contains("hunter2"));
+    }
+
+    /// One password for both sides needs what this version does not have; it is said and not replaced by something else.
+    #[test]
+    fn a_goal_that_cannot_be_reached_is_refused() {
+        let below = tempfile::tempdir().unwrap();
+        let mut bad = DIRECTORY;
+        bad[11] = "one-password";
+        assert_eq!(init(&below.path().join("x"), &bad).map(drop).unwrap_err().code, "goal-not-available");
+    }
+
+    #[test]
+    fn a_table_without_object_guid_tells_what_is_left_to_do() {
+        let below = tempfile::tempdir().unwrap();
+        let table = below.path().join("people.csv");
+        fs::write(&table, "employeeID,displayName\n1,Ann\n").unwrap();
+        let flags = ["--source", "csv", "--file", table.to_str().unwrap()];
+        let flags: Vec<&str> = flags.into_iter().chain(DIRECTORY[10..].iter().copied()).collect();
+        let report = init(&below.path().join("x"), &flags).unwrap();
+        assert!(report.text.contains("sourceAnchor"), "{}", report.text);
+        fs::write(&table, "displayName\nAnn\n").unwrap();
+        let failure = init(&below.path().join("y"), &flags).map(drop).unwrap_err();
+        assert_eq!(failure.code, "csv-anchor-missing");
+    }
+}

@@ -1,0 +1,131 @@
+//! The executable `metasync`: parses the command line, runs one command, prints what came of it and exits with its code.
+//! Decides nothing about objects; that is the engine's part.
+
+mod cli;
+mod commands;
+mod connectors;
+mod context;
+mod demo;
+mod diagnostics;
+mod exit;
+mod failure;
+mod init;
+mod output;
+mod progress;
+mod render;
+mod text;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use output::{Output, Report, envelope};
+use std::process::ExitCode;
+use sync_runtime::StopSignal;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own exit code for wrong usage is 2, which here means mistakes in the configuration.
+            let exit = if error.use_stderr() { Exit::Failed } else { Exit::Success };
+            let _ = error.print();
+            return ExitCode::from(exit.code());
+        }
+    };
+    let output = Output { json: cli.global.json, quiet: cli.global.quiet };
+    log_to_stderr(cli.global.verbose);
+    // The one TLS provider of the process. It fails only when one is installed already, and then that one serves.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => {
+            let exit = runtime.block_on(carry_out(cli, output));
+            // Reads that a stop left behind are not waited for.
+            runtime.shutdown_background();
+            exit
+        }
+        Err(error) => {
+            output.complain(&format!("error: the threads of this process cannot be started: {error}"));
+            Exit::Failed
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+async fn carry_out(cli: Cli, output: Output) -> Exit {
+    let name = cli.command.name();
+    let stop = StopSignal::new();
+    stop_on_ctrl_c(stop.clone(), output);
+    let context = Context { folder: cli.global.deployment, output, stop };
+    match dispatch(&context, cli.command).await {
+        Ok(report) => {
+            output.report(name, &report);
+            report.exit
+        }
+        Err(failure) => {
+            if output.json {
+                output.document(&envelope(name, failure.exit, "error", failure.json()));
+            }
+            output.complain(&failure.text());
+            failure.exit
+        }
+    }
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure> {
+    match command {
+        Command::Demo(args) => demo::run(context, &args).await,
+        Command::Init(args) => init::run(context, args),
+        Command::Check(args) => commands::check::run(context, &args).await,
+        Command::Scope(args) => commands::scope::run(context, &args).await,
+        Command::Run(args) => commands::run::run(context, &args).await,
+        Command::Cycle(args) => commands::run::cycle(context, &args).await,
+        Command::Preview(args) => commands::preview::run(context, &args).await,
+        Command::Explain(args) => commands::explain::run(context, &args),
+        Command::Search(args) => commands::search::run(context, &args),
+        Command::Pending(args) => commands::pending::run(context, &args),
+        Command::Approve(args) => commands::approve::run(context, &args),
+        Command::History(args) => commands::history::run(context, &args),
+        Command::Tenant(args) => commands::tenant::run(context, &args).await,
+    }
+}
+
+/// `-v` shows what the engine does, `-vv` more; `RUST_LOG` overrides both. Never on stdout.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "error",
+        1 => "info,hyper=warn,reqwest=warn,ldap3=warn",
+        _ => "debug,hyper=info,ldap3=info",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The first Ctrl-C ends the step at a clean place, the second one the process (G17). SIGTERM, which a service manager
+/// sends, counts as Ctrl-C.
+fn stop_on_ctrl_c(stop: StopSignal, output: Output) {
+    tokio::spawn(async move {
+        asked_to_stop().await;
+        output.complain("\nstopping at the next clean place; press Ctrl-C again to end at once");
+        stop.stop();
+        asked_to_stop().await;
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

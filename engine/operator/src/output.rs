@@ -1,0 +1,97 @@
+//! Where text goes: data to stdout, talk to stderr, one JSON document when asked. The only place that writes to the
+//! standard streams. A reader that goes away (`metasync pending cloud | head`) ends nothing with a panic.
+
+use crate::exit::Exit;
+use serde_json::{Value, json};
+use std::io::{IsTerminal, Write};
+
+/// Version of the JSON envelope; rises when a field changes its meaning or goes.
+pub(crate) const JSON_VERSION: u32 = 1;
+
+/// What a command came to.
+pub(crate) struct Report {
+    pub(crate) exit: Exit,
+    /// For people, on stdout.
+    pub(crate) text: String,
+    /// For programs: `result` of the envelope.
+    pub(crate) json: Value,
+}
+
+impl Report {
+    pub(crate) fn new(exit: Exit, text: String, json: Value) -> Self {
+        Report { exit, text, json }
+    }
+}
+
+/// How and where this process talks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    pub(crate) json: bool,
+    pub(crate) quiet: bool,
+}
+
+impl Output {
+    /// Data. A closed pipe is the reader's choice and no error.
+    pub(crate) fn data(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            tracing::error!(%error, "stdout cannot be written");
+        }
+    }
+
+    /// Advice and progress.
+    pub(crate) fn talk(&self, text: &str) {
+        if !self.quiet {
+            self.complain(text);
+        }
+    }
+
+    /// Errors are shown even when quiet.
+    pub(crate) fn complain(&self, text: &str) {
+        let mut err = std::io::stderr().lock();
+        // Where stderr is gone there is nobody left to tell.
+        let _ = err
+            .write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { err.write_all(b"\n") });
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        std::io::stderr().is_terminal()
+    }
+
+    /// Whether questions can be asked and answered.
+    pub(crate) fn is_interactive(&self) -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !self.json
+    }
+
+    pub(crate) fn report(&self, command: &str, report: &Report) {
+        if self.json {
+            self.document(&envelope(command, report.exit, "result", report.json.clone()));
+        } else {
+            self.data(&report.text);
+        }
+    }
+
+    pub(crate) fn document(&self, document: &Value) {
+        match serde_json::to_string_pretty(document) {
+            Ok(text) => self.data(&format!("{text}\n")),
+            Err(error) => self.complain(&format!("the result cannot be written as JSON: {error}")),
+        }
+    }
+}
+
+/// `{"version", "command", "exit", "result" | "error"}`.
+pub(crate) fn envelope(command: &str, exit: Exit, part: &str, content: Value) -> Value {
+    let mut document = json!({ "version": JSON_VERSION, "command": command, "exit": exit.code() });
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert(part.to_owned(), content);
+    }
+    document
+}
+
+/// A report type of the engine as JSON. Only a type with keys that are no texts could fail, and none is reported.
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Value {
+    serde_json::to_value(value).unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
+}

@@ -1,0 +1,6 @@
+//! How results look to people. Pure: values in, text out.
+
+pub(crate) mod counters;
+pub(crate) mod holds;
+pub(crate) mod objects;
+pub(crate) mod runs;

@@ -1,0 +1,54 @@
+//! The demo as a newcomer runs it, and every reading command on the folder it leaves.
+
+use metasync_tests::operator::{Deployment, binary};
+use std::process::{Command, Stdio};
+
+/// Exit 0, a summary with reasons, and a folder on which the commands work although the tenant is gone.
+#[test]
+fn the_demo_tells_the_story_and_leaves_a_folder_that_works() {
+    let deployment = Deployment::new();
+    let output = Command::new(binary())
+        .args(["demo", "--folder"])
+        .arg(&deployment.folder)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary runs");
+    let out = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "exit {:?}\n{out}\n{}",
+        output.status.code(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for word in [
+        "matched",
+        "created",
+        "held",
+        "guest",
+        "privileged",
+        "ambiguous",
+        "deleted-twin",
+        "would-enable",
+        "stale-anchor",
+    ] {
+        assert!(out.contains(word), "the summary tells of {word}:\n{out}");
+    }
+    let found = deployment.run(&["search", "mv", "archer"]).expect(&[0]);
+    assert!(found.out.contains("Ann Archer"), "{}", found.out);
+    let explained = deployment.run(&["explain", "ann.archer@contoso.example", "displayName"]).expect(&[0]);
+    assert!(explained.out.contains("Ann Archer"), "{}", explained.out);
+    let held = deployment.run(&["explain", "gus.admin@contoso.example"]).expect(&[0]);
+    assert!(held.out.contains("privileged"), "{}", held.out);
+    deployment.run(&["preview", "ad", "ann.archer@contoso.example"]).expect(&[0]);
+    let pending = deployment.run(&["pending", "cloud"]).expect(&[0, 3]);
+    assert!(pending.out.contains("limitation"), "{}", pending.out);
+    deployment.run(&["history"]).expect(&[0]);
+    for command in [
+        &["search", "mv", "archer"][..],
+        &["explain", "ann.archer@contoso.example"],
+        &["pending", "cloud"],
+        &["history"],
+    ] {
+        assert!(deployment.json(command, &[0, 3]).is_object(), "{command:?} --json is an object");
+    }
+}
