@@ -9,23 +9,29 @@ use metaverse_schema::{SettingProblem, SettingsTable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, ConnectorName, Deployment, Diagnostic, Severity};
+use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, ConnectorName, Diagnostic, Severity};
 
 pub(crate) type Connectors = BTreeMap<ConnectorName, Arc<dyn Connector>>;
 
-/// All connectors of a deployment, or every problem of all their settings.
-pub(crate) fn build_connectors(deployment: &Deployment) -> Result<Connectors, Vec<Diagnostic>> {
+/// All connectors that can be built, and every problem of all their settings.
+pub(crate) fn build_connectors(configs: &[ConnectorConfig], folder: &Path) -> (Connectors, Vec<Diagnostic>) {
     let mut connectors = Connectors::new();
     let mut problems = Vec::new();
-    for config in &deployment.connectors {
-        match build(config, &deployment.folder) {
+    for config in configs {
+        match build(config, folder) {
             Ok(connector) => {
                 connectors.insert(config.name.clone(), connector);
             }
             Err(found) => problems.extend(found.into_iter().map(|problem| diagnostic(config, problem))),
         }
     }
-    if problems.is_empty() { Ok(connectors) } else { Err(problems) }
+    (connectors, problems)
+}
+
+/// A secret that stood in the file was taken out by the loader, which said so: that it is missing now is no news.
+pub(crate) fn is_repeated(problem: &Diagnostic, others: &[Diagnostic]) -> bool {
+    let about_a_secret = problem.message.contains("secret`") || problem.message.contains("password`");
+    problem.code == "setting-missing" && about_a_secret && others.iter().any(|other| other.code == "secret-in-file")
 }
 
 fn build(config: &ConnectorConfig, folder: &Path) -> Result<Arc<dyn Connector>, Vec<SettingProblem>> {

@@ -1,7 +1,7 @@
 //! What every command starts from: the deployment folder, read and checked; the engine on it; the store for reading.
 //! Stops with all diagnostics at once when the configuration has mistakes.
 
-use crate::connectors::{Connectors, build_connectors};
+use crate::connectors::{Connectors, build_connectors, is_repeated};
 use crate::diagnostics::{self, Drawn};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -60,22 +60,14 @@ impl Context {
         }
         let loaded = sync_rules::load_folder(&self.folder);
         let mut diagnostics = loaded.diagnostics;
-        let connectors = loaded.deployment.as_ref().map(build_connectors);
-        let connectors = match connectors {
-            Some(Ok(connectors)) => Some(connectors),
-            Some(Err(problems)) => {
-                diagnostics.extend(problems);
-                loaded.sources.sort(&mut diagnostics);
-                None
-            }
-            None => None,
-        };
+        let (connectors, mut problems) = build_connectors(&loaded.connectors, &self.folder);
+        problems.retain(|problem| !is_repeated(problem, &diagnostics));
+        diagnostics.extend(problems);
+        loaded.sources.sort(&mut diagnostics);
         let drawn = diagnostics::draw(&diagnostics, &loaded.sources, self.colour());
         let is_sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-        let opened = match (loaded.deployment, loaded.rules, connectors) {
-            (Some(deployment), Some(rules), Some(connectors)) if is_sound => {
-                Some(Opened { deployment, rules, connectors })
-            }
+        let opened = match (loaded.deployment, loaded.rules) {
+            (Some(deployment), Some(rules)) if is_sound => Some(Opened { deployment, rules, connectors }),
             _ => None,
         };
         Ok(Examined { opened, drawn, sources: loaded.sources })

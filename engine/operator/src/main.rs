@@ -57,7 +57,9 @@ fn main() -> ExitCode {
 async fn carry_out(cli: Cli, output: Output) -> Exit {
     let name = cli.command.name();
     let stop = StopSignal::new();
-    stop_on_ctrl_c(stop.clone(), output);
+    let stops_cleanly =
+        matches!(cli.command, Command::Demo(_) | Command::Run(_) | Command::Cycle(_) | Command::Tenant(_));
+    stop_on_ctrl_c(stop.clone(), output, stops_cleanly);
     let context = Context { folder: cli.global.deployment, output, stop };
     match dispatch(&context, cli.command).await {
         Ok(report) => {
@@ -103,14 +105,16 @@ fn log_to_stderr(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
-/// The first Ctrl-C ends the step at a clean place, the second one the process (G17). SIGTERM, which a service manager
-/// sends, counts as Ctrl-C.
-fn stop_on_ctrl_c(stop: StopSignal, output: Output) {
+/// The first Ctrl-C ends the step at a clean place, the second one the process (G17); a command without steps ends with
+/// the first. SIGTERM, which a service manager sends, counts as Ctrl-C.
+fn stop_on_ctrl_c(stop: StopSignal, output: Output, stops_cleanly: bool) {
     tokio::spawn(async move {
         asked_to_stop().await;
-        output.complain("\nstopping at the next clean place; press Ctrl-C again to end at once");
-        stop.stop();
-        asked_to_stop().await;
+        if stops_cleanly {
+            output.complain("\nstopping at the next clean place; press Ctrl-C again to end at once");
+            stop.stop();
+            asked_to_stop().await;
+        }
         std::process::exit(i32::from(Exit::Interrupted.code()));
     });
 }

@@ -49,6 +49,7 @@ impl Progress {
 impl Engine {
     pub async fn cycle(&mut self, kind: CycleKind, options: &RunOptions) -> Result<CycleReport, EngineError> {
         let started = self.clock.now();
+        self.silent.clear();
         self.events.emit(&Event::CycleStarted { kind: kind.name().to_owned() });
         let mut progress = Progress {
             call: Call { options: *options, full_in_place_of_delta: true, now: started },
@@ -128,7 +129,9 @@ impl Engine {
             || (report.status == status::COMPLETED_NO_OBJECTS && report.severity < Severity::Warnings);
         if whole {
             progress.incomplete.remove(connector);
+            self.silent.remove(connector);
         } else {
+            self.silent.insert(connector.clone());
             // R7: a connector that was not read whole is not synchronised; the others go on (SF16).
             let reason = format!("its import ended with {}", report.status);
             progress.incomplete.insert(connector.clone(), reason);

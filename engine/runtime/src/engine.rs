@@ -5,7 +5,7 @@ use crate::event::{Events, NoEvents};
 use crate::reading::Reading;
 use crate::stop::StopSignal;
 use connector_contract::Connector;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use sync_kernel::{Digest, RunInputs};
@@ -153,6 +153,8 @@ pub struct Engine {
     pub(crate) events: Arc<dyn Events>,
     pub(crate) stop: StopSignal,
     pub(crate) limits: Limits,
+    /// Connectors whose import failed in this cycle: they are not asked for roles, what was read last stands.
+    pub(crate) silent: BTreeSet<ConnectorName>,
 }
 
 impl Engine {
@@ -165,7 +167,8 @@ impl Engine {
     /// On a store that is open already. Registers the rules and closes the books on runs that a crash left open.
     pub fn with_store(parts: EngineParts, store: Store) -> Result<Self, EngineError> {
         let EngineParts { deployment, rules, connectors, clock, events, stop, limits } = parts;
-        let mut engine = Engine { deployment, rules, store, connectors, clock, events, stop, limits };
+        let mut engine =
+            Engine { deployment, rules, store, connectors, clock, events, stop, limits, silent: BTreeSet::new() };
         let now = engine.clock.now();
         let registration = engine.store.register_rules(&engine.rules, now)?;
         if registration.changed {

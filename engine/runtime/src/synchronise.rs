@@ -297,7 +297,8 @@ impl Engine {
         if wanted.is_empty() {
             return Ok(());
         }
-        let candidates = candidates(&self.store, wanted.iter().copied())?;
+        let mut candidates = candidates(&self.store, wanted.iter().copied())?;
+        candidates.retain(|connector, _| !self.silent.contains(connector));
         let facts = read_facts(&self.connectors, candidates, self.limits.facts).await;
         let facts: Vec<_> = facts.into_iter().collect();
         self.store.save_privileges(&facts, sync.run.now)?;

@@ -5,7 +5,7 @@ use rusqlite::ErrorCode;
 use std::path::PathBuf;
 
 /// What to do when stored data cannot be trusted.
-const REMEDY: &str = "run `metasync doctor`, restore a backup, or delete the store and import again (existing links are found \
+const REMEDY: &str = "restore a backup, or delete the store and import again (existing links are found \
                       again by anchor; their ownership then counts as adopted)";
 
 #[derive(Debug, thiserror::Error)]

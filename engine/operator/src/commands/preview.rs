@@ -45,16 +45,12 @@ async fn with_facts(
     connectors: &Connectors,
     subject: Subject,
 ) -> Result<(Preview, Facts), Failure> {
-    let asked = tokio::time::timeout(PATIENCE, reading.preview_with_facts(connectors, subject));
-    tokio::select! {
-        preview = asked => match preview {
-            Ok(preview) => Ok((preview?, Facts::ReadNow)),
-            Err(_) => {
-                context.output.talk("a target does not answer; the roles of match candidates are those last read");
-                Ok((reading.preview(subject)?, Facts::AsLastRead))
-            }
-        },
-        () = context.stopped() => Err(Failure::new("interrupted", "stopped", "").with_exit(Exit::Interrupted)),
+    match tokio::time::timeout(PATIENCE, reading.preview_with_facts(connectors, subject)).await {
+        Ok(preview) => Ok((preview?, Facts::ReadNow)),
+        Err(_) => {
+            context.output.talk("a target does not answer; the roles of match candidates are those last read");
+            Ok((reading.preview(subject)?, Facts::AsLastRead))
+        }
     }
 }
 

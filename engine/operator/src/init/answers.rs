@@ -95,7 +95,12 @@ impl Ask for AskNobody {
 pub(crate) struct AskOperator;
 
 impl AskOperator {
+    /// Questions begin with the flag that answers them, which is of no use to somebody who is asked.
     fn line(&mut self, prompt: &str) -> Result<String, Failure> {
+        let prompt = match prompt.strip_prefix("--").and_then(|flag| flag.split_once(": ")) {
+            Some((_, question)) => question,
+            None => prompt,
+        };
         let mut err = std::io::stderr().lock();
         let _ = err.write_all(prompt.as_bytes()).and_then(|()| err.flush());
         let mut answer = String::new();

@@ -1,5 +1,6 @@
 //! `metasync init`: writes a deployment folder. Never overwrites a file, never connects, never synchronises or exports.
-//! A fresh deployment starts in staging mode (see docs/decisions): the first cycle shows what it would do.
+//! A fresh deployment starts in staging mode (the operator guide says why): the first cycle
+//! shows what it would do.
 
 mod answers;
 mod template;

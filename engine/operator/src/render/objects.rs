@@ -129,7 +129,7 @@ fn target_part(target: &TargetPreview, all: bool) -> String {
     }
     text.push_str(&holds(&target.holds));
     text.push_str(&attribute_table(&target.attributes, all));
-    for reference in &target.references {
+    for reference in target.references.iter().filter(|reference| reference.values > 0) {
         text.push_str(&format!(
             "  {}: flows from {} of {} ({}), each value decided by itself\n",
             reference.attribute,

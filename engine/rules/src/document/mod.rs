@@ -14,7 +14,7 @@ mod scope;
 #[cfg(test)]
 mod tests;
 
-use crate::deployment::Deployment;
+use crate::deployment::{ConnectorConfig, Deployment};
 use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::model::{ConnectorName, MetaverseSchema, RuleSet};
 use metaverse::Parameters;
@@ -68,6 +68,9 @@ impl FileText {
 #[derive(Debug, Clone)]
 pub struct Loaded {
     pub deployment: Option<Deployment>,
+    /// The connectors as far as they could be read, also when something else is wrong: their own settings can then be
+    /// checked together with everything else.
+    pub connectors: Vec<ConnectorConfig>,
     pub rules: Option<RuleSet>,
     /// By file and place.
     pub diagnostics: Vec<Diagnostic>,
@@ -125,6 +128,7 @@ pub fn load(files: &Files, folder: PathBuf) -> Loaded {
     }
     sources.sort(&mut diagnostics);
     Loaded {
+        connectors: configuration.as_ref().map(|read| read.deployment.connectors.clone()).unwrap_or_default(),
         deployment: configuration.filter(|_| configuration_holds).map(|read| read.deployment),
         rules: built.0.filter(|_| rules_hold),
         diagnostics,

@@ -171,3 +171,24 @@ async fn a_lost_store_creates_nothing_twice() {
     assert!(lab.written().iter().all(|write| !write.starts_with("create")));
     lab.second_plan_is_empty().await;
 }
+
+/// SF6, SF16: a target whose import failed is not asked for roles in that cycle; what was read last stands, and nobody
+/// waits for a system that does not answer.
+#[tokio::test]
+async fn a_target_that_does_not_answer_is_not_asked_for_roles() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    twin(&lab, 1);
+    let admin = PrivilegeFact::Privileged { roles: vec!["Global Administrator".into()] };
+    lab.dir.behave(|behaviour| {
+        behaviour.roles.insert("twin-1".into(), admin);
+    });
+    lab.good_cycle(CycleKind::Initial).await;
+    lab.dir.behave(|behaviour| {
+        behaviour.breaks_after = Some(0);
+        behaviour.roles_unreadable = true;
+    });
+    let report = lab.cycle(CycleKind::Initial).await;
+    assert_eq!(report.severity, Severity::Stopped);
+    assert_eq!(report.held["dir"], [("privileged".to_owned(), 1)].into());
+}
