@@ -289,11 +289,6 @@ impl Db {
         }
         self.forget_details(&mut head)?;
         self.member_changed(id, head.link.map(|link| link.mv))?;
-        if head.cause == Some(codes::cause(DeleteCause::DeletedInSource)) {
-            // A directory takes a deleted object out of every group without reporting those groups: a delta must end
-            // where a full import does.
-            self.drop_references_to(id)?;
-        }
         if self.is_needed(&head)? {
             head.object_type = None;
             head.state = codes::PLACEHOLDER;
