@@ -94,7 +94,7 @@ pub fn meaning(code: &str) -> Option<&'static str> {
     all.find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
-/// The code reference as Markdown; `docs/rule-reference.md` carries it.
+/// The code reference as Markdown; `docs/rules-reference.md` carries it.
 pub fn codes_reference() -> String {
     let mut text = String::from("\n| Code | Found before a run |\n|---|---|\n");
     for (code, meaning) in DIAGNOSTIC_CODES {
@@ -113,7 +113,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     fn manual() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rule-reference.md")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/rules-reference.md")
     }
 
     /// The parts of the manual that list things are those of the tables. With UPDATE_EXPECT=1 they are written anew.
@@ -130,7 +130,7 @@ mod tests {
         if std::env::var_os("UPDATE_EXPECT").is_some() {
             std::fs::write(manual(), &wanted).unwrap();
         } else {
-            assert!(text == wanted, "docs/rule-reference.md is not up to date: run this test with UPDATE_EXPECT=1");
+            assert!(text == wanted, "docs/rules-reference.md is not up to date: run this test with UPDATE_EXPECT=1");
         }
     }
 

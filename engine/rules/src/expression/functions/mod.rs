@@ -148,7 +148,7 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     all().iter().find(|function| function.name == name)
 }
 
-/// The function reference as Markdown; `docs/rule-reference.md` carries it.
+/// The function reference as Markdown; `docs/rules-reference.md` carries it.
 pub fn functions_reference() -> String {
     let mut text = String::new();
     let mut group = None;
