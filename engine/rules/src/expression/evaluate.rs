@@ -47,8 +47,11 @@ pub(crate) struct Evaluator<'a> {
 }
 
 impl Evaluator<'_> {
+    /// The present. Whatever is computed from it may be another at the very next instant.
     pub(crate) fn now(&self) -> i64 {
-        self.inputs.now()
+        let now = self.inputs.now();
+        self.inputs.answer_changes_at(now.saturating_add(1));
+        now
     }
 
     /// Accounts for work before it is done: steps, or bytes of what is going to be made.

@@ -83,6 +83,12 @@ pub trait Inputs {
 
     /// Microseconds since 1970-01-01 UTC: an input of the run, not the clock (SF28).
     fn now(&self) -> i64;
+
+    /// Told while it is evaluated: with a `now` at or after this instant (microseconds UTC, always later than `now`) the
+    /// answer may be another one, and with any `now` from the present one up to it the answer is the same (SF28). It may
+    /// be told several times, and the earliest counts; it may be earlier than the true instant, never later. Only what
+    /// was evaluated counts, and an expression that failed is told of as well.
+    fn answer_changes_at(&self, _instant: i64) {}
 }
 
 /// What an expression contributes.

@@ -457,3 +457,40 @@ fn what_an_expression_reads_is_known() {
     assert!(parse("DateFromNum([pwdLastSet]) < Now()").uses_now());
     assert_eq!(parse("[none]").evaluate(&object()), Ok(Outcome::Null));
 }
+
+/// SF28: an expression tells when its answer may change, if it has read the time.
+#[test]
+fn sf28_only_what_was_evaluated_depends_on_the_time() {
+    let told = |text: &str| {
+        let inputs = Told { object: object(), instants: std::cell::RefCell::default() };
+        let _ = Expression::parse(text).unwrap().evaluate(&inputs);
+        !inputs.instants.into_inner().is_empty()
+    };
+    assert!(told("DateFromNum([pwdLastSet]) < Now()"));
+    assert!(!told("[flag] || DateFromNum([pwdLastSet]) < Now()"));
+    assert!(!told("IIF([flag],[sn],FormatDateTime(Now(),\"yyyy\"))"));
+}
+
+struct Told {
+    object: super::Object,
+    instants: std::cell::RefCell<Vec<i64>>,
+}
+
+impl crate::Inputs for Told {
+    fn attribute(&self, name: &str) -> Option<std::borrow::Cow<'_, metaverse_schema::Values>> {
+        self.object.attribute(name)
+    }
+
+    fn parameter(&self, name: &str) -> Option<metaverse_schema::Value> {
+        self.object.parameter(name)
+    }
+
+    fn now(&self) -> i64 {
+        self.object.now()
+    }
+
+    fn answer_changes_at(&self, instant: i64) {
+        assert!(instant > self.now(), "an instant in the past is none");
+        self.instants.borrow_mut().push(instant);
+    }
+}
