@@ -25,6 +25,8 @@ mod tests;
 mod view;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod write_back_tests;
 
 pub use confirm::{Contradiction, confirm_import};
 pub use decide::{Undecided, decide};

@@ -215,7 +215,16 @@ fn decide_linked(
     }
     // The rule that made the link keeps it while it is in scope.
     let rule = in_scope.iter().copied().find(|candidate| candidate.id == linked.rule).unwrap_or(rule);
-    flow(mv, rule, in_scope, target, linked.ownership, None, run)
+    let mut plan = flow(mv, rule, in_scope, target, linked.ownership, None, run)?;
+    if is_inbound(&linked.rule, run) {
+        // Writing back to an object that contributes: its inbound rule keeps the link, and with it the metaverse object.
+        plan.link = Some((linked.rule.clone(), linked.ownership));
+    }
+    Ok(plan)
+}
+
+fn is_inbound(rule: &RuleId, run: &RunInputs) -> bool {
+    run.rules.rules.iter().any(|known| known.id == *rule && known.direction == Direction::Inbound)
 }
 
 /// Takes over an existing object, unless anything speaks against it.
@@ -397,9 +406,17 @@ fn provision(
 fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &RunInputs) -> Option<TargetPlan> {
     let target = linked.object;
     let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule);
-    if made_by.is_some_and(|rule| rule.direction == Direction::Inbound) && mv.deleted.is_none() {
-        // It contributes to the metaverse and no outbound rule ever linked it: nothing to take away.
-        return None;
+    if is_inbound(&linked.rule, run) && mv.deleted.is_none() {
+        // It contributes to the metaverse, so it stays; only what was to be written back to it is not sent any longer.
+        let unsent = target.pending.as_ref().is_some_and(|pending| pending.state != SentState::InFlight);
+        return unsent.then(|| TargetPlan {
+            target: Some(TargetRef::Existing(target.id)),
+            link: Some((linked.rule.clone(), linked.ownership)),
+            memory: target.memory.clone(),
+            owned: target.owned.clone(),
+            counter: Some(OutboundCounter::ConnectorFlow),
+            ..held(mv, &target.connector, Vec::new())
+        });
     }
     let settings = made_by
         .map_or(Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach }, |rule| {
