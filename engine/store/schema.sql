@@ -320,6 +320,20 @@ CREATE TABLE waiting_reference (
     PRIMARY KEY (object, attribute, member)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE watched_group (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    connector INTEGER NOT NULL,
+    name      TEXT NOT NULL,
+    attribute TEXT NOT NULL,
+    UNIQUE (connector, name, attribute)
+) STRICT;
+
+CREATE TABLE watched_member (
+    watched INTEGER NOT NULL,
+    member  INTEGER NOT NULL,
+    PRIMARY KEY (watched, member)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE watermark (
     connector INTEGER PRIMARY KEY,
     value     TEXT NOT NULL,
@@ -367,3 +381,5 @@ CREATE INDEX reference_unsynchronised ON reference (source) WHERE state <> 0;
 CREATE INDEX run_step_error_by_step ON run_step_error (step);
 
 CREATE INDEX waiting_reference_by_member ON waiting_reference (member);
+
+CREATE INDEX watched_member_by_member ON watched_member (member);

@@ -33,7 +33,9 @@ pub(crate) fn inbound_scope<'r>(
                 && rule.connector == object.connector
                 && rule.source_type.as_ref().is_none_or(|wanted| *wanted == object.object_type)
         })
-        .map(|(index, rule)| (index, rule, rule_in_scope(rule, |name| reader.attribute(name))))
+        .map(|(index, rule)| {
+            (index, rule, rule_in_scope(rule, |name| reader.attribute(name), |group| object.member_of.contains(group)))
+        })
         .collect()
 }
 

@@ -93,7 +93,7 @@ fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r RunInputs) -> impl I
 fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r RunInputs) -> Vec<&'r Rule> {
     let inputs = MetaverseInputs::of(mv.attributes, connector, run);
     outbound_rules(mv.object_type, run)
-        .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name)))
+        .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name), |_| false))
         .collect()
 }
 
@@ -578,7 +578,8 @@ fn deleted_twin_message(found: &[&CsObject]) -> String {
 fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_>, run: &RunInputs) -> Option<String> {
     let object = reader.metaverse(other).flatten()?;
     let inputs = MetaverseInputs::of(&object.attributes, &rule.connector, run);
-    let is_rival = object.object_type == *mv.object_type && rule_in_scope(rule, |name| inputs.attribute(name));
+    let is_rival =
+        object.object_type == *mv.object_type && rule_in_scope(rule, |name| inputs.attribute(name), |_| false);
     is_rival.then(|| {
         let label = ["userPrincipalName", "displayName", "mail"].iter().find_map(|name| inputs.attribute(name));
         label.map_or_else(|| other.to_string(), |label| format!("{} ({other})", as_text(&label)))

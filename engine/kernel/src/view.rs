@@ -132,6 +132,8 @@ pub struct CsObject {
     pub approvals: Vec<Approval>,
     /// The object is a member, direct or nested, of a never-sync group of its space (SF20).
     pub in_never_sync_group: bool,
+    /// The groups of its space, as scope clauses name them, of which the object is a direct member (S8).
+    pub member_of: BTreeSet<String>,
     /// Rises with every stored change of this object.
     pub generation: u64,
 }

@@ -205,6 +205,7 @@ impl World {
                 privilege: Some(Privilege::None),
                 approvals: Vec::new(),
                 in_never_sync_group: false,
+                member_of: Default::default(),
                 generation: 0,
             },
         );
@@ -329,6 +330,7 @@ impl World {
                             privilege: None,
                             approvals: Vec::new(),
                             in_never_sync_group: false,
+                            member_of: Default::default(),
                             generation: 0,
                         },
                     );

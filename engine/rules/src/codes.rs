@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// Codes of diagnostics: mistakes in the files, found before anything runs.
-pub const DIAGNOSTIC_CODES: [(&str, &str); 60] = [
+pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("attribute-unknown", "The connected system has no attribute of this name."),
     ("class-unknown", "The connected system has no object type of this name."),
     ("connector-name-invalid", "A connector's name has letters, digits, `-` and `_`; `mv` means the metaverse."),
@@ -62,6 +62,10 @@ pub const DIAGNOSTIC_CODES: [(&str, &str); 60] = [
     ("rule-cycle", "Attributes are computed from each other; a warning while every flow of the loop is direct."),
     ("rule-id-duplicate", "Two rules have the same id."),
     ("rule-id-invalid", "A rule's id has letters, digits, `-`, `_` and `.`."),
+    ("scope-group-not-found", "Warning: the group of a scope clause was not imported, so nobody is its member."),
+    ("scope-membership-outbound", "An outbound rule cannot ask for the members of a group."),
+    ("scope-operand-unfit", "A scope clause compares an attribute with a value of another kind."),
+    ("scope-operator-unfit", "A scope operator that says nothing about an attribute of this kind."),
     ("scope-operator-unknown", "There is no scope operator of this name."),
     ("scope-syntax", "The text is not a scope clause."),
     ("secret-in-file", "A secret stands in the file instead of a reference to it."),

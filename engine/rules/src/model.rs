@@ -50,6 +50,49 @@ pub struct MetaverseAttribute {
     pub plurality: Plurality,
 }
 
+impl RuleSet {
+    /// The groups that inbound scope clauses ask about, in order, without repetition.
+    pub fn watched_groups(&self) -> Vec<WatchedGroup> {
+        let mut groups: Vec<WatchedGroup> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.direction == Direction::Inbound)
+            .flat_map(|rule| rule.scope.iter().flatten().map(move |clause| (rule, clause)))
+            .filter(|(_, clause)| clause.operator.is_about_membership())
+            .filter_map(|(rule, clause)| {
+                Some(WatchedGroup {
+                    connector: rule.connector.clone(),
+                    group: clause.operand.first()?.to_string(),
+                    attribute: self.member_attribute(&rule.connector),
+                })
+            })
+            .collect();
+        groups.sort();
+        groups.dedup();
+        groups
+    }
+
+    /// The attribute that holds a group's members in a connector space: the one the inbound rules read a membership from,
+    /// `member` where none does.
+    pub fn member_attribute(&self, connector: &str) -> AttributeName {
+        let is_membership = |rule: &Rule, flow: &Flow| {
+            let target_type = rule.target_type.as_ref().map_or("", |target| target.as_str());
+            let known = self.metaverse.attribute(target_type, flow.target.as_str());
+            known.is_some_and(|known| known.kind == ValueKind::Reference && known.plurality == Plurality::Multi)
+        };
+        let inbound =
+            self.rules.iter().filter(|rule| rule.direction == Direction::Inbound && &*rule.connector == connector);
+        inbound
+            .flat_map(|rule| rule.flows.iter().map(move |flow| (rule, flow)))
+            .filter(|(rule, flow)| is_membership(rule, flow))
+            .find_map(|(_, flow)| match &flow.source {
+                FlowSource::Direct(source) => Some(source.clone()),
+                _ => None,
+            })
+            .unwrap_or_else(|| "member".into())
+    }
+}
+
 impl MetaverseSchema {
     pub fn attribute(&self, object_type: &str, name: &str) -> Option<MetaverseAttribute> {
         self.types.get(object_type)?.get(name).copied()
@@ -141,6 +184,25 @@ pub enum Operator {
     IsNotIn,
     IsBitSet,
     IsNotBitSet,
+    /// The object is a direct member of the group that the operand names, by DN or anchor, in the rule's connector space.
+    IsMemberOf,
+    IsNotMemberOf,
+}
+
+impl Operator {
+    pub fn is_about_membership(self) -> bool {
+        matches!(self, Operator::IsMemberOf | Operator::IsNotMemberOf)
+    }
+}
+
+/// A group that scope clauses ask about (S8): who is its member must be known before anything is decided.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WatchedGroup {
+    pub connector: ConnectorName,
+    /// DN or anchor, as the rule writes it.
+    pub group: String,
+    /// The attribute that holds the group's members.
+    pub attribute: AttributeName,
 }
 
 /// One join group: all its clauses must hold. Exactly one hit joins (S14).

@@ -10,11 +10,10 @@ use connector_contract::{
     Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink,
     ObjectIssue, Watermark,
 };
-use metaverse_schema::{Anchor, AttributeName, ConnectorSchema, Plurality, ValueKind};
+use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use sync_kernel::{CsId, DeleteCause};
-use sync_rules::{Direction, Flow, FlowSource, Rule};
 use sync_store::{
     ErrorPhase, FinishImport, ImportMode, ImportSession, NeverSyncGroup, OwnAccountFact, Problem, StagedChange,
     StagedItem, StagedObject, StagedPlace, StagingCounters, StoreError,
@@ -338,6 +337,7 @@ impl Engine {
         count(&mut step.report.staging, "filtered-objects", end.filtered_objects);
         count(&mut step.report.staging, "filtered-deletions", end.filtered_deletions);
         self.resolve_never_sync_groups(step)?;
+        self.name_missing_groups(step)?;
         if summary.contradictions > 0 {
             step.note(
                 "exported-change-not-reimported",
@@ -411,6 +411,18 @@ impl Engine {
         Ok(())
     }
 
+    /// S8: a group that a scope clause names and that is not there has no members, so it is said.
+    fn name_missing_groups(&self, step: &mut StepRun) -> Result<(), StoreError> {
+        for missing in self.store.watched_groups_missing()? {
+            if missing.connector == step.connector {
+                let message =
+                    format!("the group `{}` of a scope clause was not imported; nobody is its member", missing.group);
+                step.note("scope-group-not-found", message);
+            }
+        }
+        Ok(())
+    }
+
     fn never_sync_groups(&self) -> Vec<NeverSyncGroup> {
         self.deployment
             .never_sync_groups
@@ -418,33 +430,9 @@ impl Engine {
             .map(|(connector, group)| NeverSyncGroup {
                 connector: connector.clone(),
                 group: group.clone(),
-                attribute: self.member_attribute(connector).to_string(),
+                attribute: self.rules.member_attribute(connector).to_string(),
             })
             .collect()
-    }
-
-    /// The attribute that holds a group's members: the one the inbound rules read a membership from.
-    fn member_attribute(&self, connector: &str) -> AttributeName {
-        let is_membership = |rule: &Rule, flow: &Flow| {
-            let target_type = rule.target_type.as_ref().map_or("", |target| target.as_str());
-            self.rules
-                .metaverse
-                .attribute(target_type, flow.target.as_str())
-                .is_some_and(|known| known.kind == ValueKind::Reference && known.plurality == Plurality::Multi)
-        };
-        let inbound = self
-            .rules
-            .rules
-            .iter()
-            .filter(|rule| rule.direction == Direction::Inbound && &*rule.connector == connector);
-        inbound
-            .flat_map(|rule| rule.flows.iter().map(move |flow| (rule, flow)))
-            .filter(|(rule, flow)| is_membership(rule, flow))
-            .find_map(|(_, flow)| match &flow.source {
-                FlowSource::Direct(source) => Some(source.clone()),
-                _ => None,
-            })
-            .unwrap_or_else(|| "member".into())
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::{Connection, Params, Row};
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use sync_rules::RuleSet;
+use sync_rules::{RuleSet, WatchedGroup};
 
 /// Rules as registered, with the interned number of each join key.
 pub(crate) struct Rules {
@@ -18,6 +18,8 @@ pub(crate) struct Rules {
     pub(crate) keys: Vec<Option<i64>>,
     /// Number of the snapshot.
     pub(crate) snapshot: Option<i64>,
+    /// Groups that scope clauses name.
+    pub(crate) watched: Vec<WatchedGroup>,
 }
 
 /// What plans of one page have changed so far.
@@ -39,6 +41,8 @@ pub(crate) struct Db {
     pub(crate) read_only: bool,
     /// Attributes of never-sync groups changed members in this transaction.
     pub(crate) never_sync_stale: Cell<bool>,
+    /// The same for groups that scope clauses name.
+    pub(crate) watched_stale: Cell<bool>,
 }
 
 impl Db {
@@ -55,6 +59,7 @@ impl Db {
             touched: RefCell::default(),
             read_only,
             never_sync_stale: Cell::new(false),
+            watched_stale: Cell::new(false),
         })
     }
 
@@ -123,6 +128,7 @@ impl Db {
         let _already_undone = self.sql.execute_batch("ROLLBACK");
         self.places.borrow_mut().clear();
         self.never_sync_stale.set(false);
+        self.watched_stale.set(false);
         // When the names cannot be read again, every later use of a new number is reported as damage: nothing is guessed.
         let _kept = self.names.reload(&self.sql);
     }

@@ -346,6 +346,7 @@ impl Db {
         self.run("DELETE FROM owned_reference WHERE member = ?1", [head.id])?;
         self.run("DELETE FROM pending_reference WHERE member = ?1", [head.id])?;
         self.run("DELETE FROM never_sync_member WHERE member = ?1", [head.id])?;
+        self.run("DELETE FROM watched_member WHERE member = ?1", [head.id])?;
         self.run("DELETE FROM object_error WHERE side = 0 AND object = ?1", [head.id])?;
         // Targets fed by this object learn at the next reference step that the flow is gone.
         self.queue_targets_of_source(head.id)?;

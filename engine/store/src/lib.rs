@@ -32,6 +32,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 mod view;
+mod watched;
 
 pub use approvals::{ApprovableLine, ApprovableList, Approved, StoredList};
 pub use describe::{LinkLine, Member, MvDescription, ObjectDescription, PendingMember, WaitingMember};

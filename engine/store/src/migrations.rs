@@ -13,6 +13,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("metaverse", include_str!("../migrations/0003_metaverse.sql")),
     ("export", include_str!("../migrations/0004_export.sql")),
     ("history", include_str!("../migrations/0005_history.sql")),
+    ("watched groups", include_str!("../migrations/0006_watched_groups.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

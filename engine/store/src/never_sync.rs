@@ -69,9 +69,13 @@ impl Db {
         }
     }
 
-    /// Computes the members again when a group's rows changed in this transaction.
-    pub(crate) fn refresh_never_sync_if_stale(&self) -> Inner<()> {
-        if self.never_sync_stale.get() { self.refresh_never_sync() } else { Ok(()) }
+    /// Computes the members again, of these groups and of those that scope clauses name, when a group's rows changed in
+    /// this transaction.
+    pub(crate) fn refresh_groups_if_stale(&self) -> Inner<()> {
+        if self.never_sync_stale.get() {
+            self.refresh_never_sync()?;
+        }
+        if self.watched_stale.get() { self.refresh_watched() } else { Ok(()) }
     }
 
     pub(crate) fn refresh_never_sync(&self) -> Inner<()> {

@@ -279,6 +279,7 @@ impl Db {
     pub(crate) fn drop_references_of(&self, source: i64) -> Inner<()> {
         if self.exists("SELECT 1 FROM reference WHERE source = ?1", [source])? {
             self.never_sync_stale.set(true);
+            self.watched_stale.set(true);
         }
         self.run("DELETE FROM reference WHERE source = ?1", [source])?;
         self.run("DELETE FROM reference_total WHERE source = ?1", [source])?;
@@ -345,6 +346,10 @@ impl Db {
     }
 
     fn note_membership(&self, attribute: i64) -> Inner<()> {
+        if !self.watched_stale.get() {
+            let attribute = self.attribute(attribute)?;
+            self.watched_stale.set(self.is_watched(attribute.space, attribute.name.as_str()));
+        }
         if !self.never_sync_stale.get() && self.exists("SELECT 1 FROM never_sync_group", [])? {
             let attribute = self.attribute(attribute)?;
             let watched = self.exists(

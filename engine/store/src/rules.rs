@@ -64,7 +64,8 @@ impl Db {
         let previous = self.applied_hash()?;
         let snapshot = self.one("SELECT id FROM rule_set WHERE hash = ?1", [&rules.hash], |row| row.get(0))?;
         let new_keys = keys.iter().filter(|key| key.is_none()).count();
-        *self.rules.borrow_mut() = Some(Rules { rules: Arc::new(rules.clone()), keys, snapshot });
+        *self.rules.borrow_mut() =
+            Some(Rules { rules: Arc::new(rules.clone()), keys, snapshot, watched: rules.watched_groups() });
         let changed = previous.as_ref().is_some_and(|previous| *previous != rules.hash);
         Ok(RulesRegistration { changed, previous, new_keys, rebuilt_objects: 0 })
     }
@@ -92,7 +93,13 @@ impl Db {
         self.retire_keys(&keys)?;
         let same = previous.as_deref() == Some(rules.hash.as_str());
         let snapshot = self.snapshot(rules, same, now)?;
-        *self.rules.borrow_mut() = Some(Rules { rules: Arc::new(rules.clone()), keys, snapshot: Some(snapshot) });
+        *self.rules.borrow_mut() = Some(Rules {
+            rules: Arc::new(rules.clone()),
+            keys,
+            snapshot: Some(snapshot),
+            watched: rules.watched_groups(),
+        });
+        self.refresh_watched()?;
         let changed = previous.is_some() && !same;
         if changed {
             for (connector, _) in self.connector_names() {

@@ -36,6 +36,7 @@ impl Db {
             privilege: self.load_privilege(head.id)?,
             approvals: self.load_approvals(head.id)?,
             in_never_sync_group: self.exists("SELECT 1 FROM never_sync_member WHERE member = ?1", [head.id])?,
+            member_of: self.member_of(head)?,
             generation: u64::try_from(head.generation)
                 .map_err(|_| Fault::damaged(format!("the generation of object {}", head.id)))?,
         })

@@ -12,7 +12,7 @@ use connector_contract::{CheckFinding, ConnectorError, Severity};
 use metaverse_schema::ConnectorSchema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use sync_rules::{ConnectorName, Sources, check_against};
+use sync_rules::{ConnectorName, Sources, check_against, check_groups};
 
 /// Good findings of one kind that are listed one by one.
 const MOST_ALIKE: usize = 7;
@@ -43,6 +43,10 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
         errors += rules.errors;
         warnings += rules.warnings;
     }
+    let groups = draw_missing_groups(context, &opened, &examined.sources)?;
+    text.push_str(&groups.text);
+    diagnostics.push(groups.json);
+    warnings += groups.warnings;
     text.push_str(&render(&opened, &connectors));
     let unreachable = connectors.values().any(|found| worst(&found.findings) == Severity::Error);
     warnings += connectors
@@ -146,6 +150,16 @@ fn draw_rule_findings(
     let schemas: BTreeMap<ConnectorName, ConnectorSchema> =
         connectors.iter().filter_map(|(name, found)| Some((name.clone(), found.schema.clone()?))).collect();
     diagnostics::draw(&check_against(&opened.rules, &schemas), sources, context.colour())
+}
+
+/// Groups that scope clauses name and that were not imported; before the first import nothing is known of them.
+fn draw_missing_groups(context: &Context, opened: &Opened, sources: &Sources) -> Result<diagnostics::Drawn, Failure> {
+    let missing = match context.read_store(opened) {
+        Ok(store) => store.watched_groups_missing()?,
+        Err(failure) if failure.code == "no-store" => Vec::new(),
+        Err(failure) => return Err(failure),
+    };
+    Ok(diagnostics::draw(&check_groups(&opened.rules, &missing), sources, context.colour()))
 }
 
 fn render(opened: &Opened, connectors: &BTreeMap<ConnectorName, Examination>) -> String {

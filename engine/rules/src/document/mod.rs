@@ -26,7 +26,7 @@ use toml::de::DeTable;
 
 pub use canonical::{CanonicalError, read_canonical};
 pub use configuration::CONNECTOR_KINDS;
-pub use schema::check_against;
+pub use schema::{check_against, check_groups};
 
 /// The name of the configuration file in a deployment folder.
 pub const CONFIGURATION_FILE: &str = "metasync.toml";

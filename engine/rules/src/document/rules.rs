@@ -221,12 +221,17 @@ fn read_scope(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -
         }
         let (mut clauses, mut places) = (Vec::new(), Vec::new());
         for text in &texts {
-            let Some(clause) = scope::read_clause(report, text, &parameter) else {
+            let Some(clause) = scope::read_clause(report, text, head.direction, &parameter) else {
                 continue;
             };
             if head.direction == Direction::Outbound {
                 let kinds = head.metaverse_kinds();
                 check_metaverse_attribute(report, &clause.attribute, &attribute_place(text, &clause), &kinds);
+                if let Some(known) = kinds.find(clause.attribute.as_str())
+                    && let Some((code, message, label, help)) = scope::unfit(&clause, known.kind)
+                {
+                    report.error(code, text.inner(), message, label, help);
+                }
             }
             clauses.push(clause);
             places.push(report.place(text.inner()));

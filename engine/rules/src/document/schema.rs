@@ -2,9 +2,10 @@
 
 use super::flows::mismatch;
 use super::metaverse::{MetaverseKinds, Parameters};
+use super::scope::unfit;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::{Expression, Kinds, KnownKind, Lookup};
-use crate::model::{ConnectorName, Direction, Flow, FlowSource, Rule, RuleSet, SourcePlace};
+use crate::model::{ConnectorName, Direction, Flow, FlowSource, Rule, RuleSet, SourcePlace, WatchedGroup};
 use crate::suggest::did_you_mean;
 use metaverse_schema::{
     AttributeDefinition, AttributeName, ConnectorSchema, ObjectType, Plurality, ValueKind, active_directory,
@@ -30,6 +31,31 @@ pub fn check_against(rules: &RuleSet, schemas: &BTreeMap<ConnectorName, Connecto
         ))
     });
     found.dedup();
+    found
+}
+
+/// Scope clauses about groups that the connector space does not have (S8): nobody is a member of them.
+pub fn check_groups(rules: &RuleSet, missing: &[WatchedGroup]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for rule in &rules.rules {
+        for (clause, place) in rule.scope.iter().flatten().zip(rule.scope_places.iter().flatten()) {
+            let group =
+                clause.operand.first().map(ToString::to_string).filter(|_| clause.operator.is_about_membership());
+            let Some(group) = group else { continue };
+            if !missing.iter().any(|missing| missing.connector == rule.connector && missing.group == group) {
+                continue;
+            }
+            found.push(Diagnostic {
+                code: "scope-group-not-found",
+                severity: Severity::Warning,
+                file: place.file.clone(),
+                span: place.span.clone(),
+                message: format!("`{}` has no group `{group}`, so nobody is its member", rule.connector),
+                label: "not imported".to_owned(),
+                help: "write the group's DN or anchor as `metasync search` shows it, and import it".to_owned(),
+            });
+        }
+    }
     found
 }
 
@@ -140,8 +166,14 @@ impl Checker<'_> {
     fn scope(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>) {
         for (clauses, places) in rule.scope.iter().zip(&rule.scope_places) {
             for (clause, place) in clauses.iter().zip(places) {
-                if let Lookup::Missing { help } = connector.attribute(clause.attribute.as_str()) {
-                    self.unknown(place, clause.attribute.as_str(), help);
+                match connector.attribute(clause.attribute.as_str()) {
+                    Lookup::Missing { help } => self.unknown(place, clause.attribute.as_str(), help),
+                    Lookup::Known(kind, _) => {
+                        if let Some((code, message, label, help)) = unfit(clause, kind) {
+                            self.report(Severity::Error, code, place, message, label, help);
+                        }
+                    }
+                    Lookup::Unknown => {}
                 }
             }
         }

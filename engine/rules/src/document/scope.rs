@@ -1,13 +1,14 @@
-//! Reads scope clauses: `userAccountControl ISNOTBITSET 2`. Decides nothing; the kernel compares.
+//! Reads scope clauses: `userAccountControl ISNOTBITSET 2`, and says which of them can never mean what they say. Decides
+//! nothing; the kernel compares.
 
 use super::reader::{Report, Text};
-use crate::model::{Clause, Operator};
+use crate::model::{Clause, Direction, Operator};
 use crate::suggest::did_you_mean;
-use metaverse_schema::{AttributeName, Value};
+use metaverse_schema::{AttributeName, Value, ValueKind};
 use std::ops::Range;
 
 /// S8, with both spellings of the negated bit test. The first spelling of each is the canonical one.
-pub(crate) const OPERATORS: [(&str, Operator); 19] = [
+pub(crate) const OPERATORS: [(&str, Operator); 21] = [
     ("EQUAL", Operator::Equal),
     ("NOTEQUAL", Operator::NotEqual),
     ("LESSTHAN", Operator::LessThan),
@@ -27,6 +28,8 @@ pub(crate) const OPERATORS: [(&str, Operator); 19] = [
     ("ISBITSET", Operator::IsBitSet),
     ("ISNOTBITSET", Operator::IsNotBitSet),
     ("ISBITNOTSET", Operator::IsNotBitSet),
+    ("ISMEMBEROF", Operator::IsMemberOf),
+    ("ISNOTMEMBEROF", Operator::IsNotMemberOf),
 ];
 
 /// The canonical word of an operator.
@@ -38,6 +41,7 @@ pub(crate) fn operator_word(operator: Operator) -> &'static str {
 pub(crate) fn read_clause(
     report: &mut Report<'_>,
     text: &Text,
+    direction: Direction,
     parameter: &dyn Fn(&str) -> Result<Value, String>,
 ) -> Option<Clause> {
     let words = words(&text.value);
@@ -60,6 +64,20 @@ pub(crate) fn read_clause(
         return None;
     }
     let operator = read_operator(report, text, word.clone())?;
+    if operator.is_about_membership() {
+        if direction == Direction::Outbound {
+            let message = "an outbound rule reads the metaverse, and groups have members in a connector space";
+            let help = "ask for the group in an inbound rule, let that rule flow a mark, and scope by the mark";
+            report.error("scope-membership-outbound", text.part(word), message, "on an outbound rule", help);
+            return None;
+        }
+        if attribute_text != "dn" {
+            let message = "a membership is the object's own, not that of one of its attributes";
+            let help = "write \"dn ISMEMBEROF CN=Group,DC=contoso,DC=com\"";
+            report.error("scope-syntax", text.part(attribute), message, "not `dn`", help);
+            return None;
+        }
+    }
     let rest = word.end..text.value.len();
     let operands = read_operands(report, text, rest.clone(), operator)?;
     let takes_none = matches!(operator, Operator::IsNull | Operator::IsNotNull);
@@ -104,13 +122,8 @@ fn read_operator(report: &mut Report<'_>, text: &Text, word: Range<usize>) -> Op
     let written = &text.value[word.clone()];
     let known = OPERATORS.iter().find(|(name, _)| *name == written);
     if known.is_none() {
-        let (message, help) = if matches!(written, "ISMEMBEROF" | "ISNOTMEMBEROF") {
-            let message = format!("`{written}` is not supported");
-            (message, "scope by an attribute of the object, or list the group under [never_sync]".to_owned())
-        } else {
-            let help = did_you_mean(written, OPERATORS.iter().map(|(name, _)| *name));
-            (format!("there is no operator `{written}`"), help)
-        };
+        let help = did_you_mean(written, OPERATORS.iter().map(|(name, _)| *name));
+        let message = format!("there is no operator `{written}`");
         report.error("scope-operator-unknown", text.part(word), message, "unknown operator", help);
     }
     known.map(|(_, operator)| *operator)
@@ -217,9 +230,56 @@ fn read_operand(
         },
         _ => None,
     };
+    let mask = mask.filter(|mask| *mask != 0);
     if mask.is_none() {
         let help = "a mask is a number such as 2 or &H2; bit 2 of userAccountControl is \"account disabled\"";
-        report.error("scope-syntax", text.part(span), "a bit test needs a mask", "not a number", help);
+        report.error("scope-syntax", text.part(span), "a bit test needs a mask", "not a mask", help);
     }
     mask.map(Value::Integer)
+}
+
+/// Code, message, label and help for a clause that cannot mean what it says on an attribute of this kind (S9-S12): it would
+/// hold for nobody, or for everybody, without a word.
+pub(crate) fn unfit(clause: &Clause, kind: ValueKind) -> Option<(&'static str, String, &'static str, String)> {
+    use Operator::*;
+    let Clause { attribute, operator, operand } = clause;
+    let word = operator_word(*operator);
+    if operator.is_about_membership() || *attribute == "dn" {
+        return None;
+    }
+    let is_equality = matches!(operator, Equal | NotEqual | IsIn | IsNotIn);
+    let is_order = matches!(operator, LessThan | LessThanOrEqual | GreaterThan | GreaterThanOrEqual);
+    let is_presence = matches!(operator, IsNull | IsNotNull);
+    let operator_unfit = |what: &str, help: &str| {
+        let message = format!("`{attribute}` holds {what}, and {word} says nothing about that");
+        Some(("scope-operator-unfit", message, "not for this attribute", help.to_owned()))
+    };
+    let operand_unfit = |what: &str, fits: &dyn Fn(&Value) -> bool| {
+        let odd = operand.iter().find(|operand| !fits(operand))?;
+        let message = format!("`{attribute}` holds {what}, and `{odd}` is none: the clause would compare with nothing");
+        Some((
+            "scope-operand-unfit",
+            message,
+            "never equal, never greater or smaller",
+            format!("compare it with {what}"),
+        ))
+    };
+    match kind {
+        ValueKind::Integer if is_equality || is_order => operand_unfit("a number", &|operand| match operand {
+            Value::Integer(_) => true,
+            operand => operand.to_string().trim().parse::<i64>().is_ok(),
+        }),
+        ValueKind::Boolean if is_equality => operand_unfit("True or False", &|operand| {
+            matches!(operand.to_string().to_lowercase().as_str(), "true" | "false")
+        }),
+        ValueKind::Boolean if !is_presence => operator_unfit("True or False", "use EQUAL or NOTEQUAL"),
+        ValueKind::Binary if !is_equality && !is_presence => {
+            operator_unfit("bytes", "use EQUAL or NOTEQUAL with their base64, or ISNULL or ISNOTNULL")
+        }
+        ValueKind::Reference => operator_unfit(
+            "references, which flow one by one",
+            "for the members of a group use \"dn ISMEMBEROF GROUP\"; otherwise flow a mark with ValueCount and scope by it",
+        ),
+        _ => None,
+    }
 }

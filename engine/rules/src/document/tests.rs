@@ -362,7 +362,7 @@ other = "IIF(IsPresent([mail]), [manager], NULL)"
             rules/r.toml:53:1 error metaverse-attribute-unknown <nickName> the metaverse has no attribute `nickName` of type `person` (known: accountEnabled, displayName, mail, manager, proxyAddresses, sourceAnchor; or declare it under [metaverse.person])
             rules/r.toml:53:12 error flow-without-source <{}> the flow to `nickName` has no source (write direct = "attribute", constant = ..., or expression = "...")
             rules/r.toml:64:12 error metaverse-attribute-unknown <mial> the metaverse has no attribute `mial` of type `person` (did you mean `mail`?; or declare it under [metaverse.person])
-            rules/r.toml:64:29 error scope-syntax <"displayName"> this clause has no operator (known operators: EQUAL, NOTEQUAL, LESSTHAN, LESSTHAN_OR_EQUAL, GREATERTHAN, GREATERTHAN_OR_EQUAL, CONTAINS, NOTCONTAINS, STARTSWITH, NOTSTARTSWITH, ENDSWITH, NOTENDSWITH, ISNULL, ISNOTNULL, ISIN, ISNOTIN, ISBITSET, ISNOTBITSET, ISBITNOTSET)
+            rules/r.toml:64:29 error scope-syntax <"displayName"> this clause has no operator (known operators: EQUAL, NOTEQUAL, LESSTHAN, LESSTHAN_OR_EQUAL, GREATERTHAN, GREATERTHAN_OR_EQUAL, CONTAINS, NOTCONTAINS, STARTSWITH, NOTSTARTSWITH, ENDSWITH, NOTENDSWITH, ISNULL, ISNOTNULL, ISIN, ISNOTIN, ISBITSET, ISNOTBITSET, ISBITNOTSET, ISMEMBEROF, ISNOTMEMBEROF)
             rules/r.toml:64:45 error scope-syntax <[]> this scope group is empty (leave `scope` out for a rule that applies to all; inside a group all clauses must hold)
             rules/r.toml:64:72 error scope-syntax <d> this does not belong to the clause (one value stands behind the operator; put quotes around all of it)
             rules/r.toml:66:16 error metaverse-attribute-unknown <[dispName]> the metaverse has no attribute `dispName` of type `person` (did you mean `displayName`?; or declare it under [metaverse.person])
@@ -403,17 +403,65 @@ fn scope_clauses_are_read_and_canonical() {
         &rule(
             "t",
             1,
-            "scope = [[\"a IN b\", \"a ISMEMBEROF CN=x\", \"a ISBITSET two\", \"a ISNULL b\", \"a EQUAL\", \"\"]]",
+            "scope = [[\"a IN b\", \"a ISMEMBEROF CN=x\", \"a ISBITSET two\", \"a ISBITSET 0\", \"a ISNULL b\", \"a EQUAL\", \"\"]]",
         ),
         expect![[r#"
-            rules/r.toml:9:14 error scope-operator-unknown <IN> there is no operator `IN` (known: EQUAL, NOTEQUAL, LESSTHAN, LESSTHAN_OR_EQUAL, GREATERTHAN, GREATERTHAN_OR_EQUAL, CONTAINS, NOTCONTAINS, STARTSWITH, NOTSTARTSWITH, ENDSWITH, NOTENDSWITH, ISNULL, ISNOTNULL, ISIN, ISNOTIN, ISBITSET, ISNOTBITSET, ISBITNOTSET)
-            rules/r.toml:9:24 error scope-operator-unknown <ISMEMBEROF> `ISMEMBEROF` is not supported (scope by an attribute of the object, or list the group under [never_sync])
+            rules/r.toml:9:14 error scope-operator-unknown <IN> there is no operator `IN` (known: EQUAL, NOTEQUAL, LESSTHAN, LESSTHAN_OR_EQUAL, GREATERTHAN, GREATERTHAN_OR_EQUAL, CONTAINS, NOTCONTAINS, STARTSWITH, NOTSTARTSWITH, ENDSWITH, NOTENDSWITH, ISNULL, ISNOTNULL, ISIN, ISNOTIN, ISBITSET, ISNOTBITSET, ISBITNOTSET, ISMEMBEROF, ISNOTMEMBEROF)
+            rules/r.toml:9:22 error scope-syntax <a> a membership is the object's own, not that of one of its attributes (write "dn ISMEMBEROF CN=Group,DC=contoso,DC=com")
             rules/r.toml:9:54 error scope-syntax <two> a bit test needs a mask (a mask is a number such as 2 or &H2; bit 2 of userAccountControl is "account disabled")
-            rules/r.toml:9:69 error scope-syntax < b> this operator takes no value (leave the value out)
-            rules/r.toml:9:77 error scope-syntax <EQUAL> this operator needs a value (write it behind the operator; for the empty text write "")
-            rules/r.toml:9:85 error scope-syntax <""> this clause is empty (write ATTRIBUTE OPERATOR VALUE, such as "mailNickname ISNOTNULL")
+            rules/r.toml:9:72 error scope-syntax <0> a bit test needs a mask (a mask is a number such as 2 or &H2; bit 2 of userAccountControl is "account disabled")
+            rules/r.toml:9:85 error scope-syntax < b> this operator takes no value (leave the value out)
+            rules/r.toml:9:93 error scope-syntax <EQUAL> this operator needs a value (write it behind the operator; for the empty text write "")
+            rules/r.toml:9:101 error scope-syntax <""> this clause is empty (write ATTRIBUTE OPERATOR VALUE, such as "mailNickname ISNOTNULL")
         "#]],
     );
+}
+
+/// S8: a membership is asked for where groups have members; S9-S12: a clause that could never mean what it says.
+#[test]
+fn scope_clauses_that_mean_nothing() {
+    let inbound = rule("in", 1, "scope = [[\"dn ISMEMBEROF CN=Sales,OU=Groups,DC=x\", \"dn ISNOTMEMBEROF %Site%\"]]");
+    let loaded = loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &inbound)]);
+    assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+    let rules = loaded.rules.unwrap();
+    let watched: Vec<String> = rules
+        .watched_groups()
+        .into_iter()
+        .map(|group| format!("{} {} by {}", group.connector, group.group, group.attribute))
+        .collect();
+    assert_eq!(watched, ["ad CN=Sales,OU=Groups,DC=x by member", "ad east by member"]);
+    expect![[r#"
+        rules/r.toml:9:12 warning scope-group-not-found <dn ISMEMBEROF CN=Sales,OU=Groups,DC=x> `ad` has no group `CN=Sales,OU=Groups,DC=x`, so nobody is its member (write the group's DN or anchor as `metasync search` shows it, and import it)
+    "#]]
+    .assert_eq(&shown(&crate::check_groups(&rules, &rules.watched_groups()[..1]), &loaded.sources));
+    check_rules(
+        &outbound(
+            "o",
+            1,
+            "scope = [[\"accountEnabled EQUAL yes\", \"accountEnabled LESSTHAN True\", \"manager ISNULL\", \"dn ISMEMBEROF CN=x\", \"accountEnabled NOTEQUAL tRUE\"]]",
+        ),
+        expect![[r#"
+            rules/r.toml:9:12 error scope-operand-unfit <accountEnabled EQUAL yes> `accountEnabled` holds True or False, and `yes` is none: the clause would compare with nothing (compare it with True or False)
+            rules/r.toml:9:40 error scope-operator-unfit <accountEnabled LESSTHAN True> `accountEnabled` holds True or False, and LESSTHAN says nothing about that (use EQUAL or NOTEQUAL)
+            rules/r.toml:9:72 error scope-operator-unfit <manager ISNULL> `manager` holds references, which flow one by one, and ISNULL says nothing about that (for the members of a group use "dn ISMEMBEROF GROUP"; otherwise flow a mark with ValueCount and scope by it)
+            rules/r.toml:9:93 error scope-membership-outbound <ISMEMBEROF> an outbound rule reads the metaverse, and groups have members in a connector space (ask for the group in an inbound rule, let that rule flow a mark, and scope by the mark)
+        "#]],
+    );
+    let schema = ConnectorSchema::default()
+        .class("user", true)
+        .attribute("control", ValueKind::Integer, Plurality::Single, true)
+        .attribute("guid", ValueKind::Binary, Plurality::Single, true)
+        .attribute("member", ValueKind::Reference, Plurality::Multi, true);
+    let schemas: BTreeMap<Arc<str>, ConnectorSchema> = [(Arc::from("ad"), schema)].into();
+    let text = "scope = [[\"control LESSTHAN many\", \"control ISIN 1; two\", \"control ISBITSET 2\", \"control GREATERTHAN 9\", \"control ISNULL\", \"guid CONTAINS ab\", \"guid EQUAL q83v\", \"member EQUAL CN=x\", \"dn ENDSWITH DC=x\"]]";
+    let rules = rule("in", 1, text);
+    let loaded = self::loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &rules)]);
+    expect![[r#"
+        rules/r.toml:9:12 error scope-operand-unfit <control LESSTHAN many> `control` holds a number, and `many` is none: the clause would compare with nothing (compare it with a number)
+        rules/r.toml:9:37 error scope-operand-unfit <control ISIN 1; two> `control` holds a number, and `two` is none: the clause would compare with nothing (compare it with a number)
+        rules/r.toml:9:125 error scope-operator-unfit <guid CONTAINS ab> `guid` holds bytes, and CONTAINS says nothing about that (use EQUAL or NOTEQUAL with their base64, or ISNULL or ISNOTNULL)
+        rules/r.toml:9:164 error scope-operator-unfit <member EQUAL CN=x> `member` holds references, which flow one by one, and EQUAL says nothing about that (for the members of a group use "dn ISMEMBEROF GROUP"; otherwise flow a mark with ValueCount and scope by it)
+    "#]].assert_eq(&shown(&check_against(&loaded.rules.unwrap(), &schemas), &loaded.sources));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Imports: what may obsolete, what a rename is, and how a broken read leaves everything as it was.
 
-use super::setup::{Lab, object};
+use super::setup::{Lab, Settings, object};
 use crate::status;
 use crate::{CycleKind, RunOptions, Severity};
 use sync_kernel::Subject;
@@ -298,4 +298,34 @@ async fn members_of_a_never_sync_group_stay() {
     lab.hr.set("never", "member", &["inner", "p1", "p3"]);
     cycle(&lab).await;
     assert_eq!(users(&lab), ["2"]);
+}
+
+/// S8: scope by group: who becomes a member comes in with the next delta, who leaves goes, and a group that is not there is named.
+#[tokio::test]
+async fn scope_follows_the_members_of_a_group() {
+    let rules = super::setup::RULES.replace("kind NOTEQUAL filtered", "dn ISMEMBEROF sync");
+    assert_ne!(rules, super::setup::RULES);
+    let lab = Lab::with(Settings { rules, ..Settings::default() });
+    (1..=3).for_each(|number| lab.hr.put_person(number));
+    let report = lab.run("hr", "full-import").await;
+    let notes: Vec<&str> = report.steps[0].notes.iter().map(|note| note.code.as_str()).collect();
+    assert_eq!(notes, ["scope-group-not-found"]);
+
+    let users = |lab: &Lab| -> std::collections::BTreeSet<String> {
+        lab.dir.texts("stamp").into_iter().filter(|stamp| stamp.parse::<u32>().is_ok()).collect()
+    };
+    let expect = |numbers: &[&str]| numbers.iter().map(|number| (*number).to_owned()).collect();
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(users(&lab), expect(&[]));
+    lab.hr.put("sync", "group", &[("employeeId", "s"), ("displayName", "Sync"), ("member", "p1"), ("member", "inner")]);
+    lab.hr.put("inner", "group", &[("employeeId", "i"), ("displayName", "Inner"), ("member", "p2")]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(users(&lab), expect(&["1"]), "direct members only");
+    lab.hr.set("sync", "member", &["p2", "p3"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(users(&lab), expect(&["2", "3"]));
+    lab.second_plan_is_empty().await;
+    lab.hr.remove("sync");
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(users(&lab), expect(&[]));
 }

@@ -44,6 +44,8 @@ impl Db {
         if self.exists("SELECT 1 FROM never_sync_group", [])? {
             self.refresh_never_sync()?;
         }
+        // The same is true of a group that a scope clause names; and it may have moved to another DN, or away from it.
+        self.refresh_watched()?;
         summary.transient =
             self.count("SELECT count(*) FROM head WHERE connector = ?1 AND (flags & 1) <> 0", [session.connector])?;
         if let Some(step) = session.step {

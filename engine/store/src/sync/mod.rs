@@ -198,7 +198,7 @@ impl PlanPage<'_> {
         }
         let db = &self.store.db;
         let work = db.count("SELECT count(*) FROM (SELECT 1 FROM reference_work LIMIT 1000000)", []);
-        let done = work.and_then(|work| db.refresh_never_sync_if_stale().and_then(|()| db.commit()).map(|()| work));
+        let done = work.and_then(|work| db.refresh_groups_if_stale().and_then(|()| db.commit()).map(|()| work));
         match done {
             Ok(work) => {
                 self.applied.reference_work = work;

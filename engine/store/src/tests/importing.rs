@@ -10,7 +10,7 @@ fn refers(targets: &[&str]) -> Values {
     targets.iter().map(|target| Value::Reference(Reference::Anchor(anchor(target)))).collect()
 }
 
-fn member_change(add: &[&str], remove: &[&str]) -> AttributesDelta {
+pub(super) fn member_change(add: &[&str], remove: &[&str]) -> AttributesDelta {
     let mut delta = AttributesDelta::default();
     delta.0.insert("member".into(), AttributeChange::Update { add: refers(add), remove: refers(remove) });
     delta

@@ -10,4 +10,5 @@ mod operating;
 mod referencing;
 mod support;
 mod syncing;
+mod watching;
 mod worlds;
