@@ -1,5 +1,6 @@
 //! What an evaluation passes around: one value, several, or one of the null family. Never stored.
 
+use super::moment::Moment;
 use super::types::Kind;
 use metaverse_schema::{Value, Values};
 
@@ -7,8 +8,7 @@ use metaverse_schema::{Value, Values};
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Scalar {
     Value(Value),
-    /// Microseconds since 1970-01-01 UTC.
-    Date(i64),
+    Date(Moment),
 }
 
 /// The result of a step. `Many` always holds at least two values; none is `Null`.
@@ -80,6 +80,10 @@ impl Data {
 
     pub(crate) fn binary(bytes: Vec<u8>) -> Self {
         Data::One(Scalar::Value(Value::Binary(bytes)))
+    }
+
+    pub(crate) fn date(moment: Moment) -> Self {
+        Data::One(Scalar::Date(moment))
     }
 
     pub(crate) fn list(mut values: Vec<Scalar>) -> Self {

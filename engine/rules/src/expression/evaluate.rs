@@ -3,16 +3,19 @@
 
 use super::data::{Data, Fault, Scalar};
 use super::functions::{Accepts, Arguments, Function, Run};
-use super::syntax::{Arithmetic, Comparison, Node, NodeKind, Source};
-use super::{EvaluationError, Inputs, MAX_EXPRESSION_WORK, Outcome};
-use metaverse_schema::{Reference, Value, Values};
-use std::cmp::Ordering;
+use super::moment::Clock;
+use super::operators::{
+    both_many, calculate, collect, compare, map_one, operand_mismatch, overflow, pairwise, several_lists,
+};
+use super::syntax::{Node, NodeKind, Source};
+use super::{Computed, EvaluationError, Inputs, MAX_EXPRESSION_WORK, Outcome, Single};
+use metaverse_schema::{Value, Values};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(crate) fn evaluate(root: &Node, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
-    let mut evaluator = Evaluator { inputs, work: MAX_EXPRESSION_WORK, variables: Vec::new(), lifted: Vec::new() };
-    let scalars = match evaluator.node(root)? {
+pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
+    let scalars = match Evaluator::new(text, inputs).node(root)? {
         Data::Null => return Ok(Outcome::Null),
         Data::AuthoritativeNull => return Ok(Outcome::AuthoritativeNull),
         Data::IgnoreThisFlow => return Ok(Outcome::IgnoreThisFlow),
@@ -33,25 +36,59 @@ pub(crate) fn evaluate(root: &Node, inputs: &dyn Inputs) -> Result<Outcome, Eval
     if kept.is_empty() { Ok(Outcome::Null) } else { Ok(Outcome::Values(kept.into_iter().collect::<Values>())) }
 }
 
+/// Everything as it was computed: dates, empty texts, and values in the order they were made.
+pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Computed, EvaluationError> {
+    let mut evaluator = Evaluator::new(text, inputs);
+    Ok(match evaluator.node(root)? {
+        Data::Null => Computed::Null,
+        Data::AuthoritativeNull => Computed::AuthoritativeNull,
+        Data::IgnoreThisFlow => Computed::IgnoreThisFlow,
+        data => Computed::Values(
+            data.into_values()
+                .into_iter()
+                .map(|scalar| match scalar {
+                    Scalar::Value(value) => Single::Value(value),
+                    Scalar::Date(moment) => {
+                        evaluator.clock().shows(moment);
+                        Single::Date(moment.at)
+                    }
+                })
+                .collect(),
+        ),
+    })
+}
+
 pub(crate) fn place(fault: Fault, span: &Range<usize>) -> EvaluationError {
     EvaluationError { code: fault.code, message: fault.message, span: span.clone() }
 }
 
 pub(crate) struct Evaluator<'a> {
     inputs: &'a dyn Inputs,
+    text: &'a str,
     work: u64,
+    /// How many random values were drawn.
+    draws: u64,
     /// Bound variables, innermost last.
     variables: Vec<(Arc<str>, Data)>,
     /// Multi-valued sources that stand for one of their values just now.
     lifted: Vec<(Source, Scalar)>,
 }
 
-impl Evaluator<'_> {
-    /// The present. Whatever is computed from it may be another at the very next instant.
-    pub(crate) fn now(&self) -> i64 {
-        let now = self.inputs.now();
-        self.inputs.answer_changes_at(now.saturating_add(1));
-        now
+impl<'a> Evaluator<'a> {
+    fn new(text: &'a str, inputs: &'a dyn Inputs) -> Self {
+        let (variables, lifted) = (Vec::new(), Vec::new());
+        Evaluator { inputs, text, work: MAX_EXPRESSION_WORK, draws: 0, variables, lifted }
+    }
+
+    /// The present, and where to tell that an answer depends on it.
+    pub(crate) fn clock(&self) -> Clock<'a> {
+        Clock(self.inputs)
+    }
+
+    /// The seed of the object and attribute, the expression, and the number of this draw: what a random value is made of.
+    pub(crate) fn draw(&mut self) -> (Cow<'a, [u8]>, &'a str, u64) {
+        self.draws += 1;
+        (self.inputs.seed(), self.text, self.draws)
     }
 
     /// Accounts for work before it is done: steps, or bytes of what is going to be made.
@@ -118,13 +155,14 @@ impl Evaluator<'_> {
                 Ok(left)
             }
             NodeKind::Comparison(first, rest) => {
+                let clock = self.clock();
                 let mut left = self.node(first)?;
                 for (operator, right) in rest {
                     let right = self.node(right)?;
                     if both_many(&left, &right) {
                         return self.lift(node);
                     }
-                    left = pairwise(left, right, |l, r| compare(*operator, l, r))
+                    left = pairwise(left, right, |l, r| compare(*operator, l, r, clock))
                         .map_err(|fault| place(fault, &node.span))?;
                 }
                 Ok(left)
@@ -298,164 +336,5 @@ impl Evaluator<'_> {
             collect(&mut collected, result)?;
         }
         Ok(Data::list(collected))
-    }
-}
-
-fn both_many(left: &Data, right: &Data) -> bool {
-    matches!((left, right), (Data::Many(_), Data::Many(_)))
-}
-
-fn several_lists() -> Fault {
-    Fault::new("expression-several-lists", "two lists of different origin meet where values are taken one by one")
-}
-
-fn collect(collected: &mut Vec<Scalar>, result: Data) -> Result<(), Fault> {
-    match result {
-        Data::AuthoritativeNull | Data::IgnoreThisFlow => Err(Fault::type_mismatch(format!(
-            "{} stands for a whole attribute, not for one of its values",
-            result.describe()
-        ))),
-        other => {
-            collected.extend(other.into_values());
-            Ok(())
-        }
-    }
-}
-
-/// Applies a step to each value; NULL stays NULL.
-fn map_one(data: Data, step: impl Fn(Scalar) -> Result<Data, Fault>) -> Result<Data, Fault> {
-    match data {
-        Data::AuthoritativeNull | Data::IgnoreThisFlow => Err(not_an_operand(&data)),
-        data => {
-            let mut collected = Vec::new();
-            for scalar in data.into_values() {
-                collect(&mut collected, step(scalar)?)?;
-            }
-            Ok(Data::list(collected))
-        }
-    }
-}
-
-/// Applies a step to one value on one side and each value on the other. NULL takes part as a value.
-fn pairwise(
-    left: Data,
-    right: Data,
-    step: impl Fn(Option<&Scalar>, Option<&Scalar>) -> Result<Data, Fault>,
-) -> Result<Data, Fault> {
-    for data in [&left, &right] {
-        if matches!(data, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
-            return Err(not_an_operand(data));
-        }
-    }
-    let mut collected = Vec::new();
-    match (&left, &right) {
-        (Data::Many(many), other) => {
-            for scalar in many {
-                collect(&mut collected, step(Some(scalar), other.values().first())?)?;
-            }
-            Ok(Data::list(collected))
-        }
-        (other, Data::Many(many)) => {
-            for scalar in many {
-                collect(&mut collected, step(other.values().first(), Some(scalar))?)?;
-            }
-            Ok(Data::list(collected))
-        }
-        _ => step(left.values().first(), right.values().first()),
-    }
-}
-
-fn not_an_operand(data: &Data) -> Fault {
-    Fault::type_mismatch(format!("{} is a result of a flow and no operand", data.describe()))
-}
-
-fn operand_mismatch(operator: &str, wanted: &str, given: &Scalar) -> Fault {
-    Fault::type_mismatch(format!("`{operator}` takes {wanted}, and this is {}", given.kind().with_article()))
-}
-
-fn overflow() -> Fault {
-    Fault::new("expression-overflow", "the result does not fit into a 64-bit number")
-}
-
-/// Arithmetic on an absent number is absent; concatenation takes an absent text as empty, and two absent ones as absent.
-fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
-    if operator == Arithmetic::Concatenate {
-        let mut joined = String::new();
-        for side in [left, right].into_iter().flatten() {
-            match side {
-                Scalar::Value(Value::Text(text)) => joined.push_str(text),
-                other => return Err(operand_mismatch("&", "texts", other)),
-            }
-        }
-        let absent = left.is_none() && right.is_none();
-        return Ok(if absent { Data::Null } else { Data::text(joined) });
-    }
-    let symbol = match operator {
-        Arithmetic::Plus => "+",
-        Arithmetic::Minus => "-",
-        _ => "*",
-    };
-    let mut numbers = [0i64; 2];
-    let mut absent = false;
-    for (side, number) in [left, right].into_iter().zip(&mut numbers) {
-        match side {
-            None => absent = true,
-            Some(Scalar::Value(Value::Integer(given))) => *number = *given,
-            Some(other) => return Err(operand_mismatch(symbol, "numbers", other)),
-        }
-    }
-    if absent {
-        return Ok(Data::Null);
-    }
-    let [left, right] = numbers;
-    match operator {
-        Arithmetic::Plus => left.checked_add(right),
-        Arithmetic::Minus => left.checked_sub(right),
-        _ => left.checked_mul(right),
-    }
-    .map(Data::integer)
-    .ok_or_else(overflow)
-}
-
-/// X10: text compares with case. X11: with an absent side only `<>` holds.
-fn compare(operator: Comparison, left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
-    let (Some(left), Some(right)) = (left, right) else {
-        return Ok(Data::boolean(operator == Comparison::NotEqual));
-    };
-    let ordering = match (left, right) {
-        (Scalar::Value(Value::Text(l)), Scalar::Value(Value::Text(r))) => l.cmp(r),
-        (Scalar::Value(Value::Integer(l)), Scalar::Value(Value::Integer(r))) => l.cmp(r),
-        (Scalar::Date(l), Scalar::Date(r)) => l.cmp(r),
-        (Scalar::Value(l @ (Value::Boolean(_) | Value::Binary(_))), Scalar::Value(r))
-            if l.kind() == r.kind() && is_equality(operator) =>
-        {
-            l.cmp(r)
-        }
-        (Scalar::Value(Value::Reference(l)), Scalar::Value(Value::Reference(r))) if is_equality(operator) => {
-            reference_order(l, r)
-        }
-        _ => {
-            let (left, right) = (left.kind().with_article(), right.kind().with_article());
-            return Err(Fault::type_mismatch(format!("{left} and {right} cannot be compared so")));
-        }
-    };
-    Ok(Data::boolean(match operator {
-        Comparison::Equal => ordering == Ordering::Equal,
-        Comparison::NotEqual => ordering != Ordering::Equal,
-        Comparison::Less => ordering == Ordering::Less,
-        Comparison::LessOrEqual => ordering != Ordering::Greater,
-        Comparison::Greater => ordering == Ordering::Greater,
-        Comparison::GreaterOrEqual => ordering != Ordering::Less,
-    }))
-}
-
-fn is_equality(operator: Comparison) -> bool {
-    matches!(operator, Comparison::Equal | Comparison::NotEqual)
-}
-
-fn reference_order(left: &Reference, right: &Reference) -> Ordering {
-    match (left, right) {
-        (Reference::Dn(left), Reference::Dn(right)) => left.normalised().cmp(&right.normalised()),
-        _ => left.cmp(right),
     }
 }

@@ -5,6 +5,8 @@ mod data;
 mod evaluate;
 mod functions;
 mod lexer;
+mod moment;
+mod operators;
 mod parser;
 mod syntax;
 #[cfg(test)]
@@ -38,6 +40,7 @@ struct Parsed {
     root: syntax::Node,
     attributes: Vec<AttributeName>,
     uses_now: bool,
+    draws: bool,
     place: Option<SourcePlace>,
 }
 
@@ -89,6 +92,30 @@ pub trait Inputs {
     /// be told several times, and the earliest counts; it may be earlier than the true instant, never later. Only what
     /// was evaluated counts, and an expression that failed is told of as well.
     fn answer_changes_at(&self, _instant: i64) {}
+
+    /// What sets this object and attribute apart from others: `Guid()` and `RandomNum()` are derived from it, so that a
+    /// decision taken twice is the same decision. Without it every object draws the same values.
+    fn seed(&self) -> Cow<'_, [u8]> {
+        Cow::Borrowed(&[])
+    }
+}
+
+/// All that an expression computed, as the expression bench shows it: what a flow could not store as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Computed {
+    Null,
+    AuthoritativeNull,
+    IgnoreThisFlow,
+    /// At least one, in the order they were made.
+    Values(Vec<Single>),
+}
+
+/// One computed value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Single {
+    Value(Value),
+    /// Microseconds since 1970-01-01 UTC.
+    Date(i64),
 }
 
 /// What an expression contributes.
@@ -112,18 +139,29 @@ impl Expression {
 
     /// The same for a text that stands in a rule file: the place covers exactly the text.
     pub fn parse_at(text: &str, place: Option<SourcePlace>) -> Result<Expression, Vec<ExpressionProblem>> {
+        let expression = Expression::parse_computation(text, place)?;
+        expression.check(&AnyKinds)?;
+        Ok(expression)
+    }
+
+    /// The same for an expression that is only computed: its result may be a date, which no flow can store.
+    pub fn parse_computation(text: &str, place: Option<SourcePlace>) -> Result<Expression, Vec<ExpressionProblem>> {
         let root = parser::parse(text)?;
         let mut attributes = Vec::new();
-        let mut uses_now = false;
+        let (mut uses_now, mut draws) = (false, false);
         root.walk(&mut |node| match &node.kind {
             syntax::NodeKind::Attribute(name) | syntax::NodeKind::Name(name) => attributes.push(name.clone()),
-            syntax::NodeKind::Call { function, .. } => uses_now |= function.reads_clock,
+            syntax::NodeKind::Call { function, .. } => {
+                uses_now |= function.reads_clock;
+                draws |= function.draws;
+            }
             _ => {}
         });
         attributes.sort();
         attributes.dedup();
-        let expression = Expression(Arc::new(Parsed { text: text.to_owned(), root, attributes, uses_now, place }));
-        expression.check(&AnyKinds)?;
+        let parsed = Parsed { text: text.to_owned(), root, attributes, uses_now, draws, place };
+        let expression = Expression(Arc::new(parsed));
+        expression.check_computation(&AnyKinds)?;
         Ok(expression)
     }
 
@@ -183,14 +221,29 @@ impl Expression {
         self.0.uses_now
     }
 
+    /// Whether it calls `Guid` or `RandomNum`: the answer is drawn once and then kept.
+    pub fn draws(&self) -> bool {
+        self.0.draws
+    }
+
     /// Checks types against what is known of the attributes; returns the kind of the result.
     pub fn check(&self, kinds: &dyn Kinds) -> Result<KnownKind, Vec<ExpressionProblem>> {
-        types::check(&self.0.root, kinds)
+        types::check(&self.0.root, kinds, types::Use::Flow)
+    }
+
+    /// The same where the result may be a date.
+    pub fn check_computation(&self, kinds: &dyn Kinds) -> Result<KnownKind, Vec<ExpressionProblem>> {
+        types::check(&self.0.root, kinds, types::Use::Computation)
     }
 
     /// Computes the outcome. The same inputs always give the same outcome.
     pub fn evaluate(&self, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
-        evaluate::evaluate(&self.0.root, inputs)
+        evaluate::evaluate(&self.0.root, &self.0.text, inputs)
+    }
+
+    /// Computes everything, also what a flow could not store.
+    pub fn compute(&self, inputs: &dyn Inputs) -> Result<Computed, EvaluationError> {
+        evaluate::compute(&self.0.root, &self.0.text, inputs)
     }
 }
 

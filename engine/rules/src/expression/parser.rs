@@ -324,7 +324,8 @@ impl Parser {
                 self.report("expression-type-mismatch", "an attribute name in quotes is expected here", span, help);
                 self.any()
             }
-            (Some(Accepts::Word(words)), Some(Token::Identifier(name))) => {
+            // The public reference writes the option of DNComponentRev in quotes.
+            (Some(Accepts::Word(words)), Some(Token::Identifier(name) | Token::Text(name))) => {
                 self.next += 1;
                 if !words.contains(&name.as_str()) {
                     let help = did_you_mean(&name, words.iter().copied());
@@ -335,7 +336,7 @@ impl Parser {
             }
             (Some(Accepts::Word(words)), _) => {
                 let help = format!("one of: {}", words.join(", "));
-                self.report("expression-type-mismatch", "a bare word is expected here", span, help);
+                self.report("expression-type-mismatch", "one of a choice of words is expected here", span, help);
                 self.any()
             }
             // Inside a call of an unknown function a variable may be meant as a declaration.

@@ -121,10 +121,18 @@ impl Kinds for AnyKinds {
     }
 }
 
-pub(crate) fn check(root: &Node, kinds: &dyn Kinds) -> Result<KnownKind, Vec<ExpressionProblem>> {
+/// What becomes of the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// It is stored or compared with what is stored, and so cannot be a date.
+    Flow,
+    Computation,
+}
+
+pub(crate) fn check(root: &Node, kinds: &dyn Kinds, result: Use) -> Result<KnownKind, Vec<ExpressionProblem>> {
     let mut checker = Checker { kinds, variables: Vec::new(), problems: Vec::new() };
     let known = checker.node(root);
-    if known.kind == Some(Kind::Date) {
+    if known.kind == Some(Kind::Date) && result == Use::Flow {
         let help = "write FormatDateTime(..., \"yyyyMMddHHmmss.0Z\")";
         checker.problem("expression-type-mismatch", "a date cannot be stored", &root.span, help);
     }

@@ -1,10 +1,13 @@
 //! Functions on distinguished names, GUIDs and SIDs.
 
-use super::{Accepts, Arguments, BINARY, Function, FunctionGroup, Gives, INTEGER, TEXT, one, optional, parameter};
+use super::{
+    Accepts, Arguments, BINARY, Function, FunctionGroup, Gives, INTEGER, TEXT, one, optional, parameter, unconvertible,
+};
 use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::Evaluator;
 use crate::expression::types::{Kind, KindSet};
 use metaverse_schema::{Dn, Guid, Rdn, Reference, Sid, Value};
+use std::fmt::Write as _;
 
 const REFERENCE: KindSet = KindSet::of(Kind::Reference);
 
@@ -13,11 +16,19 @@ pub(super) fn functions() -> Vec<Function> {
     let function =
         |name, parameters, run, doc| Function::eager(name, FunctionGroup::Directory, parameters, text, run, doc);
     vec![
+        Function::eager(
+            "CRef",
+            FunctionGroup::Directory,
+            const { &[one("dn", TEXT.and(Kind::Reference))] },
+            Gives::Kind(Kind::Reference),
+            cref,
+            "A DN in its text form as a reference, for DNComponent and comparisons; a reference stays as it is. An error for a text that is no DN.",
+        ),
         function(
             "DNComponent",
             const { &[one("dn", REFERENCE), one("number", INTEGER)] },
             dn_component,
-            "Value of the RDN of that number from the left, counted from 1, without its type; NULL when there is none.",
+            "Value of the RDN of that number from the left, counted from 1, without its type and without DN escapes, but for control characters (`\\0A`); NULL when there is none.",
         ),
         function(
             "DNComponentRev",
@@ -58,6 +69,19 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
+fn cref(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    if let Some(Scalar::Value(value @ Value::Reference(_))) = a.scalar(0) {
+        return Ok(Data::One(Scalar::Value(value.clone())));
+    }
+    let Some(text) = a.text(0)? else {
+        return Ok(Data::Null);
+    };
+    match text.parse::<Dn>() {
+        Ok(dn) if dn.rdn().is_some() => Ok(Data::One(Scalar::Value(Value::Reference(Reference::Dn(dn))))),
+        _ => Err(unconvertible(a, text, "a DN")),
+    }
+}
+
 fn dn<'a>(a: &'a Arguments<'_>) -> Result<Option<&'a Dn>, Fault> {
     match a.scalar(0) {
         None => Ok(None),
@@ -72,7 +96,21 @@ fn dn<'a>(a: &'a Arguments<'_>) -> Result<Option<&'a Dn>, Fault> {
 fn nth<'a>(mut rdns: impl Iterator<Item = &'a Rdn>, number: Option<i64>) -> Data {
     let index = number.and_then(|number| usize::try_from(number).ok()).and_then(|number| number.checked_sub(1));
     let found = index.and_then(|index| rdns.nth(index));
-    found.map_or(Data::Null, |rdn| Data::text(rdn.value()))
+    found.map_or(Data::Null, |rdn| Data::text(readable(rdn.value())))
+}
+
+/// Control characters stay in the form of an LDAP escape, as the shipped rules look for the name of a replication
+/// conflict: `\0ACNF:` (X5).
+fn readable(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for character in value.chars() {
+        if character.is_ascii_control() {
+            let _ = write!(text, "\\{:02X}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+    text
 }
 
 fn dn_component(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {

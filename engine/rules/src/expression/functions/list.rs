@@ -70,7 +70,7 @@ pub(super) fn functions() -> Vec<Function> {
             const { &[list("values", TEXT), optional(one("delimiter", TEXT))] },
             Gives::Kind(Kind::Text),
             join,
-            "All values as one text with the delimiter between them, a space when it is left out. NULL when there are none.",
+            "All values as one text with the delimiter between them, a space when it is left out; an empty or absent one is none. NULL when there are no values.",
         ),
         function(
             "Split",
@@ -129,12 +129,17 @@ fn value_count(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -
     }
 }
 
-fn remove_duplicates(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn remove_duplicates(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     let mut seen_texts = HashSet::new();
     let mut kept: Vec<Scalar> = Vec::new();
     for scalar in a.list(0) {
         let new = match scalar {
             Scalar::Value(Value::Text(text)) => seen_texts.insert(text.to_lowercase()),
+            // Whether two dates are one may change with time.
+            Scalar::Date(date) => {
+                evaluator.clock().shows(*date);
+                !kept.contains(scalar)
+            }
             other => !kept.contains(other),
         };
         if new {
@@ -145,7 +150,8 @@ fn remove_duplicates(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, F
 }
 
 fn join(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let delimiter = if a.is_null(1) { " " } else { a.text(1)?.unwrap_or(" ") };
+    // X37: one that was left out is a space; one that is absent or empty is none.
+    let delimiter = if a.data.len() < 2 { " " } else { a.text(1)?.unwrap_or("") };
     let texts = a.texts(0)?;
     if texts.is_empty() {
         return Ok(Data::Null);

@@ -1,10 +1,16 @@
 //! The one table of functions: name, parameters, result, what it does. Parser, type check, evaluator and the printed
 //! reference all read it, so a function is added in one place.
 
+mod calendar;
+mod certificate;
+mod certificate_names;
+mod characters;
 mod conversion;
+mod date_text;
 mod directory;
 mod flow;
 mod list;
+mod random;
 mod text;
 mod time;
 
@@ -28,6 +34,8 @@ pub enum FunctionGroup {
     Number,
     Directory,
     Time,
+    Certificate,
+    Random,
 }
 
 impl FunctionGroup {
@@ -41,6 +49,8 @@ impl FunctionGroup {
             FunctionGroup::Number => "Bits",
             FunctionGroup::Directory => "Directory names and identifiers",
             FunctionGroup::Time => "Time",
+            FunctionGroup::Certificate => "Certificates",
+            FunctionGroup::Random => "Drawn values",
         }
     }
 }
@@ -56,6 +66,8 @@ pub struct Function {
     pub lazy: bool,
     /// Depends on the time of the run (SF28).
     pub reads_clock: bool,
+    /// Gives a value drawn for the object and attribute.
+    pub draws: bool,
     pub(crate) parameters: &'static [Parameter],
     /// How many parameters at the end may repeat together.
     pub(crate) repeats: usize,
@@ -130,6 +142,8 @@ static FUNCTIONS: LazyLock<Vec<Function>> = LazyLock::new(|| {
         conversion::functions(),
         directory::functions(),
         time::functions(),
+        certificate::functions(),
+        random::functions(),
     ]
     .into_iter()
     .flatten()
@@ -177,6 +191,7 @@ impl Function {
             doc,
             lazy: false,
             reads_clock: false,
+            draws: false,
             parameters,
             repeats: 0,
             gives,
@@ -352,4 +367,15 @@ impl Arguments<'_> {
         let given = given.kind().with_article();
         Fault::type_mismatch(format!("`{}` takes {wanted} as `{name}`, and this is {given}", self.function.name))
     }
+}
+
+/// A value that a function cannot convert; it is shown cut.
+pub(crate) fn unconvertible(a: &Arguments<'_>, text: &str, wanted: &str) -> Fault {
+    let shown: String = text.chars().take(40).collect();
+    let name = a.function.name;
+    Fault::new("expression-conversion-failed", format!("`{name}`: `{shown}` is not {wanted}"))
+}
+
+pub(crate) fn invalid_argument(a: &Arguments<'_>, what: impl std::fmt::Display) -> Fault {
+    Fault::new("expression-invalid-argument", format!("`{}` {what}", a.function.name))
 }

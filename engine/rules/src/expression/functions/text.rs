@@ -1,10 +1,14 @@
-//! Functions on texts. Lengths and positions count UTF-16 units, as directories do, and a character that takes two is
-//! never split (SF27): a cut inside it falls before it, or behind it where the end is kept.
+//! Functions on texts. Lengths and positions count UTF-16 units, as directories do, and no character is ever split (SF27);
+//! see characters.rs.
 
-use super::{Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, one, optional, parameter};
+use super::characters::{offset, units};
+use super::{
+    Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, invalid_argument, one, optional, parameter,
+};
 use crate::expression::data::{Data, Fault};
 use crate::expression::evaluate::Evaluator;
 use crate::expression::types::Kind;
+use std::collections::BTreeMap;
 
 const COMPARE: Accepts = Accepts::Word(&["vbBinaryCompare", "vbTextCompare"]);
 
@@ -93,6 +97,13 @@ pub(super) fn functions() -> Vec<Function> {
             "All occurrences replaced; case counts.",
         ),
         function(
+            "ReplaceChars",
+            const { &[one("text", TEXT), one("pattern", TEXT)] },
+            text,
+            replace_chars,
+            "Single characters replaced as the pattern says: `ä:ae,ß:ss,':` replaces ä and ß and removes the apostrophe. Case counts, white space in the pattern is ignored, and comma and colon cannot be replaced.",
+        ),
+        function(
             "PadLeft",
             const { &[one("text", TEXT), one("length", INTEGER), one("character", TEXT)] },
             text,
@@ -137,25 +148,6 @@ fn pcase(text: &str) -> String {
         at_start = character == ' ';
     }
     cased
-}
-
-/// Byte offset of the UTF-16 position; inside a character of two units it is the start of that character, or its end.
-fn offset(text: &str, units: usize, inside_is_end: bool) -> usize {
-    let mut passed = 0;
-    for (offset, character) in text.char_indices() {
-        if passed >= units {
-            return offset;
-        }
-        passed += character.len_utf16();
-        if passed > units {
-            return if inside_is_end { offset + character.len_utf8() } else { offset };
-        }
-    }
-    text.len()
-}
-
-fn units(text: &str) -> usize {
-    text.encode_utf16().count()
 }
 
 fn left(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
@@ -228,6 +220,9 @@ fn in_str(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     };
     let skipped = usize::try_from(a.integer(2)?.unwrap_or(1).max(1) - 1).unwrap_or(usize::MAX);
     let from = offset(&text, skipped, true);
+    if from == text.len() {
+        return Ok(Data::integer(0));
+    }
     let hit = text[from..].find(&wanted).map(|at| at + from);
     Ok(position(&text, hit))
 }
@@ -256,13 +251,46 @@ fn replace(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fau
     Ok(Data::text(text.replace(wanted, by)))
 }
 
+/// X67. The pattern is a dictionary, so a character that it names twice is a mistake in it.
+fn replace_chars(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let pattern: String = a.text(1)?.unwrap_or("").chars().filter(|c| !c.is_whitespace()).collect();
+    let mut by: BTreeMap<char, &str> = BTreeMap::new();
+    for pair in pattern.split(',').filter(|_| !pattern.is_empty()) {
+        let bad = |what: &str| invalid_argument(a, format_args!("cannot read `{pair}` in its pattern: {what}"));
+        let (source, target) = pair.split_once(':').ok_or_else(|| bad("write character:replacement"))?;
+        let mut characters = source.chars();
+        let (Some(character), None) = (characters.next(), characters.next()) else {
+            return Err(bad("exactly one character is replaced"));
+        };
+        if target.contains(':') {
+            return Err(bad("a colon cannot be part of it"));
+        }
+        if by.insert(character, target).is_some() {
+            return Err(bad("the character is replaced already"));
+        }
+    }
+    let Some(text) = a.text(0)? else {
+        return Ok(Data::Null);
+    };
+    let mut replaced = String::with_capacity(text.len());
+    for character in text.chars() {
+        match by.get(&character) {
+            Some(target) => {
+                evaluator.charge(target.len() as u64)?;
+                replaced.push_str(target);
+            }
+            None => replaced.push(character),
+        }
+    }
+    Ok(Data::text(replaced))
+}
+
 fn pad(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>, at_left: bool) -> Result<Data, Fault> {
     let (text, length) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
     let filler = a.text(2)?.unwrap_or("");
     let mut characters = filler.chars();
     let (Some(filler), None) = (characters.next(), characters.next()) else {
-        let message = format!("`{}` fills with exactly one character", a.function.name);
-        return Err(Fault::new("expression-invalid-argument", message));
+        return Err(invalid_argument(a, "fills with exactly one character"));
     };
     if a.is_null(0) {
         return Ok(Data::text(""));

@@ -1,166 +1,190 @@
 //! Functions on dates. All time is UTC; the present is an input of the run, never the clock (SF28).
 
-use super::{Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, one};
+use super::calendar::{self, DAY, FILETIME_EPOCH, Format, HOUR, MINUTE, SECOND};
+use super::{Arguments, Function, FunctionGroup, Gives, INTEGER, Parameter, TEXT, date_text, one, parameter};
 use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::Evaluator;
+use crate::expression::moment::Moment;
 use crate::expression::types::{Kind, KindSet};
-use std::fmt::Write as _;
+use jiff::Span;
+use metaverse_schema::Value;
 
-/// Microseconds from 1601-01-01 to 1970-01-01 (FILETIME's epoch to ours).
-const FILETIME_EPOCH: i64 = 11_644_473_600 * 1_000_000;
-const DAY: i64 = 86_400 * 1_000_000;
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const DATE: KindSet = KindSet::of(Kind::Date);
 
 pub(super) fn functions() -> Vec<Function> {
     let date = Gives::Kind(Kind::Date);
-    let mut now = Function::eager(
+    let function = |name, parameters: &'static [Parameter], gives, run, doc| {
+        Function::eager(name, FunctionGroup::Time, parameters, gives, run, doc)
+    };
+    let mut now = function(
         "Now",
-        FunctionGroup::Time,
         &[],
         date,
-        |evaluator, _| Ok(Data::One(Scalar::Date(evaluator.now()))),
-        "The time of the run, in UTC. Every object of one run sees the same.",
+        |evaluator, _| Ok(Data::date(evaluator.clock().now())),
+        "The time of the run, in UTC. Every object of one run sees the same, and an object whose answer changes with time is synchronised again when it does.",
     );
     now.reads_clock = true;
     vec![
         now,
-        Function::eager(
+        function(
+            "CDate",
+            const { &[one("text", TEXT.and(Kind::Date))] },
+            date,
+            cdate,
+            "The date in a text, such as `2013-01-10`, `2013-01-10T16:00:00Z`, `2013-01-10 4:00 PM -8`, `12/25/2007` (the month first), `10 January 2013` or a directory's `20140905081453.0Z`; without a zone it is UTC. An error for any other, so guard it with IsDate.",
+        ),
+        function(
+            "IsDate",
+            const { &[parameter("value", super::Accepts::Whole)] },
+            Gives::Kind(Kind::Boolean),
+            |_, a| {
+                let is_date = |scalar: &Scalar| match scalar {
+                    Scalar::Date(_) => true,
+                    Scalar::Value(Value::Text(text)) => date_text::parse(text).is_some(),
+                    Scalar::Value(_) => false,
+                };
+                Ok(Data::boolean(!a.is_null(0) && a.list(0).iter().all(is_date)))
+            },
+            "Whether CDate would succeed.",
+        ),
+        function(
+            "DateAdd",
+            const { &[one("interval", TEXT), one("value", INTEGER), one("date", DATE)] },
+            date,
+            date_add,
+            "The date moved by that many intervals, back when negative: `yyyy` years, `q` quarters, `m` months, `y`, `d` or `w` days, `ww` weeks, `h` hours, `n` minutes, `s` seconds. A day that the month does not have becomes its last one.",
+        ),
+        function(
             "DateFromNum",
-            FunctionGroup::Time,
             const { &[one("filetime", INTEGER)] },
             date,
-            |_, a| Ok(a.integer(0)?.map_or(Data::Null, |ticks| Data::One(Scalar::Date(ticks / 10 - FILETIME_EPOCH)))),
+            |_, a| {
+                Ok(a.integer(0)?
+                    .map_or(Data::Null, |ticks| Data::date(Moment::fixed(ticks.div_euclid(10) - FILETIME_EPOCH))))
+            },
             "The date of a FILETIME such as `pwdLastSet`: 100-nanosecond steps since 1601-01-01 UTC.",
         ),
-        Function::eager(
+        function(
+            "NumFromDate",
+            const { &[one("date", DATE)] },
+            Gives::Kind(Kind::Integer),
+            num_from_date,
+            "The date as a FILETIME.",
+        ),
+        function(
             "FormatDateTime",
-            FunctionGroup::Time,
-            const { &[one("date", KindSet::of(Kind::Date)), one("format", TEXT)] },
+            const { &[one("date", DATE), one("format", TEXT)] },
             Gives::Kind(Kind::Text),
             format_date_time,
-            "The date as text: yyyy MM dd HH mm ss fff and the other custom formats of .NET; `yyyyMMddHHmmss.0Z` is the form of a directory.",
+            "The date as text: yyyy MM dd HH mm ss fff and the other custom formats of .NET; `yyyyMMddHHmmss.0Z` is the form of a directory. An error outside the years 1 to 9999.",
         ),
     ]
 }
 
-struct Civil {
-    year: i64,
-    month: i64,
-    day: i64,
-    weekday: i64,
-    hour: i64,
-    minute: i64,
-    second: i64,
-    microsecond: i64,
-}
-
-/// Proleptic Gregorian calendar (days-from-civil algorithm of H. Hinnant, inverted).
-fn civil(microseconds: i64) -> Civil {
-    let (days, rest) = (microseconds.div_euclid(DAY), microseconds.rem_euclid(DAY));
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let seconds = rest / 1_000_000;
-    Civil {
-        year: year_of_era + era * 400 + i64::from(month <= 2),
-        month,
-        day: day_of_year - (153 * shifted_month + 2) / 5 + 1,
-        weekday: (days + 4).rem_euclid(7),
-        hour: seconds / 3_600,
-        minute: seconds / 60 % 60,
-        second: seconds % 60,
-        microsecond: rest % 1_000_000,
+fn date(a: &Arguments<'_>, position: usize) -> Result<Option<Moment>, Fault> {
+    match a.scalar(position) {
+        None => Ok(None),
+        Some(Scalar::Date(date)) => Ok(Some(*date)),
+        Some(other) => Err(a.mismatch(position, other, "a date")),
     }
 }
 
-fn format_date_time(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let microseconds = match a.scalar(0) {
-        None => return Ok(Data::Null),
-        Some(Scalar::Date(date)) => *date,
-        Some(other) => return Err(a.mismatch(0, other, "a date")),
-    };
-    Ok(Data::text(format(&civil(microseconds), a.text(1)?.unwrap_or(""))))
+/// Of dates that can be computed with and not be written: `accountExpires` says "never" so.
+fn outside_the_calendar(a: &Arguments<'_>) -> Fault {
+    let name = a.function.name;
+    Fault::new(
+        "expression-conversion-failed",
+        format!(
+            "`{name}`: the date lies outside the years 1 to 9999; 9223372036854775807 in accountExpires means never"
+        ),
+    )
 }
 
-/// Custom format of .NET: runs of one letter are fields, quoted text and characters behind a backslash stand for
-/// themselves, and so does every other character.
-fn format(time: &Civil, pattern: &str) -> String {
-    let mut text = String::new();
-    let mut characters = pattern.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => text.extend(characters.next()),
-            quote @ ('\'' | '"') => text.extend(characters.by_ref().take_while(|c| *c != quote)),
-            letter if letter.is_ascii_alphabetic() => {
-                let mut length = 1;
-                while characters.next_if_eq(&letter).is_some() {
-                    length += 1;
-                }
-                field(&mut text, time, letter, length);
+fn cdate(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    match a.scalar(0) {
+        None => Ok(Data::Null),
+        Some(Scalar::Date(date)) => Ok(Data::date(*date)),
+        Some(_) => {
+            let text = a.text(0)?.unwrap_or("");
+            match date_text::parse(text) {
+                Some(at) => Ok(Data::date(Moment::fixed(at))),
+                None => Err(super::unconvertible(a, text, "a date")),
             }
-            other => text.push(other),
         }
     }
-    text
 }
 
-fn field(text: &mut String, time: &Civil, letter: char, length: usize) {
-    let mut number = |value: i64, width: usize| {
-        let _ = write!(text, "{value:0width$}");
+fn num_from_date(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some(date) = date(a, 0)? else {
+        return Ok(Data::Null);
     };
-    let named = |names: &[&'static str], index: i64| {
-        let index = usize::try_from(index).unwrap_or(0);
-        names.get(index).copied().unwrap_or("")
+    evaluator.clock().shows(date);
+    let ticks = date.at.checked_add(FILETIME_EPOCH).and_then(|since| since.checked_mul(10));
+    ticks.map(Data::integer).ok_or_else(crate::expression::operators::overflow)
+}
+
+fn format_date_time(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let Some(date) = date(a, 0)? else {
+        return Ok(Data::Null);
     };
-    let two = length.min(2);
-    let twelve = (time.hour + 11) % 12 + 1;
-    match letter {
-        'y' if length <= 2 => number(time.year.rem_euclid(100), length),
-        'y' => number(time.year, length),
-        'M' if length <= 2 => number(time.month, length),
-        'M' if length == 3 => text.push_str(named(&MONTHS, time.month - 1).get(..3).unwrap_or("")),
-        'M' => text.push_str(named(&MONTHS, time.month - 1)),
-        'd' if length <= 2 => number(time.day, length),
-        'd' if length == 3 => text.push_str(named(&WEEKDAYS, time.weekday).get(..3).unwrap_or("")),
-        'd' => text.push_str(named(&WEEKDAYS, time.weekday)),
-        'H' => number(time.hour, two),
-        'h' => number(twelve, two),
-        'm' => number(time.minute, two),
-        's' => number(time.second, two),
-        'f' => {
-            let digits = format!("{:06}0", time.microsecond);
-            text.extend(digits.chars().take(length));
-        }
-        't' => text.push_str(match (time.hour < 12, length) {
-            (true, 1) => "A",
-            (false, 1) => "P",
-            (true, _) => "AM",
-            (false, _) => "PM",
-        }),
-        'z' => text.push_str(match length {
-            1 => "+0",
-            2 => "+00",
-            _ => "+00:00",
-        }),
-        'K' => text.push('Z'),
-        other => text.extend(std::iter::repeat_n(other, length)),
+    let format = Format::new(a.text(1)?.unwrap_or(""));
+    evaluator.clock().holds_for(date, Some(format.stays_for(date.at)));
+    match calendar::civil(date.at) {
+        Some(time) => Ok(Data::text(format.write(time))),
+        None => Err(outside_the_calendar(a)),
     }
+}
+
+fn date_add(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+    let interval = a.text(0)?.unwrap_or("");
+    let fixed = match interval {
+        "y" | "d" | "w" => Some(DAY),
+        "ww" => Some(7 * DAY),
+        "h" => Some(HOUR),
+        "n" => Some(MINUTE),
+        "s" => Some(SECOND),
+        _ => None,
+    };
+    let months = match interval {
+        "yyyy" => 12,
+        "q" => 3,
+        "m" => 1,
+        _ if fixed.is_some() => 0,
+        _ => {
+            let message = format!("`DateAdd` knows the intervals yyyy q m y d w ww h n s, and not `{interval}`");
+            return Err(Fault::new("expression-invalid-argument", message));
+        }
+    };
+    let (Some(value), Some(date)) = (a.integer(1)?, date(a, 2)?) else {
+        return Ok(Data::Null);
+    };
+    let clock = evaluator.clock();
+    let moved = match fixed {
+        Some(unit) => {
+            let at = value.checked_mul(unit).and_then(|distance| date.at.checked_add(distance));
+            at.map(|at| Moment { at, ..date })
+        }
+        None => add_months(value.saturating_mul(months), date.at).map(|at| Moment {
+            at,
+            // The same number of months is another number of days from the next day on.
+            moves_until: date.moves_until.map(|until| until.min(clock.ahead(calendar::to_midnight(date.at)))),
+        }),
+    };
+    match moved {
+        Some(moved) => Ok(Data::date(Moment {
+            // Nothing is said of dates behind the last one that a number holds.
+            moves_until: moved.moves_until.map(|until| until.min(clock.ahead(i64::MAX.saturating_sub(moved.at)))),
+            ..moved
+        })),
+        None => {
+            // One that moves may come to lie where it can be computed.
+            clock.shows(date);
+            Err(outside_the_calendar(a))
+        }
+    }
+}
+
+fn add_months(months: i64, at: i64) -> Option<i64> {
+    let span = Span::new().try_months(months).ok()?;
+    calendar::microseconds(calendar::civil(at)?.checked_add(span).ok()?)
 }

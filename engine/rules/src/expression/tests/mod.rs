@@ -1,8 +1,14 @@
 //! Tests of the expression language, as tables of text. The helpers alone know the API.
 
+mod certificates;
+mod changes;
+mod dates;
+mod drawn;
 mod functions;
 mod language;
 mod never_panics;
+mod public_reference;
+mod wild;
 
 use super::{EvaluationError, Expression, ExpressionProblem, Inputs, Outcome};
 use expect_test::Expect;
@@ -62,7 +68,12 @@ impl Inputs for Object {
     }
 
     fn parameter(&self, name: &str) -> Option<Value> {
-        (name == "Domain.FQDN").then(|| Value::text("contoso.example"))
+        match name {
+            "Domain.FQDN" => Some(Value::text("contoso.example")),
+            "Forest.LDAP" => Some(Value::text("DC=contoso,DC=com")),
+            "ReplaceString" => Some(Value::text("’:,Å:A,Ä:A,Ö:O,å:a,ä:a,ö:o")),
+            _ => None,
+        }
     }
 
     fn now(&self) -> i64 {
@@ -87,8 +98,12 @@ fn problems(text: &str, problems: &[ExpressionProblem]) -> String {
 }
 
 pub(super) fn evaluated(text: &str) -> String {
+    evaluated_on(&object(), text)
+}
+
+pub(super) fn evaluated_on(object: &Object, text: &str) -> String {
     match Expression::parse(text) {
-        Ok(expression) => shown(expression.evaluate(&object()), text),
+        Ok(expression) => shown(expression.evaluate(object), text),
         Err(found) => problems(text, &found),
     }
 }

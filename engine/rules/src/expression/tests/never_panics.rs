@@ -1,9 +1,10 @@
 //! A property: no text and no object makes parsing or evaluating panic, and an accepted expression has a place in
 //! every error.
 
-use super::object;
+use super::{certificates, object};
 use crate::expression::Expression;
-use crate::expression::functions::{self, Accepts};
+use crate::expression::functions::{self, Accepts, FunctionGroup};
+use metaverse_schema::Value;
 use proptest::prelude::*;
 
 fn leaf() -> impl Strategy<Value = String> {
@@ -35,6 +36,18 @@ fn leaf() -> impl Strategy<Value = String> {
         "&HFFFFFFFFFFFFFFFF",
         "%Domain.FQDN%",
         "Now()",
+        "CDate(\"2013-01-10\")",
+        "DateFromNum(9223372036854775807)",
+        "DateFromNum(-9223372036854775808)",
+        "CRef([dn])",
+        "\"CN=a,DC=b\"",
+        "\"2013-01-10 4:00 PM -8\"",
+        "\"m\"",
+        "\"ww\"",
+        "\"yyyy-MM-dd fff\"",
+        "\"a:b,c:\"",
+        "[certificate]",
+        "\"MIIB\"",
         "$v",
     ])
     .prop_map(str::to_owned)
@@ -108,11 +121,47 @@ proptest! {
     }
 
     #[test]
+    fn pieces_of_dates(pieces in prop::collection::vec(prop::sample::select(vec![
+        "2013", "-", "/", "12", "1", "31", " ", "T", ":", ".", ",", "Z", "+", "PM", "January", "20140905081453", "999999999", "0",
+    ]), 0..14)) {
+        exercise(&format!("IsDate(\"{0}\") && FormatDateTime(CDate(\"{0}\"),\"s\") = \"0\"", pieces.concat()));
+    }
+
+    /// A certificate with some bytes changed, cut or doubled reaches every reader of certificates.
+    #[test]
+    fn damaged_certificates(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4), cut in 0..4usize) {
+        let mut object = certificates::with_certificates();
+        let mut bytes = certificates::ann_der();
+        for (place, byte) in &changes {
+            let place = place.index(bytes.len());
+            bytes[place] = *byte;
+        }
+        if cut == 0 {
+            bytes.truncate(bytes.len() / 2);
+        }
+        object.attributes.set("certificate", Value::Binary(bytes));
+        for function in functions::all().iter().filter(|function| function.group == FunctionGroup::Certificate) {
+            let text = match function.name {
+                "CertNameInfo" => "CertNameInfo([certificate],\"UpnName\",False)".to_owned(),
+                name => format!("{name}([certificate])"),
+            };
+            let _ = Expression::parse_computation(&text, None).unwrap().compute(&object);
+        }
+    }
+
+    #[test]
     fn pieces_of_the_language(pieces in prop::collection::vec(prop::sample::select(vec![
         "(", ")", ",", "[sn]", "\"", "\\", "&", "&H", "&&", "||", "-", "1", "IIF", "Trim", "With", "$v", "%", "=", "<", ">", " ",
     ]), 0..30)) {
         exercise(&pieces.concat());
     }
+}
+
+#[test]
+fn an_undamaged_certificate_is_read() {
+    let mut object = certificates::with_certificates();
+    object.attributes.set("certificate", Value::Binary(certificates::ann_der()));
+    assert_eq!(super::evaluated_on(&object, "IsCert([certificate])"), "True");
 }
 
 /// The generator is of use only while a good part of what it makes is accepted and succeeds.
