@@ -58,6 +58,11 @@ CREATE TABLE dirty_metaverse (
     object INTEGER PRIMARY KEY
 ) STRICT;
 
+CREATE TABLE due (
+    object INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE event (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     run      INTEGER,
@@ -343,6 +348,8 @@ CREATE TABLE watermark (
 CREATE INDEX connector_key_by_object ON connector_key (object);
 
 CREATE INDEX dirty_by_connector ON dirty (connector, object);
+
+CREATE INDEX due_by_instant ON due (at);
 
 CREATE INDEX event_by_run ON event (run);
 

@@ -3,7 +3,7 @@
 
 use crate::evaluate::{ConnectorInputs, MetaverseInputs};
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
-use crate::inputs::RunInputs;
+use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
 use crate::keys::key_values;
 use crate::neighbourhood::{Neighbourhood, Question, Reader};
@@ -48,6 +48,7 @@ impl From<ObjectError> for Stop {
 /// Decides a subject. `Err` names what must be known first; asking again with the answers added decides further. An error of
 /// the object is a plan too: one that keeps everything as it is (R77, R78).
 pub fn decide(subject: Subject, answers: &Neighbourhood, run: &RunInputs) -> Result<ObjectPlan, Undecided> {
+    let run = &Run::new(run);
     let mut reader = Reader::new(answers);
     let outcome = match subject {
         Subject::Connector(id) => decide_connector_object(id, &mut reader, run),
@@ -90,7 +91,7 @@ fn failed(subject: Subject, error: ObjectError) -> ObjectPlan {
 }
 
 /// A metaverse object by itself: its links are what they are.
-fn decide_metaverse_object(id: MvId, reader: &mut Reader<'_>, run: &RunInputs) -> Result<ObjectPlan, Stop> {
+fn decide_metaverse_object(id: MvId, reader: &mut Reader<'_>, run: &Run<'_>) -> Result<ObjectPlan, Stop> {
     let mut plan = empty(Subject::Metaverse(id));
     let Some(object) = known(reader.metaverse(id))? else {
         return Ok(plan);
@@ -112,7 +113,7 @@ fn known<T>(answer: Option<T>) -> Result<T, Stop> {
 }
 
 /// A connector-space object with its pending import, if it has one.
-fn decide_connector_object(id: CsId, reader: &mut Reader<'_>, run: &RunInputs) -> Result<ObjectPlan, Stop> {
+fn decide_connector_object(id: CsId, reader: &mut Reader<'_>, run: &Run<'_>) -> Result<ObjectPlan, Stop> {
     let mut plan = empty(Subject::Connector(id));
     let Some(object) = known(reader.connector(id))? else {
         return Ok(plan);
@@ -143,7 +144,7 @@ fn decide_connector_object(id: CsId, reader: &mut Reader<'_>, run: &RunInputs) -
     Ok(plan)
 }
 
-fn standing_cause(run: &RunInputs) -> DeleteCause {
+fn standing_cause(run: &Run<'_>) -> DeleteCause {
     if run.rules_changed { DeleteCause::RuleChanged } else { DeleteCause::FilteredByRule }
 }
 
@@ -153,7 +154,7 @@ fn decide_deleted(
     cause: DeleteCause,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<(), Stop> {
     plan.promote = true;
     plan.remove_subject = true;
@@ -179,7 +180,7 @@ fn decide_present(
     replaced: bool,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<(), Stop> {
     plan.promote = true;
     let scope = inbound_scope(object, image, run);
@@ -256,7 +257,7 @@ fn linked_counter(mv: MvRef, outcome: &Outcome) -> InboundCounter {
 }
 
 /// SF20: the accounts the deployment signs in with, and members of never-sync groups.
-fn never_sync_reason(object: &CsObject, image: &Attributes, run: &RunInputs) -> Option<String> {
+fn never_sync_reason(object: &CsObject, image: &Attributes, run: &Run<'_>) -> Option<String> {
     if object.in_never_sync_group {
         return Some("it is a member of a never-sync group".into());
     }
@@ -268,14 +269,14 @@ fn never_sync_reason(object: &CsObject, image: &Attributes, run: &RunInputs) -> 
 
 /// S19: a link stays until the rule that made it leaves scope; a link made by an operator stays, and one made by an outbound
 /// rule is that direction's to end.
-fn keeps_link(object: &CsObject, link: &Link, in_scope: &[(usize, &Rule)], run: &RunInputs) -> bool {
+fn keeps_link(object: &CsObject, link: &Link, in_scope: &[(usize, &Rule)], run: &Run<'_>) -> bool {
     object.state == ConnectorState::ExplicitlyConnected
         || in_scope.iter().any(|(_, rule)| rule.id == link.rule)
         || run.rules.rules.iter().any(|rule| rule.id == link.rule && rule.direction == Direction::Outbound)
 }
 
 /// An object that its outbound rule brought back from the recycle bin returns as the rule's own type: the same object (SF9).
-fn came_back(object: &CsObject, link: &Link, run: &RunInputs) -> bool {
+fn came_back(object: &CsObject, link: &Link, run: &Run<'_>) -> bool {
     run.rules.rules.iter().any(|rule| {
         rule.id == link.rule
             && rule.direction == Direction::Outbound
@@ -296,7 +297,7 @@ fn choose_link(
     in_scope: &[(usize, &Rule)],
     lost: Option<&Link>,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Choice, Stop> {
     let unlinked = |reason, state| Choice { joins: None, reason, state };
     if let Some(reason) = never {
@@ -400,8 +401,10 @@ fn settle_metaverse(
     change: Change,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Outcome, Stop> {
+    // What was noted before belongs to another object.
+    run.next_change.take();
     let previous: Option<&MvObject> = match change.object {
         MvRef::Existing(id) => known(reader.metaverse(id))?,
         MvRef::New => None,
@@ -532,7 +535,7 @@ fn finish_metaverse(
     settled: Settled<'_>,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Outcome, Stop> {
     let Settled { attributes, decisions, alive, targets, base } = settled;
     let none = BTreeMap::new();
@@ -567,7 +570,8 @@ fn finish_metaverse(
         (true, _) => Some(MetaverseChange::Set { attributes, changed }),
     };
     if let Some(metaverse) = metaverse {
-        plan.metaverse.push(MetaversePlan { object: change.object, object_type, change: metaverse, decisions });
+        let due = run.next_change.take().filter(|_| alive);
+        plan.metaverse.push(MetaversePlan { object: change.object, object_type, change: metaverse, decisions, due });
     }
     plan.facts_wanted.extend(targets.facts_wanted);
     for target in targets.targets {
@@ -622,7 +626,7 @@ fn revisit_by_source_keys(
     after: &BTreeMap<AttributeName, MvValue>,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) {
     let rules = run.rules.rules.iter().filter(|rule| {
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
@@ -644,7 +648,7 @@ fn revisit_by_source_keys(
 }
 
 /// A target object that appeared, changed or left may be what a metaverse object looks for.
-fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut Reader<'_>, run: &RunInputs) {
+fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut Reader<'_>, run: &Run<'_>) {
     if object.staged.is_none() {
         return;
     }

@@ -3,7 +3,7 @@
 
 use crate::evaluate::{MetaverseInputs, flow_outcome};
 use crate::inbound::Weighed;
-use crate::inputs::RunInputs;
+use crate::inputs::Run;
 use crate::plan::{AttributeDecision, ObjectError};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
@@ -30,7 +30,7 @@ pub(crate) fn compute_desired(
     attributes: &BTreeMap<AttributeName, MvValue>,
     object_type: &str,
     exists: bool,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Desired, ObjectError> {
     let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Rule, &Flow)>> = BTreeMap::new();
     for rule in rules {
@@ -78,7 +78,7 @@ fn reference_flow(
     flows: &[(&Rule, &Flow)],
     attributes: &BTreeMap<AttributeName, MvValue>,
     object_type: &str,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Option<Option<ReferenceFlow>> {
     let (rule, source) = flows.iter().find_map(|(rule, flow)| match &flow.source {
         FlowSource::Direct(source) => Some((rule, source)),
@@ -142,7 +142,7 @@ pub(crate) struct Standing<'a> {
 }
 
 /// Desired minus held, for an object that exists in the target.
-pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &RunInputs) -> Difference {
+pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'_>) -> Difference {
     let target = standing.target;
     let nothing = Attributes::new();
     let image = target.imported().unwrap_or(&nothing);
@@ -218,7 +218,7 @@ fn is_takeover_pending(target: &CsObject) -> bool {
 pub(crate) fn addition(
     desired: &Desired,
     connector: &str,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> (Attributes, Vec<Hold>, BTreeSet<AttributeName>) {
     let (mut attributes, mut holds, mut owned) = (Attributes::new(), Vec::new(), BTreeSet::new());
     for (attribute, wanted) in desired.values.iter().filter(|(_, wanted)| !wanted.is_empty()) {

@@ -1,6 +1,6 @@
 //! Gives expressions their inputs: an object's image in a connector space, or a metaverse object.
 
-use crate::inputs::RunInputs;
+use crate::inputs::{NextChange, Run};
 use crate::plan::ObjectError;
 use crate::view::{CsObject, ExportMemory, MvValue};
 use metaverse_schema::{AttributeName, Attributes, Dn, Reference, Value, Values};
@@ -18,10 +18,12 @@ pub(crate) struct ConnectorInputs<'a> {
     pub(crate) connector: &'a str,
     pub(crate) rules: &'a RuleSet,
     pub(crate) now: i64,
+    /// None: a key of an index, which reads no clock.
+    pub(crate) next_change: Option<&'a NextChange>,
 }
 
 impl<'a> ConnectorInputs<'a> {
-    pub(crate) fn of(object: &'a CsObject, image: &'a Attributes, run: &'a RunInputs) -> Self {
+    pub(crate) fn of(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
         ConnectorInputs {
             image,
             memory: Some(&object.memory),
@@ -30,6 +32,7 @@ impl<'a> ConnectorInputs<'a> {
             connector: &object.connector,
             rules: &run.rules,
             now: run.now,
+            next_change: Some(&run.next_change),
         }
     }
 }
@@ -64,6 +67,12 @@ impl Inputs for ConnectorInputs<'_> {
     fn now(&self) -> i64 {
         self.now
     }
+
+    fn answer_changes_at(&self, instant: i64) {
+        if let Some(next) = self.next_change {
+            next.note(instant, self.now);
+        }
+    }
 }
 
 /// A metaverse object as an outbound expression reads it.
@@ -72,11 +81,12 @@ pub(crate) struct MetaverseInputs<'a> {
     pub(crate) connector: &'a str,
     pub(crate) rules: &'a RuleSet,
     pub(crate) now: i64,
+    pub(crate) next_change: Option<&'a NextChange>,
 }
 
 impl<'a> MetaverseInputs<'a> {
-    pub(crate) fn of(attributes: &'a BTreeMap<AttributeName, MvValue>, connector: &'a str, run: &'a RunInputs) -> Self {
-        MetaverseInputs { attributes, connector, rules: &run.rules, now: run.now }
+    pub(crate) fn of(attributes: &'a BTreeMap<AttributeName, MvValue>, connector: &'a str, run: &'a Run<'_>) -> Self {
+        MetaverseInputs { attributes, connector, rules: &run.rules, now: run.now, next_change: Some(&run.next_change) }
     }
 }
 
@@ -91,6 +101,12 @@ impl Inputs for MetaverseInputs<'_> {
 
     fn now(&self) -> i64 {
         self.now
+    }
+
+    fn answer_changes_at(&self, instant: i64) {
+        if let Some(next) = self.next_change {
+            next.note(instant, self.now);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
 
 use crate::evaluate::{ConnectorInputs, flow_outcome};
-use crate::inputs::RunInputs;
+use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
 use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
@@ -21,7 +21,7 @@ pub(crate) struct Contribution<'a> {
 pub(crate) fn inbound_scope<'r>(
     object: &CsObject,
     image: &Attributes,
-    run: &'r RunInputs,
+    run: &'r Run<'_>,
 ) -> Vec<(usize, &'r Rule, bool)> {
     let reader = ConnectorInputs::of(object, image, run);
     run.rules
@@ -40,7 +40,7 @@ pub(crate) fn inbound_scope<'r>(
 }
 
 impl<'a> Contribution<'a> {
-    pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a RunInputs) -> Self {
+    pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
         let rules = inbound_scope(object, image, run)
             .into_iter()
             .filter(|(_, _, holds)| *holds)
@@ -65,7 +65,7 @@ pub(crate) fn compute_metaverse(
     object_type: &ObjectType,
     contributions: &[Contribution<'_>],
     previous: Option<&MvObject>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Computed, ObjectError> {
     let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Contribution<'_>, &Rule, &Flow)>> = BTreeMap::new();
     for contribution in contributions {
@@ -146,7 +146,7 @@ fn resolve(
     target: &AttributeName,
     flows: &[(&Contribution<'_>, &Rule, &Flow)],
     previous: Option<&MvObject>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Resolved, ObjectError> {
     let merge = flows.first().map_or(MergeType::Update, |(_, _, flow)| flow.merge);
     if flows.iter().any(|(_, _, flow)| flow.merge != merge) {

@@ -1,7 +1,9 @@
 //! What a run brings to every decision beside the stored objects.
 
 use metaverse_schema::ConnectorSchema;
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use sync_rules::{ConnectorName, Matching, RuleSet};
 
 /// Inputs of a run: the rules, the schemas, the clock reading, and the accounts that are never synchronised.
@@ -45,5 +47,44 @@ impl RunInputs {
             .get(connector)
             .and_then(|schema| schema.classes.get(object_type))
             .is_none_or(|class| class.creatable)
+    }
+}
+
+/// The inputs of a run as one decision reads them, and the next instant at which something it evaluated would come out
+/// differently (SF28).
+pub(crate) struct Run<'a> {
+    inputs: &'a RunInputs,
+    pub(crate) next_change: NextChange,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(inputs: &'a RunInputs) -> Self {
+        Run { inputs, next_change: NextChange::default() }
+    }
+}
+
+impl Deref for Run<'_> {
+    type Target = RunInputs;
+
+    fn deref(&self) -> &RunInputs {
+        self.inputs
+    }
+}
+
+/// The earliest instant that evaluations announced, in microseconds UTC.
+#[derive(Debug, Default)]
+pub(crate) struct NextChange(Cell<Option<i64>>);
+
+impl NextChange {
+    /// What lies in the past of `now` has changed already.
+    pub(crate) fn note(&self, instant: i64, now: i64) {
+        if instant > now {
+            self.0.set(Some(self.0.get().map_or(instant, |known| known.min(instant))));
+        }
+    }
+
+    /// The earliest instant noted since the last call.
+    pub(crate) fn take(&self) -> Option<i64> {
+        self.0.take()
     }
 }

@@ -4,7 +4,7 @@
 use crate::decide::Stop;
 use crate::desired::{Desired, Difference, Standing, addition, carry, compute_desired, difference};
 use crate::evaluate::MetaverseInputs;
-use crate::inputs::RunInputs;
+use crate::inputs::Run;
 use crate::keys::key_values;
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
@@ -51,7 +51,7 @@ pub(crate) struct TargetDecisions {
 pub(crate) fn decide_targets(
     mv: &MvState<'_>,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<TargetDecisions, Stop> {
     let mut decisions = TargetDecisions::default();
     for connector in target_connectors(mv.object_type, run) {
@@ -74,7 +74,7 @@ pub(crate) fn decide_targets(
 }
 
 /// Connectors that have outbound rules for this type, in order of precedence.
-fn target_connectors(object_type: &ObjectType, run: &RunInputs) -> Vec<ConnectorName> {
+fn target_connectors(object_type: &ObjectType, run: &Run<'_>) -> Vec<ConnectorName> {
     let mut connectors: Vec<ConnectorName> = Vec::new();
     for rule in outbound_rules(object_type, run) {
         if !connectors.contains(&rule.connector) {
@@ -84,13 +84,13 @@ fn target_connectors(object_type: &ObjectType, run: &RunInputs) -> Vec<Connector
     connectors
 }
 
-fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r RunInputs) -> impl Iterator<Item = &'r Rule> {
+fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r Run<'_>) -> impl Iterator<Item = &'r Rule> {
     run.rules.rules.iter().filter(move |rule| {
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
     })
 }
 
-fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r RunInputs) -> Vec<&'r Rule> {
+fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r Run<'_>) -> Vec<&'r Rule> {
     let inputs = MetaverseInputs::of(mv.attributes, connector, run);
     outbound_rules(mv.object_type, run)
         .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name), |_| false))
@@ -174,7 +174,7 @@ fn decide_unlinked(
     rule: &Rule,
     in_scope: &[&Rule],
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
     match search(mv, rule, reader, run)? {
@@ -191,7 +191,7 @@ fn decide_linked(
     rule: &Rule,
     in_scope: &[&Rule],
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
     let target = linked.object;
@@ -223,7 +223,7 @@ fn decide_linked(
     Ok(plan)
 }
 
-fn is_inbound(rule: &RuleId, run: &RunInputs) -> bool {
+fn is_inbound(rule: &RuleId, run: &Run<'_>) -> bool {
     run.rules.rules.iter().any(|known| known.id == *rule && known.direction == Direction::Inbound)
 }
 
@@ -234,7 +234,7 @@ fn adopt(
     in_scope: &[&Rule],
     candidate: &CsObject,
     criterion: Criterion,
-    run: &RunInputs,
+    run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
     // An object whose delete was staged and not sent is still ours: it returns without another approval.
@@ -286,7 +286,7 @@ fn flow(
     target: &CsObject,
     ownership: Ownership,
     matched_by: Option<Criterion>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<TargetPlan, Stop> {
     let is_restore = matched_by == Some(Criterion::DeletedAnchor)
         || matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Restore { .. }, .. }));
@@ -344,7 +344,7 @@ fn provision(
     in_scope: &[&Rule],
     unexported: Option<&CsObject>,
     reader: &mut Reader<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<TargetPlan, Stop> {
     let mut holds = limitation_holds(rule, mv.attributes, run)?;
     let Some(target_type) = rule.target_type.clone() else {
@@ -403,7 +403,7 @@ fn provision(
 
 /// No rule provisions the target any longer: by ownership it is deleted, detached or only let go (S34-S38, SF4). While the
 /// metaverse object lives the link stays until the delete was sent, so that a wrong filter can be mended without loss.
-fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &RunInputs) -> Option<TargetPlan> {
+fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Option<TargetPlan> {
     let target = linked.object;
     let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule);
     if is_inbound(&linked.rule, run) && mv.deleted.is_none() {
@@ -467,7 +467,7 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &RunInputs) -> 
 
 /// Looks for an existing object by the rule's join groups in order. Unlike an inbound join, several hits end the search:
 /// nothing is joined by a later criterion and nothing is created beside them.
-fn search<'a>(mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'a>, run: &RunInputs) -> Result<Search<'a>, Stop> {
+fn search<'a>(mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'a>, run: &Run<'_>) -> Result<Search<'a>, Stop> {
     let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
     for group in &rule.join {
         connector_hits(group, &inputs, reader);
@@ -575,7 +575,7 @@ fn deleted_twin_message(found: &[&CsObject]) -> String {
 }
 
 /// The name of another metaverse object with the same key, when the same rule would provision or match it too.
-fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_>, run: &RunInputs) -> Option<String> {
+fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_>, run: &Run<'_>) -> Option<String> {
     let object = reader.metaverse(other).flatten()?;
     let inputs = MetaverseInputs::of(&object.attributes, &rule.connector, run);
     let is_rival =

@@ -104,6 +104,9 @@ pub struct MetaversePlan {
     pub change: MetaverseChange,
     /// Per attribute: who won, who lost and why. Recomputed by `explain`, not stored.
     pub decisions: Vec<AttributeDecision>,
+    /// The next instant (microseconds UTC) at which this object may be decided differently without any other change: a flow,
+    /// limitation or condition reads the clock (SF28). Earlier than the true one is possible, later is not.
+    pub due: Option<i64>,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,7 @@
 //! Never joins; see `outbound`.
 
 use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
-use crate::inputs::RunInputs;
+use crate::inputs::Run;
 use crate::plan::ObjectError;
 use crate::view::{Approval, ApprovalKind, CsObject, Hold, MvRef, MvValue, Privilege};
 use metaverse_schema::{AttributeName, Attributes, Value, Values};
@@ -21,7 +21,7 @@ pub(crate) fn takeover_holds(
     candidate: &CsObject,
     mv: MvRef,
     wanted: &Wanted<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<(Vec<Hold>, bool), ObjectError> {
     let mut holds = Vec::new();
     let mut facts_wanted = false;
@@ -141,7 +141,7 @@ fn addresses_lost(
     candidate: &CsObject,
     image: &Attributes,
     wanted: &Wanted<'_>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Option<Hold> {
     let addresses = takeover.addresses.as_ref()?;
     if takeover.addresses_choice != AddressesChoice::Hold || !run.writable(&candidate.connector, addresses.as_str()) {
@@ -204,7 +204,7 @@ pub(crate) fn is_approved(candidate: &CsObject, kind: ApprovalKind, mv: MvRef, v
 pub(crate) fn limitation_holds(
     rule: &Rule,
     attributes: &BTreeMap<AttributeName, MvValue>,
-    run: &RunInputs,
+    run: &Run<'_>,
 ) -> Result<Vec<Hold>, ObjectError> {
     let reader = MetaverseInputs::of(attributes, &rule.connector, run);
     let mut holds = Vec::new();

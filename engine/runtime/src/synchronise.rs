@@ -72,6 +72,13 @@ impl Engine {
             failed: HashSet::new(),
             redecided: 0,
         };
+        let due = self.store.queue_due(step.now)?;
+        if due > 0 {
+            step.note(
+                "due-by-the-clock",
+                format!("metaverse objects decided again because their time has come: {due}"),
+            );
+        }
         let early = match self.synchronise_connector(step, &mut sync, &scope).await? {
             None => self.synchronise_metaverse(step, &mut sync).await?,
             early => early,

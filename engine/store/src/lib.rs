@@ -9,6 +9,7 @@ mod codec;
 mod codes;
 mod db;
 mod describe;
+mod due;
 mod error;
 mod errors;
 mod export;

@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("export", include_str!("../migrations/0004_export.sql")),
     ("history", include_str!("../migrations/0005_history.sql")),
     ("watched groups", include_str!("../migrations/0006_watched_groups.sql")),
+    ("what is due", include_str!("../migrations/0007_due.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -12,3 +12,4 @@ mod imports;
 mod matching;
 mod reading;
 mod synchronisations;
+mod time;

@@ -45,6 +45,7 @@ impl Db {
                 }
                 MetaverseChange::Unchanged | MetaverseChange::Delete { .. } => {}
             }
+            self.set_due(mv, metaverse.due)?;
         }
         for target in &plan.targets {
             let mv = number_of(target.mv)?;
@@ -206,6 +207,7 @@ impl Db {
         self.run("DELETE FROM metaverse_body WHERE id = ?1", [id])?;
         self.run("DELETE FROM hold WHERE mv = ?1", [id])?;
         self.run("DELETE FROM approval WHERE mv = ?1", [id])?;
+        self.set_due(id, None)?;
         self.run("DELETE FROM object_error WHERE side = 1 AND object = ?1", [id])?;
         self.touch_metaverse(id);
         Ok(())

@@ -202,6 +202,7 @@ impl World {
                 object_type: "person".into(),
                 change: MetaverseChange::Set { attributes, changed: BTreeSet::new() },
                 decisions: Vec::new(),
+                due: None,
             }],
             ..plan(Subject::Connector(id))
         };

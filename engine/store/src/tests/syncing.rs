@@ -57,6 +57,7 @@ fn keys_follow_images() {
             object_type: "person".into(),
             change: MetaverseChange::Delete { cause: DeleteCause::DeletedInSource },
             decisions: Vec::new(),
+            due: None,
         }],
         ..plan(Subject::Connector(id))
     };
@@ -97,6 +98,7 @@ fn later_plans_see_what_earlier_ones_touched() {
                 object_type: "person".into(),
                 change: MetaverseChange::Set { attributes: [("mail".into(), value)].into(), changed: BTreeSet::new() },
                 decisions: Vec::new(),
+                due: None,
             }],
             ..plan(Subject::Connector(b))
         })
@@ -171,6 +173,7 @@ fn lineage_names_the_run_of_each_value() {
             object_type: "person".into(),
             change: MetaverseChange::Set { attributes, changed: BTreeSet::new() },
             decisions: Vec::new(),
+            due: None,
         }],
         ..plan(Subject::Metaverse(mv))
     };
