@@ -6,7 +6,7 @@ use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
 use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
 use crate::keys::key_values;
-use crate::neighbourhood::{Neighbourhood, Question, Reader};
+use crate::neighbourhood::{KeyHit, Neighbourhood, Question, Reader};
 use crate::outbound::{LinkedTarget, MvState, TargetDecisions, decide_targets, metaverse_hits};
 use crate::plan::{
     InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError, ObjectPlan, ReadSet,
@@ -80,6 +80,7 @@ fn empty(subject: Subject) -> ObjectPlan {
         scopes: Vec::new(),
         join: None,
         revisit: BTreeSet::new(),
+        rejoin: BTreeSet::new(),
         facts_wanted: BTreeSet::new(),
         reads: ReadSet::default(),
     }
@@ -548,6 +549,7 @@ fn finish_metaverse(
         .collect();
     let after = if alive { &attributes } else { &none };
     revisit_by_source_keys(&change, &object_type, before, after, plan, reader, run);
+    rejoin_by_new_keys(&object_type, before, after, plan, reader, run);
     let outcome = Outcome { changed: !changed.is_empty(), deleted: !alive };
     if !alive {
         // Every link of a deleted metaverse object ends (S34); what becomes of the targets stands in their plans.
@@ -644,6 +646,34 @@ fn revisit_by_source_keys(
     }
     if let MvRef::Existing(own) = change.object {
         plan.revisit.remove(&own);
+    }
+}
+
+/// Source objects that found nobody when they were looked at may join this object by a key that it has from now on. An object
+/// of an ambiguous or occupied join is in error, stays queued, and is not searched for here.
+fn rejoin_by_new_keys(
+    object_type: &ObjectType,
+    before: &BTreeMap<AttributeName, MvValue>,
+    after: &BTreeMap<AttributeName, MvValue>,
+    plan: &mut ObjectPlan,
+    reader: &mut Reader<'_>,
+    run: &Run<'_>,
+) {
+    let rules = run.rules.rules.iter().filter(|rule| {
+        rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
+    });
+    for rule in rules {
+        for (exact, clause) in clauses(rule) {
+            let keys = |attributes| key_values(&clause.target, exact, &MetaverseInputs::of(attributes, "", run));
+            let known = keys(before);
+            for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
+                let hits = reader.key(clause.source_key, value).unwrap_or_default();
+                plan.rejoin.extend(hits.iter().filter_map(|hit| match hit {
+                    KeyHit::Connector(id) => Some(*id),
+                    KeyHit::Metaverse(_) => None,
+                }));
+            }
+        }
     }
 }
 

@@ -368,7 +368,13 @@ fn provision(
     if let Some(dn) = &desired.dn {
         let occupant = reader.occupant(&rule.connector, dn.normalised());
         Stop::if_missing(reader)?;
-        if let Some(occupant) = occupant.flatten().filter(|id| unexported.is_none_or(|target| target.id != *id)) {
+        let occupant = occupant.flatten().filter(|id| unexported.is_none_or(|target| target.id != *id));
+        let standing = occupant.map(|occupant| reader.connector(occupant));
+        Stop::if_missing(reader)?;
+        // An object whose deletion was imported has left its place, also while its own turn is still to come.
+        let has_left =
+            standing.flatten().flatten().is_some_and(|object| matches!(object.staged, Some(Staged::Deleted(_))));
+        if let Some(occupant) = occupant.filter(|_| !has_left) {
             // S27 would link the object that stands there; linking is a match, and a DN is no evidence of a person.
             let message = format!("another object already stands at {dn}");
             let holds =

@@ -31,6 +31,9 @@ pub struct ObjectPlan {
     pub join: Option<LinkReason>,
     /// Metaverse objects whose outbound decision may change because of this one: they share a join key with it.
     pub revisit: BTreeSet<MvId>,
+    /// Connector-space objects that carry a join key which a metaverse object has from now on: whoever of them found nobody
+    /// to join finds somebody now (invariant 4). May name objects that are linked; they need nothing.
+    pub rejoin: BTreeSet<CsId>,
     /// Match candidates whose roles must be read before this plan may be applied (SF6). The plan is made as if they were
     /// privileged; once read, it is decided again.
     pub facts_wanted: BTreeSet<CsId>,

@@ -133,6 +133,7 @@ fn undecided(subject: Subject) -> ObjectPlan {
         scopes: Vec::new(),
         join: None,
         revisit: BTreeSet::new(),
+        rejoin: BTreeSet::new(),
         facts_wanted: BTreeSet::new(),
         reads: ReadSet::default(),
     }

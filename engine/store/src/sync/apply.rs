@@ -59,6 +59,14 @@ impl Db {
             self.run("DELETE FROM dirty_metaverse WHERE object = ?1", [mv])?;
         }
         self.finish_subject(plan)?;
+        for id in &plan.rejoin {
+            if let Some(head) = self.find_head(id.0)?
+                && head.is_staging_object()
+                && head.link.is_none()
+            {
+                self.mark_dirty(head.id, head.connector)?;
+            }
+        }
         for mv in &plan.revisit {
             if self.exists("SELECT 1 FROM metaverse WHERE id = ?1", [mv.0])? {
                 self.mark_metaverse_dirty(mv.0)?;

@@ -85,6 +85,12 @@ impl Db {
                     self.touch_places(connector);
                     return Ok(occupant);
                 }
+                if occupant.staged == codes::STAGED_DELETED {
+                    self.vacate(occupant.id, false)?;
+                    let mut head = self.new_head(connector, ConnectorState::Disconnected)?;
+                    self.occupy(&mut head, parent, rdn);
+                    return Ok(head);
+                }
                 // The place is taken; the system will refuse it by name.
                 let mut head = self.new_head(connector, ConnectorState::Disconnected)?;
                 head.parent = Some(parent);

@@ -314,6 +314,7 @@ pub(super) fn plan(subject: Subject) -> ObjectPlan {
         scopes: Vec::new(),
         join: None,
         revisit: BTreeSet::new(),
+        rejoin: BTreeSet::new(),
         facts_wanted: BTreeSet::new(),
         reads: ReadSet::default(),
     }
