@@ -60,6 +60,13 @@ impl Dn {
         skip.is_some_and(|skip| self.0[skip..].iter().map(Rdn::normalised).eq(ancestor.0.iter().map(Rdn::normalised)))
     }
 
+    /// Whether an object at `self` need not be renamed to stand at `other`: the same container, and its own name the same to
+    /// the letter. The case of a name is part of it (SF27); how its containers are written is theirs.
+    pub fn needs_no_rename_to(&self, other: &Dn) -> bool {
+        let own = |dn: &Dn| dn.rdn().map(|rdn| rdn.folded(str::to_owned));
+        own(self) == own(other) && self.parent().map(|dn| dn.normalised()) == other.parent().map(|dn| dn.normalised())
+    }
+
     /// The form in which DNs are compared: types and values in lower case, spaces folded, escapes uniform.
     pub fn normalised(&self) -> String {
         self.0.iter().map(Rdn::normalised).collect::<Vec<_>>().join(",")
@@ -82,11 +89,15 @@ impl Rdn {
 
     /// Lower case, inner runs of spaces as one, pairs of a multi-valued RDN in order.
     pub fn normalised(&self) -> String {
+        self.folded(str::to_lowercase)
+    }
+
+    fn folded(&self, case: impl Fn(&str) -> String) -> String {
         let mut pairs: Vec<String> = self
             .0
             .iter()
             .map(|pair| {
-                let value = pair.value.to_lowercase();
+                let value = case(&pair.value);
                 let folded = value.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
                 format!("{}={}", pair.attribute.to_ascii_lowercase(), escape(&folded))
             })
@@ -295,6 +306,16 @@ mod tests {
             Err(error) => error.to_string(),
         };
         expect.assert_eq(&seen);
+    }
+
+    #[test]
+    fn a_change_of_case_is_a_rename_and_the_containers_spelling_is_not() {
+        let dn = |text: &str| text.parse::<Dn>().unwrap();
+        let at = dn("CN=Ann  Lee,OU=Sales,DC=x");
+        assert!(at.needs_no_rename_to(&dn("cn=Ann Lee,ou=sales,dc=X")));
+        for other in ["CN=ann lee,OU=Sales,DC=x", "CN=Ann Lee,OU=Other,DC=x", "CN=Ann,OU=Sales,DC=x"] {
+            assert!(!at.needs_no_rename_to(&dn(other)), "{other}");
+        }
     }
 
     #[test]

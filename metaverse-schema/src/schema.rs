@@ -54,7 +54,7 @@ pub struct AttributeDefinition {
 pub struct ObjectClass {
     pub name: ObjectType,
     pub creatable: bool,
-    /// A container holds other objects in its DN and is not synchronised itself.
+    /// A container holds other objects in its DN and is not synchronised itself, unless an export created it.
     pub container: bool,
 }
 
@@ -63,6 +63,9 @@ pub struct ObjectClass {
 pub struct ConnectorSchema {
     pub classes: BTreeMap<ObjectType, ObjectClass>,
     pub attributes: BTreeMap<AttributeName, AttributeDefinition>,
+    /// Attributes that no export ever writes, each with the reason: back links, computed values, the name. Not kept with a
+    /// stored schema: it is for telling an operator what is wrong with a rule.
+    pub never_written: BTreeMap<AttributeName, String>,
 }
 
 impl ConnectorSchema {
@@ -75,6 +78,13 @@ impl ConnectorSchema {
     pub fn container(mut self, name: &str) -> Self {
         let name = ObjectType::new(name);
         self.classes.insert(name.clone(), ObjectClass { name, creatable: false, container: true });
+        self
+    }
+
+    /// A container that an export may create; such a one, once created, is an object like any other.
+    pub fn creatable_container(mut self, name: &str) -> Self {
+        let name = ObjectType::new(name);
+        self.classes.insert(name.clone(), ObjectClass { name, creatable: true, container: true });
         self
     }
 

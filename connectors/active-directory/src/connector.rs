@@ -6,9 +6,10 @@ use crate::containers::{self, ContainerInfo, Scope};
 use crate::delta;
 use crate::directory::{SearchRequest, read_object};
 use crate::errors;
-use crate::export;
+use crate::export::{self, Writer};
 use crate::full;
 use crate::object::{self, Kind};
+use crate::schema::Attributes;
 use crate::session::{Session, candidates, refuses_view};
 use crate::settings::{Settings, View, ViewChoice};
 use crate::watermark::Mark;
@@ -192,7 +193,17 @@ impl Connector for ActiveDirectory {
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
         // A connection of its own: a step may be running.
         let session = Session::open(&self.settings, None).await?;
-        Ok(session.attributes.connector_schema(&self.settings.classes))
+        let controller = &session.controller;
+        let attempted = format!("reading the schema of {}", controller.url);
+        let never_written =
+            Attributes::never_written(session.directory.as_ref(), &controller.schema_context, session.page_size)
+                .await
+                .map_err(|error| errors::step_error(&attempted, &error))?;
+        let mut schema = session.attributes.connector_schema(&self.settings.classes);
+        for (name, reason) in never_written {
+            schema.never_written.entry(name).or_insert(reason);
+        }
+        Ok(schema)
     }
 
     async fn check(&self) -> Check {
@@ -276,7 +287,8 @@ impl Exporter for ActiveDirectory {
 
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
         let current = self.answering().await?;
-        let outcomes = export::export(&current.session, items).await;
+        let outcomes =
+            export::export(&Writer { session: &current.session, account: &self.settings.bind_user }, items).await;
         if outcomes.iter().any(|(_, outcome)| matches!(outcome, ExportOutcome::NotSettled { .. })) {
             *self.current.lock().await = None;
         }

@@ -51,6 +51,14 @@ const ALWAYS: &[&str] = &["objectGUID", "objectSid"];
 const FLAG_NOT_REPLICATED: i64 = 0x1;
 const FLAG_CONSTRUCTED: i64 = 0x4;
 
+/// Attributes of the name: a create or a rename writes them with the DN.
+const NAMING: &[&str] = &["cn", "name", "distinguishedName"];
+/// Matches when all bits of the value are set (LDAP_MATCHING_RULE_BIT_AND).
+const BIT_AND: &str = "1.2.840.113556.1.4.803";
+/// The one container that an export creates.
+const ORGANIZATIONAL_UNIT: &str = "organizationalUnit";
+const FROM_THE_NAME: &str = "it is part of the object's name: flow `dn` instead";
+
 /// How many attribute names one schema search asks for.
 const NAMES_PER_FILTER: usize = 100;
 
@@ -143,7 +151,10 @@ impl Attributes {
             schema = schema.class(class, creatable);
         }
         for class in known.classes.into_values().filter(|class| class.container) {
-            schema = schema.container(class.name.as_str());
+            schema = match class.name.as_str() {
+                ORGANIZATIONAL_UNIT => schema.creatable_container(ORGANIZATIONAL_UNIT),
+                other => schema.container(other),
+            };
         }
         for attribute in self.by_lower_name.values() {
             schema.attributes.insert(
@@ -152,11 +163,43 @@ impl Attributes {
                     name: attribute.name.clone(),
                     kind: attribute.kind,
                     plurality: attribute.plurality,
-                    writable: attribute.writable,
+                    writable: attribute.writable && !NAMING.iter().any(|name| attribute.name == *name),
                 },
             );
         }
-        schema.attribute("unicodePwd", ValueKind::Secret, Plurality::Single, true)
+        for name in NAMING {
+            schema.never_written.insert(AttributeName::new(*name), FROM_THE_NAME.to_owned());
+        }
+        SECRETS.iter().fold(schema, |schema, name| schema.attribute(name, ValueKind::Secret, Plurality::Single, true))
+    }
+
+    /// The attributes of this forest that no export writes, with the reasons: what the system alone sets, what it computes,
+    /// and back links, by the marks of their definitions (MS-ADTS 3.1.1.2.3, 3.1.1.2.3.3).
+    pub(crate) async fn never_written(
+        directory: &dyn Directory,
+        schema_context: &str,
+        page_size: u32,
+    ) -> Result<BTreeMap<AttributeName, String>, DirectoryError> {
+        let filter = format!(
+            "(&(objectClass=attributeSchema)(|(systemOnly=TRUE)(systemFlags:{BIT_AND}:={FLAG_CONSTRUCTED})(linkID:{BIT_AND}:=1)))"
+        );
+        let asked = ["lDAPDisplayName", "linkID", "systemFlags"].map(str::to_owned).to_vec();
+        let found = read_all(directory, SearchRequest::subtree(schema_context, filter, asked), page_size).await?;
+        let number = |entry: &Entry, name: &str| entry.first_text(name).and_then(|text| text.parse::<i64>().ok());
+        Ok(found
+            .iter()
+            .filter_map(|entry| {
+                let name = AttributeName::new(entry.first_text("lDAPDisplayName")?);
+                let reason = if number(entry, "linkID").is_some_and(|link| link % 2 == 1) {
+                    "it is a back link: flow to the attribute of the object that points here, such as `member` of a group"
+                } else if number(entry, "systemFlags").is_some_and(|flags| flags & FLAG_CONSTRUCTED != 0) {
+                    "the domain controller computes it when asked"
+                } else {
+                    "only the domain controller itself sets it (systemOnly)"
+                };
+                Some((name, reason.to_owned()))
+            })
+            .collect())
     }
 
     /// Reads the definitions of the selected attributes. Falls back to the built-in table when the account may not

@@ -293,7 +293,8 @@ async fn a_connection_lost_while_writing_leaves_one_object_in_doubt() {
         let operation = ExportOperation::Create(CreateRequest { dn, ..CreateRequest::default() });
         ExportItem { id, object_type: "user".into(), operation }
     };
-    let outcomes = export::export(&session, &[item(1), item(2)]).await;
+    let outcomes =
+        export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item(1), item(2)]).await;
     let in_doubt: Vec<(i64, bool)> = outcomes
         .iter()
         .map(|(id, outcome)| match outcome {

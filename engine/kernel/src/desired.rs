@@ -196,7 +196,7 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
         delta.set(attribute.clone(), wanted);
     }
     let rename =
-        desired.dn.clone().filter(|wanted| target.dn.as_ref().is_some_and(|dn| dn.normalised() != wanted.normalised()));
+        desired.dn.clone().filter(|wanted| target.dn.as_ref().is_some_and(|dn| !dn.needs_no_rename_to(wanted)));
     let operation = if standing.is_restore {
         Some(PendingOperation::Restore { changes, afterwards })
     } else if changes.is_empty() && afterwards.is_empty() && rename.is_none() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 /// Codes of diagnostics: mistakes in the files, found before anything runs.
 pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("attribute-unknown", "The connected system has no attribute of this name."),
+    ("class-not-creatable", "A rule provisions objects of a type that the connected system never lets anyone create."),
     ("class-unknown", "The connected system has no object type of this name."),
     ("connector-name-invalid", "A connector's name has letters, digits, `-` and `_`; `mv` means the metaverse."),
     ("connector-unknown", "No connector of this name stands in metasync.toml."),
@@ -33,6 +34,10 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("flow-multi-values-to-single-value", "A flow gives several values to an attribute that holds one."),
     ("flow-several-sources", "A flow has more than one of direct, constant and expression."),
     ("flow-source-invalid", "The source of a direct flow is not an attribute name."),
+    (
+        "flow-target-never-written",
+        "The target attribute is computed, a back link, set by the system alone, or the name.",
+    ),
     ("flow-target-read-only", "Warning: the target attribute cannot be written in this mode."),
     ("flow-to-secret", "No rule sets a secret: the connector does."),
     ("flow-type-mismatch", "A flow gives a value of another kind than its target holds."),

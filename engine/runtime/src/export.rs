@@ -41,8 +41,36 @@ impl Tally {
         self.accepted + self.refused.len() as u64
     }
 
+    /// A container that was refused is not waited for: who is to stand in it is then refused by its own name.
+    fn may_still_come(&self, container: CsId) -> bool {
+        !self.refused.contains_key(&container)
+    }
+
     fn may_be_sent(&self, id: CsId) -> bool {
         self.attempts.get(&id).is_none_or(|attempts| *attempts < MAX_ATTEMPTS)
+    }
+}
+
+/// What one pass sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Deletes and detachments, but of nothing in which others still stand.
+    RemoveEmpty,
+    Write,
+    /// Containers too that seem not to be empty: the system knows better, and refuses by name.
+    RemoveAll,
+}
+
+impl Stage {
+    fn phase(self) -> ExportPhase {
+        match self {
+            Stage::Write => ExportPhase::Writes,
+            Stage::RemoveEmpty | Stage::RemoveAll => ExportPhase::Removals,
+        }
+    }
+
+    fn takes(self, entry: &ExportEntry) -> bool {
+        self != Stage::RemoveEmpty || !entry.holds_others
     }
 }
 
@@ -126,21 +154,29 @@ impl Engine {
         connector: &Arc<dyn Connector>,
         tally: &mut Tally,
     ) -> Result<Option<Halt>, StoreError> {
-        if let Some(halt) = self.export_pass(step, connector, ExportPhase::Removals, tally).await? {
-            return Ok(Some(halt));
-        }
-        // References to what a pass created go with the next one (O56); a pass that settles nothing new is the last.
-        for _ in 0..self.limits.export_passes.max(1) {
-            let before = tally.progress;
-            let halt = self.export_pass(step, connector, ExportPhase::Writes, tally).await?;
-            if halt.is_some() {
-                return Ok(halt);
+        // A container goes after what stands in it, which leaves by its own delete or by a move.
+        for stage in [Stage::RemoveEmpty, Stage::Write, Stage::RemoveEmpty, Stage::RemoveAll] {
+            // References to what a pass created go with the next one (O56); a pass that settles nothing new is the last.
+            let mut passes = self.limits.export_passes.max(1);
+            loop {
+                let before = tally.progress;
+                let halt = self.export_pass(step, connector, stage, tally).await?;
+                if halt.is_some() {
+                    return Ok(halt);
+                }
+                if tally.progress == before {
+                    break;
+                }
+                passes -= 1;
+                if passes == 0 {
+                    step.note(
+                        "export-goes-on",
+                        "this step has made all the passes it may; the next export sends the rest",
+                    );
+                    break;
+                }
             }
-            if tally.progress == before {
-                return Ok(None);
-            }
         }
-        step.note("export-goes-on", "this step has made all the passes it may; the next export sends the rest");
         Ok(None)
     }
 
@@ -149,9 +185,10 @@ impl Engine {
         &mut self,
         step: &mut StepRun,
         connector: &Arc<dyn Connector>,
-        phase: ExportPhase,
+        stage: Stage,
         tally: &mut Tally,
     ) -> Result<Option<Halt>, StoreError> {
+        let phase = stage.phase();
         let mut after: Option<CsId> = None;
         loop {
             if self.stop.is_stopped() {
@@ -168,9 +205,12 @@ impl Engine {
                 return Ok(None);
             };
             after = Some(last);
+            let in_page: BTreeSet<CsId> = page.iter().map(|entry| entry.id).collect();
             let entries: Vec<ExportEntry> = page
                 .into_iter()
-                .filter(|entry| tally.may_be_sent(entry.id))
+                .filter(|entry| stage.takes(entry) && tally.may_be_sent(entry.id))
+                // Its container comes with this page, or has to come with a later one of this pass.
+                .filter(|entry| entry.waits_for.is_none_or(|id| in_page.contains(&id) || !tally.may_still_come(id)))
                 .filter(|entry| entry.pending.is_some() || !entry.references.is_empty())
                 .collect();
             if entries.is_empty() {

@@ -10,8 +10,11 @@ use std::collections::HashMap;
 use sync_kernel::{CsId, PendingOperation};
 use sync_store::{ExportEntry, ExportPhase};
 
+/// Entries that are sent in one batch: those that change places with each other, otherwise one alone.
+pub(crate) type Together = Vec<usize>;
+
 /// Positions of the entries in layers: all of a layer may be on their way at once, a layer waits for the one before.
-pub(crate) fn layers(entries: &[ExportEntry], phase: ExportPhase) -> Vec<Vec<usize>> {
+pub(crate) fn layers(entries: &[ExportEntry], phase: ExportPhase) -> Vec<Vec<Together>> {
     let mut graph: Graph<usize, ()> = Graph::with_capacity(entries.len(), entries.len());
     let nodes: Vec<NodeIndex> = (0..entries.len()).map(|position| graph.add_node(position)).collect();
     for (first, then) in dependencies(entries, phase) {
@@ -21,10 +24,10 @@ pub(crate) fn layers(entries: &[ExportEntry], phase: ExportPhase) -> Vec<Vec<usi
     let circles = condensation(graph, true);
     let Ok(order) = toposort(&circles, None) else {
         // A condensed graph has no circle left.
-        return vec![(0..entries.len()).collect()];
+        return vec![(0..entries.len()).map(|position| vec![position]).collect()];
     };
     let mut depth: HashMap<NodeIndex, usize> = HashMap::new();
-    let mut layers: Vec<Vec<usize>> = Vec::new();
+    let mut layers: Vec<Vec<Together>> = Vec::new();
     for node in order {
         let before = circles
             .edges_directed(node, petgraph::Direction::Incoming)
@@ -35,7 +38,9 @@ pub(crate) fn layers(entries: &[ExportEntry], phase: ExportPhase) -> Vec<Vec<usi
         if layers.len() <= before {
             layers.resize(before + 1, Vec::new());
         }
-        layers[before].extend(&circles[node]);
+        let mut together = circles[node].clone();
+        together.sort_unstable();
+        layers[before].push(together);
     }
     layers.iter_mut().for_each(|layer| layer.sort_unstable());
     layers
@@ -47,6 +52,12 @@ fn dependencies(entries: &[ExportEntry], phase: ExportPhase) -> Vec<(usize, usiz
         .iter()
         .enumerate()
         .filter_map(|(position, entry)| Some((place_after(entry)?.normalised(), position)))
+        .collect();
+    let standing: HashMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| leaves(entry))
+        .filter_map(|(position, entry)| Some((entry.dn.as_ref()?.normalised(), position)))
         .collect();
     let by_id: HashMap<CsId, usize> =
         entries.iter().enumerate().map(|(position, entry)| (entry.id, position)).collect();
@@ -61,6 +72,14 @@ fn dependencies(entries: &[ExportEntry], phase: ExportPhase) -> Vec<(usize, usiz
                 ExportPhase::Writes if moves(&entries[above]) => (above, position),
                 ExportPhase::Writes => continue,
             });
+        }
+        // A name is free when its holder has left it.
+        if phase == ExportPhase::Writes
+            && moves(entry)
+            && let Some(holder) = place_after(entry).and_then(|dn| standing.get(&dn.normalised()).copied())
+            && holder != position
+        {
+            pairs.push((holder, position));
         }
         if phase == ExportPhase::Writes {
             // A system that references by name must know the name before it is used.
@@ -82,6 +101,14 @@ fn place_after(entry: &ExportEntry) -> Option<&Dn> {
         Some(PendingOperation::Update { rename: Some(dn), .. }) => Some(dn),
         _ => entry.dn.as_ref(),
     }
+}
+
+/// Whether sending the entry frees the place where it stands.
+fn leaves(entry: &ExportEntry) -> bool {
+    matches!(
+        entry.pending.as_ref().map(|pending| &pending.operation),
+        Some(PendingOperation::Update { rename: Some(_), .. })
+    )
 }
 
 /// Whether sending the entry makes or changes its place.
@@ -124,6 +151,8 @@ mod tests {
                 .collect(),
             was_in_flight: false,
             more_references: false,
+            waits_for: None,
+            holds_others: false,
             name: dn.to_owned(),
         }
     }
@@ -153,12 +182,12 @@ mod tests {
             entry(3, "OU=inner,OU=outer", add(), &[]),
             entry(4, "CN=b", add(), &[]),
         ];
-        assert_eq!(layers(&adds, ExportPhase::Writes), [vec![1, 3], vec![2], vec![0]]);
+        assert_eq!(layers(&adds, ExportPhase::Writes), [vec![vec![1], vec![3]], vec![vec![2]], vec![vec![0]]]);
         let removals = adds.map(|entry| ExportEntry {
             pending: delete().map(|operation| PendingExport { operation, state: SentState::Pending }),
             ..entry
         });
-        assert_eq!(layers(&removals, ExportPhase::Removals), [vec![0, 3], vec![2], vec![1]]);
+        assert_eq!(layers(&removals, ExportPhase::Removals), [vec![vec![0], vec![3]], vec![vec![2]], vec![vec![1]]]);
     }
 
     #[test]
@@ -171,6 +200,25 @@ mod tests {
             // What stays where it is need not be waited for.
             entry(5, "CN=other", None, &[1]),
         ];
-        assert_eq!(layers(&entries, ExportPhase::Writes), [vec![1, 2, 3, 4], vec![0]]);
+        assert_eq!(
+            layers(&entries, ExportPhase::Writes),
+            [vec![vec![1], vec![2, 3], vec![4]], vec![vec![0]]],
+            "who points at each other goes together"
+        );
+    }
+
+    /// T21 the other way round: who leaves a name goes before who takes it, and two that change places go in one batch.
+    #[test]
+    fn t21_a_name_is_left_before_it_is_taken_and_a_swap_goes_together() {
+        let entries = [
+            entry(1, "CN=x", add(), &[]),
+            entry(2, "CN=b", rename("CN=x2"), &[]),
+            entry(3, "CN=a", rename("CN=B"), &[]),
+            entry(4, "CN=p", rename("CN=q"), &[]),
+            entry(5, "CN=q", rename("CN=p"), &[]),
+            // A change of case leaves no place.
+            entry(6, "CN=case", rename("CN=Case"), &[]),
+        ];
+        assert_eq!(layers(&entries, ExportPhase::Writes), [vec![vec![0], vec![1], vec![3, 4], vec![5]], vec![vec![2]]]);
     }
 }

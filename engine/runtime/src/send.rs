@@ -2,6 +2,7 @@
 //! is reported as such, and never taken for sent or unsent.
 
 use crate::export::lost_batch;
+use crate::export_order::Together;
 use connector_contract::{
     Connector, ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem,
     ReferenceChange, UpdateRequest,
@@ -63,9 +64,26 @@ impl Sending {
         }
     }
 
-    /// Puts the entries at these positions into batches. An entry that cannot be sent as it is stored is refused here.
-    pub(crate) fn enqueue(&mut self, positions: &[usize], batch_size: usize) {
+    /// Puts the entries at these positions into batches; what goes together stands in one, if it fits. An entry that cannot
+    /// be sent as it is stored is refused here.
+    pub(crate) fn enqueue(&mut self, layer: &[Together], batch_size: usize) {
         let mut items = Vec::new();
+        for together in layer {
+            if !items.is_empty() && items.len() + together.len() > batch_size {
+                self.queue.push_back(std::mem::take(&mut items));
+            }
+            self.collect(together, &mut items);
+            while items.len() > batch_size {
+                let rest = items.split_off(batch_size);
+                self.queue.push_back(std::mem::replace(&mut items, rest));
+            }
+        }
+        if !items.is_empty() {
+            self.queue.push_back(items);
+        }
+    }
+
+    fn collect(&mut self, positions: &[usize], items: &mut Vec<ExportItem>) {
         for number in positions.iter().filter_map(|position| self.order.get(*position)) {
             let Some(entry) = self.entries.get(number) else { continue };
             match export_item(entry) {
@@ -79,7 +97,6 @@ impl Sending {
                 }
             }
         }
-        self.queue.extend(items.chunks(batch_size).map(<[ExportItem]>::to_vec));
     }
 
     /// No further batch leaves; those on their way are waited for.

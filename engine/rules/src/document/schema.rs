@@ -5,7 +5,7 @@ use super::metaverse::{MetaverseKinds, Parameters};
 use super::scope::unfit;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::{Expression, Kinds, KnownKind, Lookup};
-use crate::model::{ConnectorName, Direction, Flow, FlowSource, Rule, RuleSet, SourcePlace, WatchedGroup};
+use crate::model::{ConnectorName, Direction, Flow, FlowSource, LinkType, Rule, RuleSet, SourcePlace, WatchedGroup};
 use crate::suggest::did_you_mean;
 use metaverse_schema::{
     AttributeDefinition, AttributeName, ConnectorSchema, ObjectType, Plurality, ValueKind, active_directory,
@@ -71,13 +71,22 @@ impl ConnectorKinds<'_> {
         self.schema.attributes.get(name).or_else(|| {
             // A directory without the schema extension of Exchange lacks attributes that the shipped rules read; they
             // are simply absent there, and no mistake.
-            let is_active_directory = self.schema.attributes.contains_key("sAMAccountName");
-            self.well_known.attributes.get(name).filter(|_| is_active_directory)
+            self.well_known.attributes.get(name).filter(|_| self.is_active_directory())
         })
     }
 
     fn help(&self, name: &str) -> String {
-        did_you_mean(name, self.schema.attributes.keys().map(AttributeName::as_str))
+        let suggestion = did_you_mean(name, self.schema.attributes.keys().map(AttributeName::as_str));
+        match (suggestion.is_empty(), self.is_active_directory()) {
+            (true, true) => {
+                "a forest has more attributes than are imported: add it to `attributes` of the connector".into()
+            }
+            _ => suggestion,
+        }
+    }
+
+    fn is_active_directory(&self) -> bool {
+        self.schema.attributes.contains_key("sAMAccountName")
     }
 }
 
@@ -140,6 +149,7 @@ impl Checker<'_> {
         if rule.direction == Direction::Inbound {
             self.scope(rule, &connector);
         }
+        self.creates(rule, schema);
         self.joins(rule, &connector);
         for flow in &rule.flows {
             match rule.direction {
@@ -155,6 +165,23 @@ impl Checker<'_> {
             let message = format!("`{}` has no objects of type `{class}`", rule.connector);
             let help = did_you_mean(class.as_str(), schema.classes.keys().map(ObjectType::as_str));
             self.report(Severity::Error, "class-unknown", &rule.place, message, "in this rule", help);
+        }
+    }
+
+    /// A directory's own containers (`container`, the domain itself) are no objects of the metaverse and never created. What
+    /// a mode merely cannot create (distribution groups in Graph mode) is a limitation of its objects, not of the rule.
+    fn creates(&mut self, rule: &Rule, schema: &ConnectorSchema) {
+        let Some(class) = rule.target_type.as_ref().filter(|_| rule.direction == Direction::Outbound) else {
+            return;
+        };
+        let never = schema.classes.get(class).is_some_and(|class| class.container && !class.creatable);
+        if never && rule.link == LinkType::Provision {
+            let message =
+                format!("objects of type `{class}` are containers of `{}` and are never created", rule.connector);
+            let creatable = schema.classes.values().filter(|class| class.creatable);
+            let names: Vec<&str> = creatable.map(|class| class.name.as_str()).collect();
+            let help = format!("what can be created: {}", names.join(", "));
+            self.report(Severity::Error, "class-not-creatable", &rule.place, message, "in this rule", help);
         }
     }
 
@@ -260,6 +287,12 @@ impl Checker<'_> {
             return;
         };
         if flow.target == "dn" {
+            return;
+        }
+        if let Some(reason) = connector.schema.never_written.get(flow.target.as_str()) {
+            let message = format!("`{}` can never be written: {reason}", flow.target);
+            let help = "remove the flow".to_owned();
+            self.report(Severity::Error, "flow-target-never-written", &flow.place, message, "never written", help);
             return;
         }
         let Some(target) = connector.schema.attributes.get(flow.target.as_str()) else {

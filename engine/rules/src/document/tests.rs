@@ -552,6 +552,39 @@ fn schemas_are_checked() {
     "#]].assert_eq(&shown(&found, &loaded.sources));
 }
 
+/// What a directory never lets anyone write is an error with its reason; so is creating one of its own containers.
+#[test]
+fn what_is_never_written_is_refused_by_name() {
+    let mut schema = ConnectorSchema::default()
+        .class("user", true)
+        .container("container")
+        .creatable_container("organizationalUnit")
+        .attribute("sAMAccountName", ValueKind::Text, Plurality::Single, true)
+        .attribute("cn", ValueKind::Text, Plurality::Single, false);
+    for (name, reason) in [("memberOf", "it is a back link"), ("cn", "it is part of the object's name")] {
+        schema.never_written.insert(name.into(), reason.to_owned());
+    }
+    let provisioned = |class: &str, precedence: u32| {
+        outbound(class, precedence, "[rule.flow]\ndn = '\"OU=x\"'")
+            .replace("target_type = \"user\"", &format!("target_type = \"{class}\"\nlink = \"provision\""))
+    };
+    let rules = [
+        outbound("out", 1, "[rule.flow]\ncn = \"[mail]\"\nmemberOf = \"[mail]\"\ninfo = \"[mail]\""),
+        provisioned("organizationalUnit", 2),
+        provisioned("container", 3),
+    ];
+    let loaded = loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &rules.concat())]);
+    assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+    let schemas: BTreeMap<Arc<str>, ConnectorSchema> = [(Arc::from("cloud"), schema)].into();
+    let found = check_against(&loaded.rules.unwrap(), &schemas);
+    expect![[r#"
+        rules/r.toml:10:7 error flow-target-never-written <[mail]> `cn` can never be written: it is part of the object's name (remove the flow)
+        rules/r.toml:11:13 error flow-target-never-written <[mail]> `memberOf` can never be written: it is a back link (remove the flow)
+        rules/r.toml:12:9 error attribute-unknown <[mail]> the connected system has no attribute `info` (known: cn, sAMAccountName)
+        rules/r.toml:24:1 error class-not-creatable <[[rule]]> objects of type `container` are containers of `cloud` and are never created (what can be created: organizationalUnit, user)
+    "#]].assert_eq(&shown(&found, &loaded.sources));
+}
+
 #[test]
 fn the_hash_follows_the_meaning_and_not_the_files() {
     let one = rule(

@@ -103,8 +103,11 @@ pub(super) struct Directory {
 
 /// Attributes that every test directory knows.
 pub(super) fn schema() -> ConnectorSchema {
-    let mut schema =
-        ConnectorSchema::default().class("user", true).class("group", true).class("contact", true).container("ou");
+    let mut schema = ConnectorSchema::default()
+        .class("user", true)
+        .class("group", true)
+        .class("contact", true)
+        .creatable_container("ou");
     for name in ["employeeId", "displayName", "mail", "signInName", "title", "stamp", "kind", "department"] {
         schema = schema.attribute(name, ValueKind::Text, Plurality::Single, true);
     }
@@ -189,6 +192,21 @@ impl Directory {
         state.objects.remove(anchor);
         remove_references_to(&mut state, anchor);
         state.changes.push(anchor.to_owned());
+    }
+
+    pub(super) fn dn_of(&self, name: &str, text: &str) -> Option<String> {
+        let state = self.state();
+        let found = state.objects.values().find(|entry| entry.attributes.text(name) == Some(text));
+        found.and_then(|entry| entry.dn.as_ref()).map(ToString::to_string)
+    }
+
+    /// Where everything stands.
+    pub(super) fn names(&self) -> Vec<String> {
+        let state = self.state();
+        let mut names: Vec<String> =
+            state.objects.values().filter_map(|entry| entry.dn.as_ref()).map(ToString::to_string).collect();
+        names.sort();
+        names
     }
 
     /// The object that carries this text.
@@ -497,6 +515,9 @@ impl Directory {
             ExportOperation::Update(update) | ExportOperation::Restore(update) => self.update(&mut state, update),
             ExportOperation::Delete { anchor } => {
                 state.writes.push(format!("delete {anchor}"));
+                if let Some(problem) = occupied(&state, &anchor.to_string()) {
+                    return ExportOutcome::Refused(problem);
+                }
                 // What is gone is gone: that is success.
                 if state.objects.remove(&anchor.to_string()).is_some() {
                     remove_references_to(&mut state, &anchor.to_string());
@@ -519,7 +540,7 @@ impl Directory {
     fn create(&self, state: &mut State, object_type: &ObjectType, create: &CreateRequest) -> ExportOutcome {
         let key = create.attributes.text(self.key).unwrap_or_default().to_owned();
         state.writes.push(format!("create {object_type} {key}"));
-        if let Some(problem) = refusal(state, &create.attributes) {
+        if let Some(problem) = refusal(state, &create.attributes).or_else(|| orphaned(state, create.dn.as_ref())) {
             return ExportOutcome::Refused(problem);
         }
         state.next += 1;
@@ -562,18 +583,32 @@ impl Directory {
                 }
             }
         }
-        if let Some(problem) = refusal(state, &changed) {
+        if let Some(problem) = refusal(state, &changed).or_else(|| orphaned(state, update.dn.as_ref())) {
             return ExportOutcome::Refused(problem);
         }
         if let Some(entry) = state.objects.get_mut(&anchor) {
             entry.attributes = changed;
-            if let Some(dn) = &update.dn {
-                entry.dn = Some(dn.clone());
-            }
+        }
+        if let Some(dn) = &update.dn {
+            carry(state, &anchor, dn);
         }
         state.changes.push(anchor.clone());
         let failed = write_references(state, &anchor, &update.references);
         ExportOutcome::Accepted { anchor: None, failed_references: failed }
+    }
+}
+
+/// Gives an object another DN, and what stands below it with it.
+fn carry(state: &mut State, anchor: &str, to: &Dn) {
+    let old = state.objects.get_mut(anchor).and_then(|entry| entry.dn.replace(to.clone()));
+    for entry in state.objects.values_mut() {
+        if let (Some(old), Some(place)) = (&old, &mut entry.dn)
+            && place != to
+            && place.is_within(old)
+        {
+            let below = &place.rdns()[..place.rdns().len() - old.rdns().len()];
+            *place = Dn::from_rdns(below.iter().chain(to.rdns()).cloned().collect());
+        }
     }
 }
 
@@ -598,6 +633,21 @@ fn refusal(state: &State, attributes: &Attributes) -> Option<ExportProblem> {
     let name = attributes.text("displayName")?;
     let (code, retry) = state.behaviour.refuses.get(name)?;
     Some(problem(code, "refused by the test", *retry))
+}
+
+/// Nothing is created in a container that is not there; what has one RDN stands at the root.
+fn orphaned(state: &State, dn: Option<&Dn>) -> Option<ExportProblem> {
+    let parent = dn?.parent().filter(|parent| !parent.rdns().is_empty())?;
+    let stands = state.objects.values().any(|entry| entry.dn.as_ref() == Some(&parent));
+    (!stands).then(|| problem("non-existent-parent", "the container is not there", true))
+}
+
+/// No container goes while something stands in it.
+fn occupied(state: &State, anchor: &str) -> Option<ExportProblem> {
+    let dn = state.objects.get(anchor)?.dn.as_ref()?;
+    let is_inside = |entry: &Entry| entry.dn.as_ref().and_then(Dn::parent).as_ref() == Some(dn);
+    let any = state.objects.values().any(is_inside);
+    any.then(|| problem("unsupported-container-delete", "the container is not empty", true))
 }
 
 fn problem(code: &str, message: &str, retry: bool) -> ExportProblem {

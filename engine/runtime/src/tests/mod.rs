@@ -8,6 +8,7 @@ mod crashes;
 mod cycles;
 mod exports;
 mod guards;
+mod hierarchy;
 mod imports;
 mod matching;
 mod reading;

@@ -39,6 +39,10 @@ pub struct ExportEntry {
     pub was_in_flight: bool,
     /// More reference changes wait than this entry holds: ask for the page again when these are settled.
     pub more_references: bool,
+    /// The container it is to stand in, while that one is itself only to be created: it goes first (S30, R75).
+    pub waits_for: Option<CsId>,
+    /// Other objects of the space stand in it: a delete of it waits for theirs, and for moves out of it.
+    pub holds_others: bool,
     /// As the operator knows the object.
     pub name: String,
 }
@@ -224,6 +228,18 @@ impl Db {
         }
         let more_references = sendable.len() > references;
         sendable.truncate(references);
+        let waits_for = match pending.as_ref().map(|pending| &pending.operation) {
+            Some(PendingOperation::Add { .. }) => head.parent,
+            Some(PendingOperation::Update { rename: Some(dn), .. }) => match dn.parent() {
+                Some(container) => self.find_place(head.connector, &container)?,
+                None => None,
+            },
+            _ => None,
+        };
+        let waits_for = match waits_for {
+            Some(container) if self.is_to_be_created(container)? => Some(CsId(container)),
+            _ => None,
+        };
         Ok(Some(ExportEntry {
             id: CsId(head.id),
             object_type: self.type_name(head)?,
@@ -234,8 +250,25 @@ impl Db {
             pending,
             references: sendable,
             more_references,
+            waits_for,
+            holds_others: is_removal && self.holds_others(head)?,
             name: self.label(head.id)?,
         }))
+    }
+
+    fn is_to_be_created(&self, container: i64) -> Inner<bool> {
+        let Some(head) = self.find_head(container)?.filter(|head| head.anchor.is_none()) else { return Ok(false) };
+        let pending = self.load_pending(container, head.connector)?;
+        Ok(pending.is_some_and(|pending| {
+            matches!(pending.operation, PendingOperation::Add { .. }) && can_be_sent(&pending.state)
+        }))
+    }
+
+    fn holds_others(&self, head: &Head) -> Inner<bool> {
+        self.exists(
+            "SELECT 1 FROM head WHERE connector = ?1 AND parent = ?2 AND state <> ?3 AND staged <> ?4 AND anchor IS NOT NULL",
+            (head.connector, head.id, codes::PLACEHOLDER, codes::STAGED_DELETED),
+        )
     }
 
     fn sendable_references(&self, object: i64, limit: usize) -> Inner<Vec<ExportReference>> {

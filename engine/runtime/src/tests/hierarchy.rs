@@ -1,0 +1,159 @@
+//! Containers that rules provision: parents are made before what stands in them, and go after it, however the objects fall
+//! into pages.
+
+use super::setup::{Lab, RULES, Settings};
+use crate::{CycleKind, RunOptions};
+
+/// Units come from the source's contacts; a unit's and a person's `department` is the DN of the container.
+fn rules() -> String {
+    let units = r#"
+[metaverse.unit]
+employeeId = "text"
+displayName = "text"
+department = "text"
+
+[[rule]]
+id = "in-hr-unit"
+name = "In from hr - Unit"
+direction = "inbound"
+connector = "hr"
+source_type = "contact"
+target_type = "unit"
+link = "provision"
+precedence = 120
+
+[[rule.join]]
+criterion = "employee"
+source = "[employeeId]"
+target = "[employeeId]"
+
+[rule.flow]
+employeeId = "[employeeId]"
+displayName = "[displayName]"
+department = "[department]"
+
+[[rule]]
+id = "out-dir-unit"
+name = "Out to dir - Unit"
+direction = "outbound"
+connector = "dir"
+source_type = "unit"
+target_type = "ou"
+link = "provision"
+precedence = 220
+
+[rule.deprovision]
+provisioned = "delete"
+
+[rule.flow]
+stamp = "[employeeId]"
+dn = 'IIF(IsPresent([department]), "OU=" & [displayName] & "," & [department], "OU=" & [displayName])'
+"#;
+    let placed = RULES
+        .replace("title = \"[title]\"\nsignInName", "title = \"[title]\"\ndepartment = \"[department]\"\nsignInName")
+        .replacen(
+            "[rule.flow]\nstamp = \"[employeeId]\"",
+            "[rule.flow]\ndn = '\"CN=\" & [displayName] & \",\" & [department]'\nstamp = \"[employeeId]\"",
+            1,
+        );
+    format!("{placed}{units}")
+}
+
+impl Lab {
+    fn put_unit(&self, name: &str, above: &str) {
+        let mut attributes = vec![("employeeId", name), ("displayName", name)];
+        if !above.is_empty() {
+            attributes.push(("department", above));
+        }
+        self.hr.put(name, "contact", &attributes);
+    }
+
+    fn put_worker(&self, number: usize, container: &str) {
+        self.hr.put_person(number);
+        self.hr.set(&format!("p{number}"), "department", &[container]);
+    }
+
+    /// One object in a page: what must go first never comes with what waits for it.
+    async fn export_one_by_one(&self) -> Vec<String> {
+        for profile in ["full-import", "full-synchronization"] {
+            self.run("hr", profile).await;
+        }
+        let mut parts = self.parts();
+        parts.limits.export_page = 1;
+        let mut engine = crate::Engine::open(parts).unwrap();
+        let report = engine.run_profile("dir", "export", &RunOptions::default()).await.unwrap();
+        assert_eq!(report.status, crate::status::SUCCESS, "{report:#?}");
+        self.written()
+    }
+}
+
+fn hierarchy() -> Lab {
+    let lab = Lab::with(Settings { rules: rules(), ..Settings::default() });
+    // The people first: their numbers are lower than those of what they stand in.
+    lab.put_worker(1, "OU=c,OU=b,OU=a");
+    lab.put_worker(2, "OU=a");
+    lab.put_unit("c", "OU=b,OU=a");
+    lab.put_unit("b", "OU=a");
+    lab.put_unit("a", "");
+    lab
+}
+
+/// S30, R75: each object is sent once, when its container is there.
+#[tokio::test]
+async fn parents_are_created_before_what_stands_in_them() {
+    let lab = hierarchy();
+    let writes = lab.export_one_by_one().await;
+    let order =
+        |name: &str| writes.iter().position(|write| write == name).unwrap_or_else(|| panic!("{name}: {writes:?}"));
+    assert_eq!(writes.len(), 5, "nothing was refused and sent again: {writes:?}");
+    assert!(order("create ou a") < order("create ou b"), "{writes:?}");
+    assert!(order("create ou b") < order("create ou c"), "{writes:?}");
+    assert!(order("create ou c") < order("create user 1"), "{writes:?}");
+    assert!(order("create ou a") < order("create user 2"), "{writes:?}");
+    // What the rules created is an object, although its class is a container's: it is confirmed and stays linked.
+    lab.second_plan_is_empty().await;
+    lab.hr.set("b", "displayName", &["B2"]);
+    lab.hr.set("p1", "department", &["OU=c,OU=B2,OU=a"]);
+    lab.hr.set("c", "department", &["OU=B2,OU=a"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(lab.dir.dn_of("stamp", "b").as_deref(), Some("OU=B2,OU=a"));
+    assert_eq!(lab.dir.dn_of("stamp", "1").as_deref(), Some("CN=Person 1,OU=c,OU=B2,OU=a"));
+    lab.second_plan_is_empty().await;
+}
+
+/// A container is deleted after all that stood in it: what is deleted too, and what moves elsewhere with the same export.
+#[tokio::test]
+async fn containers_are_deleted_after_what_stood_in_them() {
+    let lab = hierarchy();
+    lab.export_one_by_one().await;
+    lab.second_plan_is_empty().await;
+    for gone in ["a", "b", "c", "p1"] {
+        lab.hr.remove(gone);
+    }
+    lab.put_unit("d", "");
+    lab.hr.set("p2", "department", &["OU=d"]);
+    let writes = lab.export_one_by_one().await;
+    assert_eq!(writes.len(), 6, "nothing was refused and sent again: {writes:?}");
+    let names: Vec<String> = lab.dir.names();
+    assert_eq!(names, ["CN=Person 2,OU=d", "OU=d"]);
+    lab.second_plan_is_empty().await;
+}
+
+/// A container that others still use is refused by name, and keeps what stands in it.
+#[tokio::test]
+async fn a_container_that_is_not_empty_is_refused_by_name() {
+    let lab = hierarchy();
+    lab.export_one_by_one().await;
+    lab.second_plan_is_empty().await;
+    lab.dir.put_at("foreign", "contact", Some("CN=somebody else's,OU=c,OU=b,OU=a"), &[]);
+    lab.hr.remove("p1");
+    lab.hr.remove("c");
+    let report = lab.cycle(CycleKind::Delta).await;
+    let export = report.runs.iter().find(|run| run.profile == "export").unwrap();
+    assert_eq!(export.steps[0].first_errors[0].code, "unsupported-container-delete", "{export:#?}");
+    assert_eq!(lab.dir.dn_of("stamp", "c").as_deref(), Some("OU=c,OU=b,OU=a"));
+    lab.dir.remove("foreign");
+    // A full import returns the container once more, no longer linked: its delete stays pending all the same.
+    lab.good_cycle(CycleKind::Initial).await;
+    assert_eq!(lab.dir.dn_of("stamp", "c"), None, "it is tried again by itself, and goes now");
+}
