@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Preview(PreviewArgs),
     /// Say why: who contributed a value, by which rule, who lost; why joined, held or not exported
     Explain(ExplainArgs),
+    /// Carry out the rule tests of tests/: given objects, expected values, joins and exports
+    Test(TestArgs),
     /// Search the metaverse (`mv`) or a connector space
     Search(SearchArgs),
     /// Show what is to be exported, what is held and what waits for an approval
@@ -95,6 +97,7 @@ impl Command {
             Command::Cycle(_) => "cycle",
             Command::Preview(_) => "preview",
             Command::Explain(_) => "explain",
+            Command::Test(_) => "test",
             Command::Search(_) => "search",
             Command::Pending(_) => "pending",
             Command::Approve(_) => "approve",
@@ -313,6 +316,19 @@ pub(crate) struct ExplainArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The format of the files stands in docs/rules-reference.md. The tests run on systems in memory \
+    and a temporary store: no connected system is asked, and nothing in the deployment changes."
+)]
+pub(crate) struct TestArgs {
+    /// Test files [default: tests/*.toml of the deployment]
+    pub(crate) files: Vec<PathBuf>,
+    /// Test the rules of this folder instead of the deployment's; its own tests/, if it has any
+    #[arg(long, value_name = "DIR")]
+    pub(crate) rules: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct SearchArgs {
     /// `mv` or a connector
     pub(crate) space: String,
@@ -410,6 +426,7 @@ mod tests {
                        nothing
               explain  Say why: who contributed a value, by which rule, who lost; why joined, held or not
                        exported
+              test     Carry out the rule tests of tests/: given objects, expected values, joins and exports
               search   Search the metaverse (`mv`) or a connector space
               pending  Show what is to be exported, what is held and what waits for an approval
               approve  Let exactly the list with this digest through
@@ -431,6 +448,7 @@ mod tests {
                 3  a guard stopped the export, or a list waits for `metasync approve`
                 4  completed, but single objects are in error
                 5  a step could not start or finish: connection, credential, rights, error limit
+                6  a rule test failed
               130  stopped by Ctrl-C at a clean place; the next run carries on
 
             A first look: `metasync demo`. A deployment of your own: `metasync init`.
@@ -450,6 +468,7 @@ mod tests {
             ("cycle", vec![]),
             ("preview", vec!["ad", "Ann"]),
             ("explain", vec!["Ann"]),
+            ("test", vec![]),
             ("search", vec!["mv", "Ann"]),
             ("pending", vec!["cloud"]),
             ("approve", vec!["0123"]),

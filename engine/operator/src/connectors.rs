@@ -3,9 +3,9 @@
 
 use connector_active_directory::ActiveDirectory;
 use connector_azure_ad::AzureAd;
-use connector_contract::{Connector, SecretReference};
+use connector_contract::{Connector, ConnectorError, SecretReference};
 use connector_text_file::TextFileConnector;
-use metaverse_schema::{SettingProblem, SettingsTable};
+use metaverse_schema::{ConnectorSchema, SettingProblem, SettingsTable};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +55,24 @@ fn build(config: &ConnectorConfig, folder: &Path) -> Result<Arc<dyn Connector>, 
         // The loader has already named a kind that it does not know.
         _ => Err(Vec::new()),
     }
+}
+
+/// The schemas of all connectors as far as they are known without asking the connected systems: rule tests are typed by
+/// them. A directory has its own schema; here it counts with the well-known one.
+pub(crate) async fn known_schemas(
+    configs: &[ConnectorConfig],
+    connectors: &Connectors,
+) -> Result<BTreeMap<ConnectorName, ConnectorSchema>, ConnectorError> {
+    let mut schemas = BTreeMap::new();
+    for (name, connector) in connectors {
+        let config = configs.iter().find(|config| config.name == *name);
+        let schema = match config.map(|config| config.kind.as_str()) {
+            Some("active-directory") => metaverse_schema::active_directory::schema(),
+            _ => connector.schema().await?,
+        };
+        schemas.insert(name.clone(), schema);
+    }
+    Ok(schemas)
 }
 
 /// An Active Directory connector with the given settings, for commands that ask the directory itself.

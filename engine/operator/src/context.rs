@@ -10,7 +10,7 @@ use crate::progress::Progress;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use sync_rules::{Deployment, RuleSet, Severity, Sources};
+use sync_rules::{Deployment, FileContent, FileText, Files, RuleSet, Severity, Sources};
 use sync_runtime::{Clock, Engine, EngineParts, StopSignal, SystemClock};
 use sync_store::Store;
 
@@ -27,6 +27,8 @@ pub(crate) struct Opened {
     pub(crate) deployment: Deployment,
     pub(crate) rules: RuleSet,
     pub(crate) connectors: Connectors,
+    /// The texts of the files, for showing places in them.
+    pub(crate) sources: Sources,
 }
 
 /// Everything that reading a deployment gave, mistakes included.
@@ -67,7 +69,9 @@ impl Context {
         let drawn = diagnostics::draw(&diagnostics, &loaded.sources, self.colour());
         let is_sound = !diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
         let opened = match (loaded.deployment, loaded.rules) {
-            (Some(deployment), Some(rules)) if is_sound => Some(Opened { deployment, rules, connectors }),
+            (Some(deployment), Some(rules)) if is_sound => {
+                Some(Opened { deployment, rules, connectors, sources: loaded.sources.clone() })
+            }
             _ => None,
         };
         Ok(Examined { opened, drawn, sources: loaded.sources })
@@ -84,6 +88,28 @@ impl Context {
                 Ok(opened)
             }
             None => Err(mistakes(examined.drawn)),
+        }
+    }
+
+    /// The rules of another folder under this deployment's configuration, and their texts.
+    pub(crate) fn other_rules(&self, folder: &Path) -> Result<(RuleSet, Sources), Failure> {
+        let path = self.folder.join(sync_rules::CONFIGURATION_FILE);
+        let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
+        let below = folder.join(sync_rules::RULES_FOLDER);
+        let rules = sync_rules::read_rules(if below.is_dir() { &below } else { folder });
+        if rules.is_empty() || rules.iter().any(|file| matches!(file.content, FileContent::Missing)) {
+            return Err(Failure::new(
+                "no-rules",
+                format!("there are no rule files (*.toml) in {}", folder.display()),
+                "name a folder of rule files, or one with a folder rules/ in it",
+            ));
+        }
+        let files = Files { configuration: FileText::text(sync_rules::CONFIGURATION_FILE, text), rules };
+        let loaded = sync_rules::load(&files, self.folder.clone());
+        let has_errors = loaded.has_errors();
+        match loaded.rules {
+            Some(rules) if !has_errors => Ok((rules, loaded.sources)),
+            _ => Err(mistakes(diagnostics::draw(&loaded.diagnostics, &loaded.sources, self.colour()))),
         }
     }
 

@@ -16,16 +16,18 @@ pub(crate) enum Exit {
     Waiting,
     ObjectErrors,
     Stopped,
+    TestsFailed,
     Interrupted,
 }
 
-pub(crate) const TABLE: [(Exit, &str); 7] = [
+pub(crate) const TABLE: [(Exit, &str); 8] = [
     (Exit::Success, "done; named limitations and held single values do not change that"),
     (Exit::Failed, "wrong usage, nothing found, or an error inside metasync or its store"),
     (Exit::Configuration, "mistakes in metasync.toml or the rules; nothing was run"),
     (Exit::Waiting, "a guard stopped the export, or a list waits for `metasync approve`"),
     (Exit::ObjectErrors, "completed, but single objects are in error"),
     (Exit::Stopped, "a step could not start or finish: connection, credential, rights, error limit"),
+    (Exit::TestsFailed, "a rule test failed"),
     (Exit::Interrupted, "stopped by Ctrl-C at a clean place; the next run carries on"),
 ];
 
@@ -38,6 +40,7 @@ impl Exit {
             Exit::Waiting => 3,
             Exit::ObjectErrors => 4,
             Exit::Stopped => 5,
+            Exit::TestsFailed => 6,
             Exit::Interrupted => 130,
         }
     }
@@ -76,6 +79,7 @@ mod tests {
                 3  a guard stopped the export, or a list waits for `metasync approve`
                 4  completed, but single objects are in error
                 5  a step could not start or finish: connection, credential, rights, error limit
+                6  a rule test failed
               130  stopped by Ctrl-C at a clean place; the next run carries on
         "#]]
         .assert_eq(&format!("exit codes\n{}", table()));

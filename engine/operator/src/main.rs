@@ -86,6 +86,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Cycle(args) => commands::run::cycle(context, &args).await,
         Command::Preview(args) => commands::preview::run(context, &args).await,
         Command::Explain(args) => commands::explain::run(context, &args),
+        Command::Test(args) => commands::test::run(context, &args).await,
         Command::Search(args) => commands::search::run(context, &args),
         Command::Pending(args) => commands::pending::run(context, &args),
         Command::Approve(args) => commands::approve::run(context, &args),

@@ -76,13 +76,21 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("secret-in-file", "A secret stands in the file instead of a reference to it."),
     ("takeover-on-inbound", "An inbound rule takes nothing over."),
     ("target-type-missing", "A rule that provisions names one target type."),
+    ("test-name-duplicate", "Two rule tests of one file have the same name."),
+    ("test-object-duplicate", "A rule test gives the same object twice, or changes it in the step that gives it."),
+    ("test-object-unknown", "A rule test names an object that it was not given."),
+    ("test-rule-unknown", "A rule test names an inbound rule that there is not."),
+    ("test-several-values", "A rule test gives several values to an attribute that holds one."),
+    ("test-time-invalid", "The `now` of a rule test is no point in time."),
+    ("test-value-invalid", "A value of a rule test is not of the kind that the schema says."),
+    ("test-without-expectation", "A rule test, or a part of it, expects nothing and could never fail."),
     ("toml-syntax", "The text is not TOML."),
     ("unknown-value", "A word that is not one of the choices."),
     ("wrong-kind", "A TOML value of another kind than wanted."),
 ];
 
 /// Codes of evaluations that failed: errors of one object while it is synchronised.
-pub const EVALUATION_CODES: [(&str, &str); 9] = [
+pub const EVALUATION_CODES: &[(&str, &str)] = &[
     ("expression-conversion-failed", "A value cannot be converted as the function was asked to."),
     ("expression-index-out-of-bounds", "Item was asked for a value that is not there."),
     (
@@ -99,7 +107,7 @@ pub const EVALUATION_CODES: [(&str, &str); 9] = [
 
 /// What a code means.
 pub fn meaning(code: &str) -> Option<&'static str> {
-    let mut all = DIAGNOSTIC_CODES.iter().chain(&EVALUATION_CODES);
+    let mut all = DIAGNOSTIC_CODES.iter().chain(EVALUATION_CODES);
     all.find(|(known, _)| *known == code).map(|(_, meaning)| *meaning)
 }
 
@@ -158,7 +166,7 @@ mod tests {
                 }
             }
         }
-        for (code, _) in DIAGNOSTIC_CODES.iter().chain(&EVALUATION_CODES) {
+        for (code, _) in DIAGNOSTIC_CODES.iter().chain(EVALUATION_CODES) {
             assert!(sources.contains(&format!("\"{code}\"")), "{code} is not given anywhere");
         }
     }

@@ -1,6 +1,7 @@
-//! The one module that reads files: a deployment folder's `metasync.toml` and `rules/*.toml`. Never writes one.
+//! The one module that reads files: a deployment folder's `metasync.toml`, `rules/*.toml` and `tests/*.toml`. Never writes one.
 
 use crate::document::{CONFIGURATION_FILE, FileContent, FileText, Files, Loaded, RULES_FOLDER, load};
+use crate::rule_test::TESTS_FOLDER;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,12 +15,27 @@ pub fn load_folder(folder: &Path) -> Loaded {
 
 /// The rule files of a folder, by name. A folder that is not there has none.
 pub fn read_rules(folder: &Path) -> Vec<FileText> {
+    read_below(folder, RULES_FOLDER)
+}
+
+/// The test files of a folder, by name. A folder that is not there has none.
+pub fn read_tests(folder: &Path) -> Vec<FileText> {
+    read_below(folder, TESTS_FOLDER)
+}
+
+/// One file, under the name that diagnostics show.
+pub fn read_file(name: &str, path: &Path) -> FileText {
+    read(Arc::from(name), path)
+}
+
+/// `*.toml` of a folder, named `shown/FILE`.
+fn read_below(folder: &Path, shown: &str) -> Vec<FileText> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
         Err(error) => {
             return vec![FileText {
-                name: Arc::from(format!("{RULES_FOLDER}/")),
+                name: Arc::from(format!("{shown}/")),
                 content: FileContent::Unreadable(error.to_string()),
             }];
         }
@@ -30,7 +46,7 @@ pub fn read_rules(folder: &Path) -> Vec<FileText> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            read(Arc::from(format!("{RULES_FOLDER}/{name}")), &path)
+            read(Arc::from(format!("{shown}/{name}")), &path)
         })
         .collect();
     files.sort_by(|left, right| left.name.cmp(&right.name));

@@ -8,6 +8,7 @@ pub mod document;
 pub mod expression;
 pub mod folder;
 pub mod model;
+pub mod rule_test;
 pub mod shipped;
 mod suggest;
 
@@ -18,6 +19,7 @@ pub use document::{
     check_against, check_groups, load, read_canonical,
 };
 pub use expression::*;
-pub use folder::{load_folder, read_rules};
+pub use folder::{load_folder, read_file, read_rules, read_tests};
 pub use model::*;
+pub use rule_test::*;
 pub use shipped::{ShippedOptions, shipped_rules};

@@ -34,6 +34,8 @@ mod overview;
 mod preview;
 mod reading;
 
+mod rule_test;
+
 #[cfg(test)]
 mod tests;
 
@@ -55,6 +57,7 @@ pub use report::{
     Counters, CycleReport, ErrorNote, GuardReport, Note, RunReport, Skipped, StepReport, WaitingLine, WaitingList,
     is_limitation,
 };
+pub use rule_test::{Because, Mismatch, TestOutcome, run_rule_test};
 pub use status::{Severity, severity_of_status};
 pub use step::step_name;
 pub use stop::StopSignal;

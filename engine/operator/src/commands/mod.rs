@@ -10,6 +10,7 @@ pub(crate) mod explain;
 pub(crate) mod pending;
 pub(crate) mod preview;
 pub(crate) mod search;
+pub(crate) mod test;
 
 pub(crate) mod history;
 

@@ -4,15 +4,12 @@
 use crate::cli::PreviewArgs;
 use crate::connectors::Connectors;
 use crate::context::Context;
-use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, to_json};
 use crate::render::objects::{self, Facts};
-use std::path::Path;
 use std::time::Duration;
 use sync_kernel::Subject;
-use sync_rules::{FileContent, FileText, Files, RuleSet, Severity};
 use sync_runtime::{Preview, Reading, Space};
 
 /// Longest wait for the roles of match candidates.
@@ -24,7 +21,7 @@ pub(crate) async fn run(context: &Context, args: &PreviewArgs) -> Result<Report,
     let (store, rules) = match &args.rules {
         None => (context.read_store(&opened)?, opened.rules.clone()),
         Some(folder) => {
-            let rules = other_rules(context, folder)?;
+            let (rules, _) = context.other_rules(folder)?;
             (sync_runtime::scratch_with_rules(&opened.deployment, &rules, now)?, rules)
         }
     };
@@ -69,27 +66,5 @@ pub(crate) fn space(name: &str, connectors: &Connectors) -> Result<Space, Failur
                 format!("this deployment has {}, and `mv` is the metaverse", known.join(", ")),
             ))
         }
-    }
-}
-
-/// The rules of another folder under this deployment's configuration.
-fn other_rules(context: &Context, folder: &Path) -> Result<RuleSet, Failure> {
-    let path = context.folder.join(sync_rules::CONFIGURATION_FILE);
-    let text = std::fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
-    let below = folder.join(sync_rules::RULES_FOLDER);
-    let rules = sync_rules::read_rules(if below.is_dir() { &below } else { folder });
-    if rules.is_empty() || rules.iter().any(|file| matches!(file.content, FileContent::Missing)) {
-        return Err(Failure::new(
-            "no-rules",
-            format!("there are no rule files (*.toml) in {}", folder.display()),
-            "name a folder of rule files, or one with a folder rules/ in it",
-        ));
-    }
-    let files = Files { configuration: FileText::text(sync_rules::CONFIGURATION_FILE, text), rules };
-    let loaded = sync_rules::load(&files, context.folder.clone());
-    let has_errors = loaded.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error);
-    match loaded.rules {
-        Some(rules) if !has_errors => Ok(rules),
-        _ => Err(crate::context::mistakes(diagnostics::draw(&loaded.diagnostics, &loaded.sources, context.colour()))),
     }
 }

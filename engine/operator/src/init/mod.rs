@@ -19,7 +19,10 @@ use serde_json::json;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, ShippedOptions};
+use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, ShippedOptions, TESTS_FOLDER};
+
+/// The rule test that shows the format, in the folder of the tests.
+const EXAMPLE_TEST: &str = "00-example.toml";
 
 pub(crate) fn run(context: &Context, args: InitArgs) -> Result<Report, Failure> {
     refuse_existing(&context.folder)?;
@@ -181,7 +184,8 @@ fn write_files(folder: &Path, answers: &Answers, written: &mut Written) -> Resul
     for (name, text) in sync_rules::shipped_rules(&[(SOURCE, TARGET)], &ShippedOptions::default()) {
         written.file(folder.join(name), &text)?;
     }
-    written.folder(&folder.join("tests"))?;
+    written.folder(&folder.join(TESTS_FOLDER))?;
+    written.file(folder.join(TESTS_FOLDER).join(EXAMPLE_TEST), include_str!("example-test.toml"))?;
     let ignore = folder.join(".gitignore");
     if !ignore.exists() {
         written.file(ignore, template::GITIGNORE)?;
@@ -247,7 +251,7 @@ mod tests {
         assert_eq!(deployment.name, "contoso");
         let names: Vec<&str> = deployment.connectors.iter().map(|connector| &*connector.name).collect();
         assert_eq!(names, [SOURCE, TARGET]);
-        assert!(folder.join("tests").is_dir());
+        assert!(folder.join(TESTS_FOLDER).join(EXAMPLE_TEST).is_file());
         assert!(!folder.join("metasync.db").exists(), "init reads and synchronises nothing");
     }
 

@@ -3,4 +3,5 @@
 pub(crate) mod counters;
 pub(crate) mod holds;
 pub(crate) mod objects;
+pub(crate) mod rule_tests;
 pub(crate) mod runs;

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-const MATCHING: [(&str, Matching); 3] =
+pub(crate) const MATCHING: [(&str, Matching); 3] =
     [("review", Matching::Review), ("automatic", Matching::Automatic), ("closed", Matching::Closed)];
 
 /// A stored rule set that this version cannot read.

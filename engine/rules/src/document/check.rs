@@ -6,8 +6,8 @@ use super::rules::Draft;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::Expression;
 use crate::model::{
-    ConnectorName, Direction, JoinGroup, KeyDefinition, KeyId, KeySpace, MergeType, MetaverseSchema, Rule, RuleSet,
-    SourcePlace,
+    ConnectorName, Direction, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching, MergeType, MetaverseSchema, Rule,
+    RuleSet, SourcePlace,
 };
 use metaverse_schema::{AttributeName, ObjectType};
 use sha2::{Digest as _, Sha256};
@@ -122,9 +122,23 @@ pub(crate) fn build(mut rules: Vec<Rule>, metaverse: MetaverseSchema, decisions:
         hash: String::new(),
         text: String::new(),
     };
-    rule_set.text = canonical_text(&rule_set);
-    rule_set.hash = Sha256::digest(rule_set.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+    sign(&mut rule_set);
     rule_set
+}
+
+/// Text and hash of what the rule set now says.
+fn sign(rule_set: &mut RuleSet) {
+    rule_set.text = canonical_text(rule_set);
+    rule_set.hash = Sha256::digest(rule_set.text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+}
+
+impl RuleSet {
+    /// The same rules under another way of matching, as a rule test may ask for.
+    pub fn with_matching(mut self, matching: Matching) -> RuleSet {
+        self.matching = matching;
+        sign(&mut self);
+        self
+    }
 }
 
 /// The two keys of a join clause: the metaverse's and the connector space's, by direction.

@@ -7,7 +7,7 @@ mod configuration;
 mod cycle;
 mod flows;
 mod metaverse;
-mod reader;
+pub(crate) mod reader;
 mod rules;
 mod schema;
 mod scope;
@@ -24,6 +24,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use toml::de::DeTable;
 
+pub(crate) use canonical::MATCHING;
 pub use canonical::{CanonicalError, read_canonical};
 pub use configuration::CONNECTOR_KINDS;
 pub use schema::{check_against, check_groups};
@@ -141,7 +142,11 @@ fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 }
 
 /// The text of a file; what stands in the way of it is a diagnostic.
-fn usable<'f>(file: &'f FileText, sources: &mut Sources, diagnostics: &mut Vec<Diagnostic>) -> Option<&'f str> {
+pub(crate) fn usable<'f>(
+    file: &'f FileText,
+    sources: &mut Sources,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Option<&'f str> {
     sources.add_name(file.name.clone());
     let (code, message, span, help) = match &file.content {
         FileContent::Text(text) => {

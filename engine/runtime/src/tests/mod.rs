@@ -12,5 +12,6 @@ mod hierarchy;
 mod imports;
 mod matching;
 mod reading;
+mod rule_tests;
 mod synchronisations;
 mod time;
