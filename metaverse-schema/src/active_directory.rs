@@ -26,6 +26,7 @@ const SINGLE_TEXT: &[&str] = &[
     "mail",
     "mailNickname",
     "middleName",
+    "msDS-PhoneticDisplayName",
     "mobile",
     "name",
     "pager",

@@ -139,6 +139,16 @@ pub(crate) enum MatchingMode {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SourceAnchorChoice {
+    /// objectGUID: never changes while the account stays in its forest, and is lost when it moves to another
+    Objectguid,
+    /// mS-DS-ConsistencyGuid where it is set, otherwise objectGUID; writes nothing to the directory
+    ConsistencyGuid,
+    /// The same, and accounts without it are given their objectGUID there before they are exported to the cloud
+    ConsistencyGuidWriteback,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EncryptionMode {
     Ldaps,
     Starttls,
@@ -197,6 +207,15 @@ pub(crate) struct InitArgs {
     /// Token service of a national cloud or of a rehearsal tenant
     #[arg(long, value_name = "URL")]
     pub(crate) authority_url: Option<String>,
+    /// What identifies an account in the cloud for all its life [default: consistency-guid]
+    #[arg(long, value_enum)]
+    pub(crate) source_anchor: Option<SourceAnchorChoice>,
+    /// The attribute that people sign in to the cloud with, such as `mail` [default: userPrincipalName]
+    #[arg(long, value_name = "ATTRIBUTE")]
+    pub(crate) login_attribute: Option<String>,
+    /// Give accounts without a sign-in name sAMAccountName@DOMAIN; without it they are listed and left out
+    #[arg(long)]
+    pub(crate) sign_in_name_fallback: bool,
     /// Whether new matches with existing cloud users are made [default: review]
     #[arg(long, value_enum)]
     pub(crate) matching: Option<MatchingMode>,

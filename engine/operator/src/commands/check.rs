@@ -71,10 +71,20 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
         "deployment": opened.deployment.name,
         "staging": opened.deployment.staging,
         "rules": opened.rules.rules.len(),
+        "precedence": precedence(&opened),
         "diagnostics": joined(diagnostics),
         "connectors": connectors,
     });
     Ok(Report::new(exit, text, json))
+}
+
+/// The rules in order, with the numbers that they came to have.
+fn precedence(opened: &Opened) -> Value {
+    let rules = &opened.rules.rules;
+    rules
+        .iter()
+        .map(|rule| json!({ "number": rule.precedence, "rule": &*rule.id, "name": rule.name, "file": &*rule.place.file }))
+        .collect()
 }
 
 fn joined(lists: Vec<Value>) -> Value {

@@ -65,6 +65,7 @@ impl DemoFolder {
             },
             matching: MatchingMode::Review,
             staging: true,
+            rules: sync_rules::ShippedOptions::default(),
         }
     }
 

@@ -1,11 +1,13 @@
 //! What `init` needs to know: from flags, or asked on a terminal. Refuses secrets that are typed in place of a reference,
 //! without repeating them.
 
-use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, Source};
+use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, Source, SourceAnchorChoice};
 use crate::failure::Failure;
 use connector_contract::SecretReference;
+use metaverse_schema::{Plurality, ValueKind};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use sync_rules::{ShippedOptions, SourceAnchor};
 
 /// Everything `init` writes down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(crate) struct Answers {
     pub(crate) cloud: CloudAnswers,
     pub(crate) matching: MatchingMode,
     pub(crate) staging: bool,
+    /// What the shipped rules are written for.
+    pub(crate) rules: ShippedOptions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -176,7 +180,82 @@ pub(crate) fn gather(args: InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result
             }
         }
     };
-    Ok(Answers { name, source, cloud, matching, staging: !args.active })
+    let rules = rules(&args, &source, ask)?;
+    Ok(Answers { name, source, cloud, matching, staging: !args.active, rules })
+}
+
+/// The choices among the shipped rules.
+fn rules(args: &InitArgs, source: &SourceAnswers, ask: &mut dyn Ask) -> Result<ShippedOptions, Failure> {
+    let is_directory = matches!(source, SourceAnswers::ActiveDirectory(_));
+    let anchor = match args.source_anchor {
+        Some(anchor) => anchor,
+        // A file is not written to.
+        None if !is_directory => SourceAnchorChoice::ConsistencyGuid,
+        None => {
+            let options = [
+                ("consistency-guid", "mS-DS-ConsistencyGuid where it is set, otherwise objectGUID; writes nothing"),
+                (
+                    "consistency-guid-writeback",
+                    "the same, and accounts without it are given their objectGUID there; needs the right to write it",
+                ),
+                ("objectguid", "objectGUID alone; lost when an account moves to another forest"),
+            ];
+            match ask.choice("What identifies an account in the cloud for all its life?", &options, 0)? {
+                0 => SourceAnchorChoice::ConsistencyGuid,
+                1 => SourceAnchorChoice::ConsistencyGuidWriteback,
+                _ => SourceAnchorChoice::Objectguid,
+            }
+        }
+    };
+    if anchor == SourceAnchorChoice::ConsistencyGuidWriteback && !is_directory {
+        return Err(Failure::new(
+            "write-back-needs-a-directory",
+            "--source-anchor consistency-guid-writeback writes to Active Directory, and this source is a file",
+            "take consistency-guid, or --source active-directory",
+        ));
+    }
+    let login = match &args.login_attribute {
+        Some(attribute) => attribute.clone(),
+        None => ask.text(
+            "--login-attribute: the attribute that people sign in to the cloud with",
+            Some("userPrincipalName"),
+        )?,
+    };
+    let login_attribute = match login.trim() {
+        "userPrincipalName" | "" => None,
+        attribute => Some(known_login_attribute(attribute)?),
+    };
+    Ok(ShippedOptions {
+        source_anchor: match anchor {
+            SourceAnchorChoice::Objectguid => SourceAnchor::ObjectGuid,
+            SourceAnchorChoice::ConsistencyGuid => SourceAnchor::ConsistencyGuid,
+            SourceAnchorChoice::ConsistencyGuidWriteback => SourceAnchor::ConsistencyGuidWriteBack,
+        },
+        login_attribute,
+        sign_in_name_fallback: args.sign_in_name_fallback,
+        ..ShippedOptions::default()
+    })
+}
+
+/// It stands in expressions, so it must be the name of an attribute that holds one text.
+fn known_login_attribute(attribute: &str) -> Result<String, Failure> {
+    let known = metaverse_schema::active_directory::schema();
+    let is_text = |kind, plurality| kind == ValueKind::Text && plurality == Plurality::Single;
+    if known.attributes.get(attribute).is_some_and(|found| is_text(found.kind, found.plurality)) {
+        return Ok(attribute.to_owned());
+    }
+    let same = known.attributes.keys().find(|name| name.as_str().eq_ignore_ascii_case(attribute));
+    let remedy = match same {
+        Some(name) => format!("names are case-sensitive: write `{name}`"),
+        None => "take mail, employeeID or another one; for an attribute of your own change the flow to \
+                 userPrincipalName in rules/20-ad-users.toml afterwards"
+            .to_owned(),
+    };
+    Err(Failure::new(
+        "login-attribute-unknown",
+        format!("`{attribute}` is no attribute that holds one text of an account"),
+        remedy,
+    ))
 }
 
 fn source(args: &InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<SourceAnswers, Failure> {

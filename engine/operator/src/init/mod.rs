@@ -19,7 +19,7 @@ use serde_json::json;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, ShippedOptions, TESTS_FOLDER};
+use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, SourceAnchor, TESTS_FOLDER};
 
 /// The rule test that shows the format, in the folder of the tests.
 const EXAMPLE_TEST: &str = "00-example.toml";
@@ -92,14 +92,23 @@ pub(crate) fn write_deployment(context: &Context, answers: &Answers) -> Result<R
 
 /// What the answers leave to the operator.
 fn notes(answers: &Answers) -> Vec<String> {
-    match &answers.source {
-        SourceAnswers::Csv(table) if table.anchor != "objectGUID" => vec![format!(
+    let mut notes = Vec::new();
+    if let SourceAnswers::Csv(table) = &answers.source
+        && table.anchor != "objectGUID"
+    {
+        notes.push(format!(
             "the shipped rules take a person's immutable id from objectGUID, which this table does not have; write in \
              rules/20-{SOURCE}-users.toml from which column sourceAnchor and sourceAnchorBinary come instead (it has `{}`)",
             table.anchor
-        )],
-        _ => Vec::new(),
+        ));
     }
+    if answers.rules.source_anchor == SourceAnchor::ConsistencyGuidWriteBack {
+        notes.push(format!(
+            "the account of `{SOURCE}` needs the right to write mS-DS-ConsistencyGuid; persons without a value there go \
+             to the cloud in the cycle after it was written and read back"
+        ));
+    }
+    notes
 }
 
 fn next_steps(option: &str, staging: bool) -> String {
@@ -181,7 +190,7 @@ fn write_files(folder: &Path, answers: &Answers, written: &mut Written) -> Resul
     written.folder(folder)?;
     written.file(folder.join(CONFIGURATION_FILE), &template::configuration(answers))?;
     written.folder(&folder.join(RULES_FOLDER))?;
-    for (name, text) in sync_rules::shipped_rules(&[(SOURCE, TARGET)], &ShippedOptions::default()) {
+    for (name, text) in sync_rules::shipped_rules(&[(SOURCE, TARGET)], &answers.rules) {
         written.file(folder.join(name), &text)?;
     }
     written.folder(&folder.join(TESTS_FOLDER))?;
@@ -278,6 +287,49 @@ mod tests {
         let failure = init(&below.path().join("x"), &bad).map(drop).unwrap_err();
         assert_eq!(failure.code, "secret-not-a-reference");
         assert!(!failure.text().contains("hunter2") && !failure.json().to_string().contains("hunter2"));
+    }
+
+    fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+        DIRECTORY.iter().copied().chain(more.iter().copied()).collect()
+    }
+
+    /// D10, D11, D42: each choice among the shipped rules is one that `check` takes, and is in the files.
+    #[test]
+    fn choices_among_the_shipped_rules() {
+        let below = tempfile::tempdir().unwrap();
+        let folder = below.path().join("x");
+        let flags = ["--source-anchor", "consistency-guid-writeback", "--login-attribute", "mail"];
+        let report = init(&folder, &with(&[&flags[..], &["--sign-in-name-fallback"]].concat())).unwrap();
+        assert!(report.text.contains("right to write mS-DS-ConsistencyGuid"), "{}", report.text);
+        let loaded = sync_rules::load_folder(&folder);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        assert!(loaded.rules.unwrap().rules.iter().any(|rule| &*rule.id == "out-to-ad-source-anchor"));
+        let users = fs::read_to_string(folder.join("rules/20-ad-users.toml")).unwrap();
+        assert!(users.contains("IsPresent([mail]), Trim([mail]),"), "{users}");
+
+        let plain = below.path().join("y");
+        init(&plain, &with(&["--source-anchor", "objectguid"])).unwrap();
+        let users = fs::read_to_string(plain.join("rules/20-ad-users.toml")).unwrap();
+        assert!(!users.contains("ConsistencyGuid"), "{users}");
+        assert!(!plain.join("rules/24-ad-source-anchor.toml").exists());
+    }
+
+    #[test]
+    fn choices_that_cannot_be_are_refused() {
+        let below = tempfile::tempdir().unwrap();
+        let code = |flags: &[&str]| init(&below.path().join("x"), &with(flags)).map(drop).unwrap_err();
+        let wrong_case = code(&["--login-attribute", "Mail"]);
+        assert_eq!(wrong_case.code, "login-attribute-unknown");
+        assert!(wrong_case.remedy.contains("`mail`"), "{}", wrong_case.remedy);
+        assert_eq!(code(&["--login-attribute", "proxyAddresses"]).code, "login-attribute-unknown");
+        let file = below.path().join("people.ldif");
+        fs::write(&file, "dn: DC=x\n").unwrap();
+        let mut flags = vec!["--source", "ldif", "--file", file.to_str().unwrap()];
+        flags.extend(["--source-anchor", "consistency-guid-writeback"]);
+        flags.extend(&DIRECTORY[10..]);
+        let failure = init(&below.path().join("x"), &flags).map(drop).unwrap_err();
+        assert_eq!(failure.code, "write-back-needs-a-directory");
+        assert!(!below.path().join("x").exists());
     }
 
     /// One password for both sides needs what this version does not have; it is said and not replaced by something else.

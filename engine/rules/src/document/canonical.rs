@@ -7,7 +7,7 @@ use super::metaverse::{Parameters, attribute_text, read as read_metaverse};
 use super::reader::{Report, Table};
 use super::rules::{Context, DEPROVISION_ACTIONS};
 use super::scope::operator_word;
-use super::{check, rules};
+use super::{check, precedence, rules};
 use crate::diagnostic::Diagnostic;
 use crate::model::{
     AddressesChoice, Clause, Direction, Flow, FlowSource, JoinGroup, LinkType, Matching, MergeType, MetaverseSchema,
@@ -230,7 +230,7 @@ pub fn read_canonical(text: &str) -> Result<RuleSet, CanonicalError> {
     }
     let mut metaverse = MetaverseSchema::default();
     read_metaverse(&mut report, &root, &mut metaverse);
-    let drafts = rules::read(
+    let mut drafts = rules::read(
         &mut report,
         &root,
         Context {
@@ -240,7 +240,8 @@ pub fn read_canonical(text: &str) -> Result<RuleSet, CanonicalError> {
             parameters: Parameters(Some(&decisions.parameters)),
         },
     );
-    match report.finish().into_iter().next() {
+    let misplaced = precedence::settle(&mut drafts);
+    match report.finish().into_iter().chain(misplaced).next() {
         Some(first) => Err(CanonicalError { file, first: Box::new(first) }),
         None => {
             let rules = drafts.into_iter().map(|draft| draft.rule).collect();

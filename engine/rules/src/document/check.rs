@@ -2,6 +2,7 @@
 
 use super::canonical::canonical_text;
 use super::configuration::Decisions;
+use super::precedence::Position;
 use super::rules::Draft;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::Expression;
@@ -38,14 +39,16 @@ pub(crate) fn among_rules(drafts: &[Draft]) -> Vec<Diagnostic> {
             let help = "links and history name a rule by its id: give each its own";
             found.push(error("rule-id-duplicate", &draft.id_place, message, "the second one", help));
         }
+        let Position::Number(number) = draft.position else { continue };
         if draft.disabled {
             continue;
         }
-        if let Some(first) = numbers.insert(draft.rule.precedence, draft) {
-            numbers.insert(draft.rule.precedence, first);
-            let (number, other) = (draft.rule.precedence, &first.rule.name);
+        if let Some(first) = numbers.insert(number, draft) {
+            numbers.insert(number, first);
+            let other = &first.rule.name;
             let message = format!("precedence {number} is taken by the rule `{other}` in {}", first.id_place.file);
-            let help = "one number space serves all rules, inbound and outbound: choose a free one";
+            let help = "one number space serves all rules, inbound and outbound: choose a free one, or name the rule that \
+                        this one stands `before` or `after`";
             found.push(error("precedence-duplicate", &draft.precedence_place, message, "taken", help));
         }
     }

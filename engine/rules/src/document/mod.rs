@@ -5,8 +5,12 @@ mod canonical;
 mod check;
 mod configuration;
 mod cycle;
+mod fingerprint;
 mod flows;
 mod metaverse;
+mod precedence;
+#[cfg(test)]
+mod precedence_tests;
 pub(crate) mod reader;
 mod rules;
 mod schema;
@@ -25,6 +29,8 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 pub(crate) use canonical::MATCHING;
+pub(crate) use fingerprint::fingerprint;
+
 pub use canonical::{CanonicalError, read_canonical};
 pub use configuration::CONNECTOR_KINDS;
 pub use schema::{check_against, check_groups};
@@ -214,6 +220,7 @@ fn read_rules(
         drafts.extend(rules::read(report, root, context));
     }
     let mut diagnostics: Vec<Diagnostic> = parsed.into_iter().flat_map(|(report, _)| report.finish()).collect();
+    diagnostics.extend(precedence::settle(&mut drafts));
     diagnostics.extend(check::among_rules(&drafts));
     diagnostics.extend(cycle::check(&drafts));
     let rules = drafts.into_iter().filter(|draft| !draft.disabled).map(|draft| draft.rule).collect();

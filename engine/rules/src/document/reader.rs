@@ -54,9 +54,23 @@ impl<'t> Report<'t> {
         label: impl Into<String>,
         help: impl Into<String>,
     ) {
+        self.warning(code, span, message, label, help);
+        if let Some(last) = self.diagnostics.last_mut() {
+            last.severity = Severity::Error;
+        }
+    }
+
+    pub(crate) fn warning(
+        &mut self,
+        code: &'static str,
+        span: Range<usize>,
+        message: impl Into<String>,
+        label: impl Into<String>,
+        help: impl Into<String>,
+    ) {
         self.diagnostics.push(Diagnostic {
             code,
-            severity: Severity::Error,
+            severity: Severity::Warning,
             file: self.file.clone(),
             span,
             message: message.into(),
@@ -196,6 +210,11 @@ impl<'d> Table<'d> {
     pub(crate) fn raw(&mut self, key: &'static str) -> Option<&'d Spanned<DeValue<'d>>> {
         self.asked.push(key);
         self.entries.get(key)
+    }
+
+    /// The table itself, for what looks at all of it.
+    pub(crate) fn whole(&self) -> &'d DeTable<'d> {
+        self.entries
     }
 
     /// All entries, with the place of each key: for tables whose keys are names.

@@ -2,7 +2,9 @@
 //! need other rules stand in `check`.
 
 use super::configuration::{ADDRESSES, Decisions, known_connector};
+use super::fingerprint::fingerprint;
 use super::metaverse::{BlindKinds, MetaverseKinds, Parameters};
+use super::precedence::{Neighbour, Position};
 use super::reader::{Report, Table, Text, read_texts, wrong_kind};
 use super::{flows, scope};
 use crate::expression::{Expression, Kind, Kinds, KnownKind};
@@ -30,6 +32,8 @@ pub(crate) struct Context<'a> {
 pub(crate) struct Draft {
     pub(crate) rule: Rule,
     pub(crate) disabled: bool,
+    /// Its number is only known once all rules are: until then `rule.precedence` says nothing.
+    pub(crate) position: Position,
     pub(crate) id_place: SourcePlace,
     pub(crate) precedence_place: SourcePlace,
 }
@@ -84,8 +88,8 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
     let target = read_type(report, &mut table, "target_type");
     let links = [("provision", LinkType::Provision), ("join", LinkType::Join), ("sticky-join", LinkType::StickyJoin)];
     let link = table.choice(report, "link", &links).unwrap_or(LinkType::Join);
-    let precedence_span = table.raw("precedence").map_or(heading.clone(), toml::Spanned::span);
-    let precedence = read_precedence(report, &mut table);
+    let (position, precedence_span) = read_position(report, &mut table);
+    check_tag(report, &mut table, disabled);
 
     let metaverse_type = match direction {
         Some(Direction::Outbound) => &source,
@@ -117,6 +121,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
         id_place: report.place(id.as_ref().map_or(heading.clone(), |id| id.span.clone())),
         precedence_place: report.place(precedence_span),
         disabled,
+        position: position?,
         rule: Rule {
             id: Arc::from(id?.value),
             name: name?.value,
@@ -125,7 +130,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
             source_type: source?.0,
             target_type: target?.0,
             link,
-            precedence: precedence?,
+            precedence: 0,
             scope,
             scope_places,
             join,
@@ -175,15 +180,46 @@ fn check_metaverse_type(report: &mut Report<'_>, name: &ObjectType, span: &Range
     }
 }
 
-fn read_precedence(report: &mut Report<'_>, table: &mut Table<'_>) -> Option<u32> {
-    if table.raw("precedence").is_none() {
-        let help = "0 to 99 are for your own rules, the shipped ones start at 100; the lowest number wins";
+/// The place of a rule: exactly one of a number, `before` and `after`; and where that stands.
+fn read_position(report: &mut Report<'_>, table: &mut Table<'_>) -> (Option<Position>, Range<usize>) {
+    let given: Vec<Range<usize>> =
+        ["precedence", "before", "after"].iter().filter_map(|key| table.raw(key).map(toml::Spanned::span)).collect();
+    let Some(span) = given.first().cloned() else {
+        let help = "0 to 99 are for your own rules, the shipped ones start at 100; the lowest number wins. Or name the \
+                    rule that this one stands `before` or `after`";
         let message = "this rule needs `precedence`";
         report.error("key-missing", table.span.clone(), message, "`precedence` is missing", help);
-        return None;
+        return (None, table.span.clone());
+    };
+    if given.len() > 1 {
+        let message = "a rule has one place: `precedence`, `before` or `after`";
+        report.error("precedence-several", given[1].clone(), message, "a second place", "keep one of them");
+        return (None, span);
     }
-    let number = table.integer(report, "precedence", 0..=i64::from(u32::MAX))?;
-    u32::try_from(number).ok()
+    let mut neighbour = |report: &mut Report<'_>, key| {
+        let text = table.text(report, key)?;
+        Some(Neighbour { place: report.place(text.inner()), id: text.value })
+    };
+    let position = match (neighbour(report, "before"), neighbour(report, "after")) {
+        (Some(neighbour), _) => Some(Position::Before(neighbour)),
+        (None, Some(neighbour)) => Some(Position::After(neighbour)),
+        (None, None) => table
+            .integer(report, "precedence", 0..=i64::from(u32::MAX))
+            .and_then(|number| Some(Position::Number(u32::try_from(number).ok()?))),
+    };
+    (position, span)
+}
+
+/// S65: a shipped rule carries the fingerprint that it was written with.
+fn check_tag(report: &mut Report<'_>, table: &mut Table<'_>, disabled: bool) {
+    let Some(tag) = table.text(report, "tag") else { return };
+    if disabled || tag.value == fingerprint(table.whole()) {
+        return;
+    }
+    let help = "put the change into a rule of your own that stands `before` this one, and leave this one as it was or \
+                disable it; or delete its `tag`, and the rule is yours";
+    let message = "this shipped rule was changed, and a later version of it will not be taken over";
+    report.warning("shipped-rule-changed", tag.span, message, "the tag of the rule as it was shipped", help);
 }
 
 type Scope = (Vec<Vec<Clause>>, Vec<Vec<SourcePlace>>);

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const CONFIGURATION: &str = r#"
+pub(super) const CONFIGURATION: &str = r#"
 [deployment]
 name = "contoso"
 [connector.ad]
@@ -21,7 +21,7 @@ kind = "azure-ad"
 "Site" = "east"
 "#;
 
-const METAVERSE: &str = r#"
+pub(super) const METAVERSE: &str = r#"
 [metaverse.person]
 displayName = "text"
 mail = "text"
@@ -31,7 +31,7 @@ manager = "reference"
 sourceAnchor = "text"
 "#;
 
-fn loaded(configuration: &str, rules: &[(&str, &str)]) -> Loaded {
+pub(super) fn loaded(configuration: &str, rules: &[(&str, &str)]) -> Loaded {
     let files = Files {
         configuration: FileText::text("metasync.toml", configuration),
         rules: rules.iter().map(|(name, text)| FileText::text(*name, *text)).collect(),
@@ -40,7 +40,7 @@ fn loaded(configuration: &str, rules: &[(&str, &str)]) -> Loaded {
 }
 
 /// One line for each diagnostic: place, code, what is underlined, message, help.
-fn shown(diagnostics: &[Diagnostic], sources: &Sources) -> String {
+pub(super) fn shown(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     let mut text = String::new();
     for found in diagnostics {
         assert!(crate::codes::meaning(found.code).is_some(), "{} is not documented", found.code);
@@ -60,7 +60,7 @@ fn shown(diagnostics: &[Diagnostic], sources: &Sources) -> String {
     text
 }
 
-fn check(configuration: &str, rules: &[(&str, &str)], expect: Expect) {
+pub(super) fn check(configuration: &str, rules: &[(&str, &str)], expect: Expect) {
     let loaded = loaded(configuration, rules);
     expect.assert_eq(&shown(&loaded.diagnostics, &loaded.sources));
 }
@@ -117,7 +117,7 @@ precedence = 100
         rules/a.toml:15:38 error expression-unknown-function <trim> there is no function `trim`; names are case-sensitive (did you mean `Trim`?)
         rules/a.toml:16:1 error metaverse-attribute-unknown <displayname> the metaverse has no attribute `displayname` of type `person` (did you mean `displayName`?; or declare it under [metaverse.person])
         rules/a.toml:19:6 error rule-id-duplicate <"a"> two rules are called `a`; the other one stands in rules/a.toml (links and history name a rule by its id: give each its own)
-        rules/a.toml:25:14 error precedence-duplicate <100> precedence 100 is taken by the rule `A` in rules/a.toml (one number space serves all rules, inbound and outbound: choose a free one)
+        rules/a.toml:25:14 error precedence-duplicate <100> precedence 100 is taken by the rule `A` in rules/a.toml (one number space serves all rules, inbound and outbound: choose a free one, or name the rule that this one stands `before` or `after`)
     "#]].assert_eq(&shown(&loaded.diagnostics, &loaded.sources));
     assert_eq!(loaded.diagnostics.len(), 10);
     assert!(loaded.deployment.is_none() && loaded.rules.is_none());
@@ -281,13 +281,13 @@ fn files_that_cannot_be_read_are_diagnostics_too() {
     assert!(loaded.deployment.is_some() && loaded.rules.is_none(), "the other half still holds");
 }
 
-fn rule(id: &str, precedence: u32, body: &str) -> String {
+pub(super) fn rule(id: &str, precedence: u32, body: &str) -> String {
     format!(
         "[[rule]]\nid = \"{id}\"\nname = \"{id}\"\ndirection = \"inbound\"\nconnector = \"ad\"\nsource_type = \"user\"\ntarget_type = \"person\"\nprecedence = {precedence}\n{body}\n"
     )
 }
 
-fn outbound(id: &str, precedence: u32, body: &str) -> String {
+pub(super) fn outbound(id: &str, precedence: u32, body: &str) -> String {
     rule(id, precedence, body)
         .replace("inbound", "outbound")
         .replace("\"person\"", "\"@\"")
@@ -296,7 +296,7 @@ fn outbound(id: &str, precedence: u32, body: &str) -> String {
         .replace("\"ad\"", "\"cloud\"")
 }
 
-fn check_rules(rules: &str, expect: Expect) {
+pub(super) fn check_rules(rules: &str, expect: Expect) {
     check(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", rules)], expect);
 }
 
@@ -482,12 +482,12 @@ fn rules_are_checked_against_each_other() {
     check_rules(
         &rules.concat(),
         expect![[r#"
-        rules/r.toml:18:14 error precedence-duplicate <10> precedence 10 is taken by the rule `first` in rules/r.toml (one number space serves all rules, inbound and outbound: choose a free one)
-        rules/r.toml:20:30 error merge-mixture <x> `proxyAddresses` is merged in another way by the rule `first`; all rules of one attribute merge alike (give all of them the same `merge`)
-        rules/r.toml:22:6 error rule-id-duplicate <"first"> two rules are called `first`; the other one stands in rules/r.toml (links and history name a rule by its id: give each its own)
-        rules/r.toml:58:9 warning rule-cycle <[mail]> these attributes are computed from each other: cloud:user.mail, metaverse:person.mail (rules back, forth) (remove one of the flows, or read the source side with ImportedValue("...") where the loop is meant)
-        rules/r.toml:78:15 error rule-cycle <"[displayName] & \"!\""> these attributes are computed from each other: cloud:user.displayName, metaverse:person.displayName (rules grows-back, grows-forth) (remove one of the flows, or read the source side with ImportedValue("...") where the loop is meant)
-    "#]],
+            rules/r.toml:18:14 error precedence-duplicate <10> precedence 10 is taken by the rule `first` in rules/r.toml (one number space serves all rules, inbound and outbound: choose a free one, or name the rule that this one stands `before` or `after`)
+            rules/r.toml:20:30 error merge-mixture <x> `proxyAddresses` is merged in another way by the rule `first`; all rules of one attribute merge alike (give all of them the same `merge`)
+            rules/r.toml:22:6 error rule-id-duplicate <"first"> two rules are called `first`; the other one stands in rules/r.toml (links and history name a rule by its id: give each its own)
+            rules/r.toml:58:9 warning rule-cycle <[mail]> these attributes are computed from each other: cloud:user.mail, metaverse:person.mail (rules back, forth) (remove one of the flows, or read the source side with ImportedValue("...") where the loop is meant)
+            rules/r.toml:78:15 error rule-cycle <"[displayName] & \"!\""> these attributes are computed from each other: cloud:user.displayName, metaverse:person.displayName (rules grows-back, grows-forth) (remove one of the flows, or read the source side with ImportedValue("...") where the loop is meant)
+        "#]],
     );
 }
 

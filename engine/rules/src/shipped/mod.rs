@@ -4,12 +4,15 @@
 #[cfg(test)]
 mod tests;
 
+use crate::document::fingerprint;
 use std::collections::BTreeMap;
+use toml::de::{DeTable, DeValue};
 
 const METAVERSE: &str = include_str!("metaverse.toml");
 const SOURCE_PERSON: &str = include_str!("source-person.toml");
 const SOURCE_GROUP: &str = include_str!("source-group.toml");
 const SOURCE_CONTACT: &str = include_str!("source-contact.toml");
+const SOURCE_ANCHOR_WRITE_BACK: &str = include_str!("source-anchor-write-back.toml");
 const CLOUD_IN: &str = include_str!("cloud-in.toml");
 const CLOUD_USER: &str = include_str!("cloud-user.toml");
 const CLOUD_GROUP: &str = include_str!("cloud-group.toml");
@@ -20,12 +23,100 @@ const CLOUD_CONTACT: &str = include_str!("cloud-contact.toml");
 pub struct ShippedOptions {
     /// Members of a group that the service takes at most (F5).
     pub member_limit: u64,
+    pub source_anchor: SourceAnchor,
+    /// The attribute that people sign in to the cloud with, where it is not `userPrincipalName` (D42), such as `mail`.
+    pub login_attribute: Option<String>,
+    /// An account without a sign-in name is given `sAMAccountName@domain` (D11) instead of being listed.
+    pub sign_in_name_fallback: bool,
 }
 
 impl Default for ShippedOptions {
     fn default() -> Self {
-        ShippedOptions { member_limit: 250_000 }
+        ShippedOptions {
+            member_limit: 250_000,
+            source_anchor: SourceAnchor::ConsistencyGuid,
+            login_attribute: None,
+            sign_in_name_fallback: false,
+        }
     }
+}
+
+/// What identifies an account in the cloud for all its life (D9, D10). Contacts and groups always have `objectGUID`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceAnchor {
+    ObjectGuid,
+    /// `mS-DS-ConsistencyGuid` where somebody has set it, otherwise `objectGUID`.
+    ConsistencyGuid,
+    /// The same, and an account without it is given its `objectGUID` there, before it is exported to the cloud.
+    ConsistencyGuidWriteBack,
+}
+
+/// How the templates say an anchor.
+struct AnchorTexts {
+    meaning: &'static str,
+    /// Finds the person on the way in.
+    key: &'static str,
+    /// What the cloud gets.
+    text: &'static str,
+    /// What it should be.
+    binary: &'static str,
+}
+
+impl SourceAnchor {
+    fn texts(self) -> AnchorTexts {
+        match self {
+            SourceAnchor::ObjectGuid => AnchorTexts {
+                meaning: "objectGUID, which an account keeps while it stays in its forest",
+                key: "[objectGUID]",
+                text: "ConvertToBase64([objectGUID])",
+                binary: "[objectGUID]",
+            },
+            SourceAnchor::ConsistencyGuid => AnchorTexts {
+                meaning: "mS-DS-ConsistencyGuid where somebody has set it, otherwise objectGUID",
+                key: "IIF(IsPresent([mS-DS-ConsistencyGuid]), [mS-DS-ConsistencyGuid], [objectGUID])",
+                text: "ConvertToBase64(IIF(IsPresent([mS-DS-ConsistencyGuid]), [mS-DS-ConsistencyGuid], [objectGUID]))",
+                binary: "IIF(IsPresent([mS-DS-ConsistencyGuid]), [mS-DS-ConsistencyGuid], [objectGUID])",
+            },
+            // Only what an import confirmed counts for the cloud; an anchor that is cleared in the directory stays what
+            // it was until it is written again, so that clearing it deletes nobody.
+            SourceAnchor::ConsistencyGuidWriteBack => AnchorTexts {
+                meaning: "mS-DS-ConsistencyGuid, into which an account without it is given its objectGUID",
+                key: "IIF(IsPresent([mS-DS-ConsistencyGuid]), [mS-DS-ConsistencyGuid], [objectGUID])",
+                text: "IIF(IsPresent(ImportedValue(\"mS-DS-ConsistencyGuid\")),\n        \
+                    ConvertToBase64(ImportedValue(\"mS-DS-ConsistencyGuid\")), IgnoreThisFlow)",
+                binary: "IIF(IsPresent(ImportedValue(\"mS-DS-ConsistencyGuid\")),\n        \
+                    ImportedValue(\"mS-DS-ConsistencyGuid\"), [objectGUID])",
+            },
+        }
+    }
+}
+
+/// `corp.example.com` of `CN=Ann,OU=Staff,DC=corp,DC=example,DC=com`.
+const DOMAIN: &str = r#"With($dn, LCase(CStr([dn])), IIF(InStr($dn, ",dc=") > 0, Replace(Mid($dn, InStr($dn, ",dc=") + 4), ",dc=", "."), NULL))"#;
+const PASSWORD_TIME: &str =
+    r#"'IIF(IsPresent([pwdLastSet]), FormatDateTime(DateFromNum([pwdLastSet]), "yyyyMMddHHmmss.0Z"), NULL)'"#;
+
+/// The flows to the sign-in name, with the comment that says which attribute it is.
+fn sign_in_name(options: &ShippedOptions) -> String {
+    let attribute = options.login_attribute.as_deref().unwrap_or("userPrincipalName");
+    let mut text = String::new();
+    let value = if options.sign_in_name_fallback {
+        text.push_str("# An account without a sign-in name is given its account name in its domain.\n");
+        format!(
+            "userPrincipalName = '''\nSwitch(\n    IsPresent([{attribute}]), Trim([{attribute}]),\n    \
+             IsPresent([sAMAccountName]) && InStr(LCase(CStr([dn])), \",dc=\") > 0,\n        \
+             Trim([sAMAccountName]) & \"@\" & {DOMAIN})'''\n"
+        )
+    } else {
+        text.push_str("# An account without a sign-in name is listed as `no-sign-in-name` and not invented one.\n");
+        format!("userPrincipalName = \"Trim([{attribute}])\"\n")
+    };
+    text.push_str(&value);
+    if options.login_attribute.is_some() {
+        text.push_str("# People sign in to the cloud with another attribute than in the directory.\n");
+        text.push_str("onPremisesUserPrincipalName = \"Trim([userPrincipalName])\"\n");
+    }
+    text
 }
 
 /// The shipped rule files for these pairs of (source connector, cloud connector): name in the deployment folder, and
@@ -36,19 +127,7 @@ pub fn shipped_rules(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
     let clouds = distinct(pairs.iter().map(|(_, cloud)| *cloud));
     let mut files = vec![("rules/10-metaverse.toml".to_owned(), METAVERSE.to_owned())];
     for source in &sources {
-        let fill = |template: &str| template.replace("@SOURCE@", source);
-        let person = |class: &str, title: &str| {
-            fill(SOURCE_PERSON)
-                .replace("@CLASS@", class)
-                .replace("@TITLE@", title)
-                .replace("@ID@", &class.to_ascii_lowercase())
-        };
-        // The twin of each rule for inetOrgPerson has the next number.
-        let twin = shifted(&person("inetOrgPerson", "InetOrgPerson"), |number| number + 1);
-        files.push((format!("rules/20-{source}-users.toml"), person("user", "User")));
-        files.push((format!("rules/21-{source}-inetorgpersons.toml"), twin));
-        files.push((format!("rules/22-{source}-groups.toml"), fill(SOURCE_GROUP)));
-        files.push((format!("rules/23-{source}-contacts.toml"), fill(SOURCE_CONTACT)));
+        files.extend(source_rules(source, options));
     }
     for cloud in &clouds {
         let limit = options.member_limit.to_string();
@@ -60,6 +139,61 @@ pub fn shipped_rules(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
     }
     if sources.len() > 1 || clouds.len() > 1 {
         renumber(&mut files);
+    }
+    files.into_iter().map(|(name, text)| (name, tagged(&text))).collect()
+}
+
+/// The text with the fingerprint of each rule behind its number (S65).
+fn tagged(text: &str) -> String {
+    // What a template that is no TOML comes to is told where the rules are loaded.
+    let (root, _) = DeTable::parse_recoverable(text);
+    let rules = match root.get_ref().get("rule").map(toml::Spanned::get_ref) {
+        Some(DeValue::Array(rules)) => rules.iter(),
+        _ => [].iter(),
+    };
+    let mut tags = rules.filter_map(|rule| match rule.get_ref() {
+        DeValue::Table(rule) => Some(fingerprint(rule)),
+        _ => None,
+    });
+    let mut tagged = String::with_capacity(text.len() + 1024);
+    for line in text.split_inclusive('\n') {
+        tagged.push_str(line);
+        if let Some(tag) = precedence_of(line).and_then(|_| tags.next()) {
+            tagged.push_str(&format!(
+                "tag = \"{tag}\"  # of the rule as it was shipped; delete it to make the rule yours\n"
+            ));
+        }
+    }
+    tagged
+}
+
+/// The rules of one source, with the numbers of a single one.
+fn source_rules(source: &str, options: &ShippedOptions) -> Vec<(String, String)> {
+    let anchor = options.source_anchor.texts();
+    let fill = |template: &str| template.replace("@SOURCE@", source);
+    let person = |class: &str, title: &str| {
+        fill(SOURCE_PERSON)
+            .replace("@CLASS@", class)
+            .replace("@TITLE@", title)
+            .replace("@ID@", &class.to_ascii_lowercase())
+            .replace("@ANCHOR_IS@", anchor.meaning)
+            .replace("@ANCHOR_KEY@", anchor.key)
+            .replace("@ANCHOR_TEXT@", anchor.text)
+            .replace("@ANCHOR_BINARY@", anchor.binary)
+            .replace("@SIGN_IN_NAME@", &sign_in_name(options))
+            .replace("@DOMAIN@", DOMAIN)
+            .replace("@PASSWORD_TIME@", PASSWORD_TIME)
+    };
+    // The twin of each rule for inetOrgPerson has the next number.
+    let twin = shifted(&person("inetOrgPerson", "InetOrgPerson"), |number| number + 1);
+    let mut files = vec![
+        (format!("rules/20-{source}-users.toml"), person("user", "User")),
+        (format!("rules/21-{source}-inetorgpersons.toml"), twin),
+        (format!("rules/22-{source}-groups.toml"), fill(SOURCE_GROUP)),
+        (format!("rules/23-{source}-contacts.toml"), fill(SOURCE_CONTACT)),
+    ];
+    if options.source_anchor == SourceAnchor::ConsistencyGuidWriteBack {
+        files.push((format!("rules/24-{source}-source-anchor.toml"), fill(SOURCE_ANCHOR_WRITE_BACK)));
     }
     files
 }

@@ -1,9 +1,9 @@
 //! The shipped rules load without a word, fit the schemas they are for, and say what the safety rules ask.
 
-use super::{ShippedOptions, shipped_rules};
+use super::{ShippedOptions, SourceAnchor, shipped_rules};
 use crate::diagnostic::Diagnostic;
 use crate::document::{FileText, Files, load};
-use crate::{Criterion, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
+use crate::{Criterion, Direction, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
 use expect_test::{Expect, expect};
 use metaverse_schema::{
     Attributes, ConnectorSchema, Guid, Plurality, Reference, Value, ValueKind, Values, active_directory,
@@ -15,6 +15,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 fn loaded(pairs: &[(&str, &str)], matching: &str) -> Loaded {
+    loaded_with(pairs, matching, &ShippedOptions::default())
+}
+
+fn loaded_with(pairs: &[(&str, &str)], matching: &str, options: &ShippedOptions) -> Loaded {
     let mut configuration = format!("[deployment]\nname = \"test\"\n[matching]\n{matching}\n");
     let mut connectors: Vec<(&str, &str)> = pairs.iter().map(|(source, _)| (*source, "active-directory")).collect();
     connectors.extend(pairs.iter().map(|(_, cloud)| (*cloud, "azure-ad")));
@@ -25,10 +29,7 @@ fn loaded(pairs: &[(&str, &str)], matching: &str) -> Loaded {
     }
     let files = Files {
         configuration: FileText::text("metasync.toml", configuration),
-        rules: shipped_rules(pairs, &ShippedOptions::default())
-            .into_iter()
-            .map(|(name, text)| FileText::text(name, text))
-            .collect(),
+        rules: shipped_rules(pairs, options).into_iter().map(|(name, text)| FileText::text(name, text)).collect(),
     };
     load(&files, PathBuf::from("/deployment"))
 }
@@ -77,9 +78,21 @@ fn graph_schema() -> ConnectorSchema {
 }
 
 fn checked(schemas: &[(&str, ConnectorSchema)]) -> Vec<Diagnostic> {
+    checked_rules(&rules(), schemas)
+}
+
+fn checked_rules(rules: &RuleSet, schemas: &[(&str, ConnectorSchema)]) -> Vec<Diagnostic> {
     let schemas: BTreeMap<Arc<str>, ConnectorSchema> =
         schemas.iter().map(|(name, schema)| (Arc::from(*name), schema.clone())).collect();
-    check_against(&rules(), &schemas)
+    check_against(rules, &schemas)
+}
+
+fn rules_with(options: &ShippedOptions) -> RuleSet {
+    let loaded = loaded_with(&[("ad", "cloud")], "", options);
+    assert_eq!(loaded.diagnostics, []);
+    let rules = loaded.rules.unwrap();
+    assert_eq!(checked_rules(&rules, &[("ad", active_directory::schema()), ("cloud", graph_schema())]), []);
+    rules
 }
 
 #[test]
@@ -108,14 +121,14 @@ fn precedence_follows_the_rule_set_they_come_from() {
     expect![[r#"
         100 In from ad - User Join (Provision, 1 flows)
         101 In from ad - InetOrgPerson Join (Provision, 1 flows)
-        102 In from ad - User AccountEnabled (Join, 7 flows)
-        103 In from ad - InetOrgPerson AccountEnabled (Join, 7 flows)
-        106 In from ad - User Common (Join, 53 flows)
-        107 In from ad - InetOrgPerson Common (Join, 53 flows)
+        102 In from ad - User AccountEnabled (Join, 10 flows)
+        103 In from ad - InetOrgPerson AccountEnabled (Join, 10 flows)
+        106 In from ad - User Common (Join, 72 flows)
+        107 In from ad - InetOrgPerson Common (Join, 72 flows)
         112 In from ad - Group Join (Provision, 2 flows)
         114 In from ad - Group Common (Join, 15 flows)
         115 In from ad - Contact Join (Provision, 1 flows)
-        116 In from ad - Contact Common (Join, 29 flows)
+        116 In from ad - Contact Common (Join, 31 flows)
         119 In from cloud - User (Join, 2 flows)
         120 In from cloud - Contact (Join, 1 flows)
         121 In from cloud - Group (Join, 1 flows)
@@ -210,7 +223,10 @@ fn shown(expression: &Expression, image: &Image) -> String {
 
 /// The flows of one rule over one object.
 fn flows(rule: &str, names: &[&str], object: &str, expect: Expect) {
-    let rules = rules();
+    expect.assert_eq(&flow_text(&rules(), rule, names, object));
+}
+
+fn flow_text(rules: &RuleSet, rule: &str, names: &[&str], object: &str) -> String {
     let rule = rules.rules.iter().find(|candidate| &*candidate.id == rule).unwrap();
     let image = image(object);
     let mut seen = String::new();
@@ -223,7 +239,7 @@ fn flows(rule: &str, names: &[&str], object: &str, expect: Expect) {
         };
         let _ = writeln!(seen, "{name} = {outcome}");
     }
-    expect.assert_eq(&seen);
+    seen
 }
 
 /// D2, D9-D16: an ordinary account, a linked mailbox, and one that is known by `mail` alone.
@@ -358,6 +374,23 @@ fn groups_come_in() {
             mailEnabled = Null
         "#]],
     );
+    // X.500 alone is no mail address, whatever `mail` says; a secondary address is one.
+    check(
+        "in-from-ad-group-join",
+        "mailEnabled",
+        "proxyAddresses: x500:/o=x\nmail: sales@x.example",
+        expect![[r#"
+            mailEnabled = Null
+        "#]],
+    );
+    check(
+        "in-from-ad-group-join",
+        "mailEnabled",
+        "proxyAddresses: x500:/o=x\nproxyAddresses: smtp:sales@x.example",
+        expect![[r#"
+            mailEnabled = True
+        "#]],
+    );
     check(
         "in-from-ad-group-join",
         "mailEnabled",
@@ -390,6 +423,28 @@ fn groups_come_in() {
         "sourceAnchorBinary: 00112233-4455-6677-8899-aabbccddeeff\nmemberCount: 250001",
         expect![[r#"
             uniqueName = sync-rule-error-function-triggered: The group has more than 250000 members.
+        "#]],
+    );
+}
+
+/// D31, D32: a new group at the limit is a limitation; one that exists stops only beyond it.
+#[test]
+fn groups_at_the_member_limit() {
+    let rules = rules();
+    let rule = rules.rules.iter().find(|rule| &*rule.id == "out-to-cloud-group-join").unwrap();
+    let limited = |object: &str| {
+        let image = image(object);
+        let holds = rule.limitations.iter().filter(|limitation| shown(&limitation.when, &image) == "True");
+        holds.map(|limitation| limitation.code.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(limited("securityEnabled: TRUE\nmemberCount: 249999"), "");
+    assert_eq!(limited("securityEnabled: TRUE\nmemberCount: 250000"), "group-too-large");
+    flows(
+        "out-to-cloud-group-join",
+        &["uniqueName"],
+        "sourceAnchorBinary: 00112233-4455-6677-8899-aabbccddeeff\nmemberCount: 250000",
+        expect![[r#"
+            uniqueName = "ms-gmrbcacvir3wncezvk54zxpo74"
         "#]],
     );
 }
@@ -449,6 +504,157 @@ fn existing_users_are_judged() {
         expect![[r#"
             onPremisesImmutableId = sync-rule-error-function-triggered: SourceAnchor attribute has changed.
         "#]],
+    );
+}
+
+const GUID: &str = "objectGUID: 00112233-4455-6677-8899-aabbccddeeff";
+const CONSISTENCY: &str = "mS-DS-ConsistencyGuid: ffeeddcc-bbaa-9988-7766-554433221100";
+
+/// D9, D10: what the anchor is under each choice, with and without mS-DS-ConsistencyGuid, and for a linked mailbox.
+#[test]
+fn the_source_anchor_is_chosen() {
+    let check = |source_anchor, object: &str, expect: Expect| {
+        let rules = rules_with(&ShippedOptions { source_anchor, ..ShippedOptions::default() });
+        let text = |rule| flow_text(&rules, rule, &["sourceAnchor", "sourceAnchorBinary"], object);
+        let enabled = text("in-from-ad-user-account-enabled");
+        assert_eq!(enabled, text("in-from-ad-inetorgperson-common"), "both rules say the same");
+        expect.assert_eq(&enabled);
+    };
+    let both = format!("{GUID}\n{CONSISTENCY}");
+    check(
+        SourceAnchor::ObjectGuid,
+        &both,
+        expect![[r#"
+        sourceAnchor = "MyIRAFVEd2aImaq7zN3u/w=="
+        sourceAnchorBinary = b64(MyIRAFVEd2aImaq7zN3u/w==)
+    "#]],
+    );
+    check(
+        SourceAnchor::ConsistencyGuid,
+        &both,
+        expect![[r#"
+        sourceAnchor = "zN3u/6q7iJl3ZlVEMyIRAA=="
+        sourceAnchorBinary = b64(zN3u/6q7iJl3ZlVEMyIRAA==)
+    "#]],
+    );
+    check(
+        SourceAnchor::ConsistencyGuid,
+        GUID,
+        expect![[r#"
+        sourceAnchor = "MyIRAFVEd2aImaq7zN3u/w=="
+        sourceAnchorBinary = b64(MyIRAFVEd2aImaq7zN3u/w==)
+    "#]],
+    );
+    check(
+        SourceAnchor::ConsistencyGuidWriteBack,
+        &both,
+        expect![[r#"
+        sourceAnchor = "zN3u/6q7iJl3ZlVEMyIRAA=="
+        sourceAnchorBinary = b64(zN3u/6q7iJl3ZlVEMyIRAA==)
+    "#]],
+    );
+    // Nothing for the cloud before the value stands in the directory.
+    check(
+        SourceAnchor::ConsistencyGuidWriteBack,
+        GUID,
+        expect![[r#"
+        sourceAnchor = IgnoreThisFlow
+        sourceAnchorBinary = b64(MyIRAFVEd2aImaq7zN3u/w==)
+    "#]],
+    );
+    let linked = format!("{both}\nmsExchRecipientTypeDetails: 2");
+    check(
+        SourceAnchor::ConsistencyGuidWriteBack,
+        &linked,
+        expect![[r#"
+        sourceAnchor = Null
+        sourceAnchorBinary = Null
+    "#]],
+    );
+}
+
+/// D10: only with the write-back is there a rule to the directory, for accounts of the connector that decides.
+#[test]
+fn the_write_back_is_a_choice() {
+    let to_directory = |source_anchor| {
+        let rules = rules_with(&ShippedOptions { source_anchor, ..ShippedOptions::default() });
+        let rules = rules.rules.into_iter().filter(|rule| rule.direction == Direction::Outbound);
+        rules.filter(|rule| &*rule.connector == "ad").map(|rule| rule.id.to_string()).collect::<Vec<_>>()
+    };
+    assert!(to_directory(SourceAnchor::ConsistencyGuid).is_empty());
+    assert_eq!(to_directory(SourceAnchor::ConsistencyGuidWriteBack), ["out-to-ad-source-anchor"]);
+}
+
+/// D5, D11, D42: the domain, the time of the last password change, and the sign-in name under each choice.
+#[test]
+fn sign_in_names_are_chosen() {
+    let check = |login_attribute: Option<&str>, sign_in_name_fallback, names: &[&str], object: &str, expect: Expect| {
+        let login_attribute = login_attribute.map(str::to_owned);
+        let rules = rules_with(&ShippedOptions { login_attribute, sign_in_name_fallback, ..ShippedOptions::default() });
+        let text = |rule| flow_text(&rules, rule, names, object);
+        let enabled = text("in-from-ad-user-account-enabled");
+        assert_eq!(enabled, text("in-from-ad-inetorgperson-common"), "both rules say the same");
+        expect.assert_eq(&enabled);
+    };
+    let ann = "dn: CN=Ann,OU=Staff,DC=corp,DC=example\nsAMAccountName: ann\nmail: ann@x.example\npwdLastSet: 133485408000000000";
+    check(
+        None,
+        false,
+        &["userPrincipalName", "domainFQDN", "pwdLastSet"],
+        ann,
+        expect![[r#"
+        userPrincipalName = Null
+        domainFQDN = "corp.example"
+        pwdLastSet = "20240101000000.0Z"
+    "#]],
+    );
+    check(
+        None,
+        true,
+        &["userPrincipalName"],
+        ann,
+        expect![[r#"
+        userPrincipalName = "ann@corp.example"
+    "#]],
+    );
+    check(
+        None,
+        true,
+        &["userPrincipalName"],
+        "dn: CN=Ann,OU=Staff,DC=corp,DC=example",
+        expect![[r#"
+        userPrincipalName = Null
+    "#]],
+    );
+    check(
+        None,
+        true,
+        &["userPrincipalName", "domainFQDN"],
+        "sAMAccountName: ann",
+        expect![[r#"
+        userPrincipalName = Null
+        domainFQDN = Null
+    "#]],
+    );
+    let named = format!("{ann}\nuserPrincipalName: ann@corp.local");
+    check(
+        None,
+        true,
+        &["userPrincipalName"],
+        &named,
+        expect![[r#"
+        userPrincipalName = "ann@corp.local"
+    "#]],
+    );
+    check(
+        Some("mail"),
+        false,
+        &["userPrincipalName", "onPremisesUserPrincipalName"],
+        &named,
+        expect![[r#"
+        userPrincipalName = "ann@x.example"
+        onPremisesUserPrincipalName = "ann@corp.local"
+    "#]],
     );
 }
 
