@@ -57,6 +57,18 @@ const SINGLE_TEXT: &[&str] = &[
     "extensionAttribute13",
     "extensionAttribute14",
     "extensionAttribute15",
+    "telephoneAssistant",
+    "msExchAssistantName",
+    "msExchImmutableId",
+    "msExchElcExpirySuspensionStart",
+    "msExchElcExpirySuspensionEnd",
+    "msExchLitigationHoldDate",
+    "msExchLitigationHoldOwner",
+    "msExchRetentionComment",
+    "msExchRetentionURL",
+    "msExchResourceDisplay",
+    "msExchTeamMailboxExpiration",
+    "msExchTeamMailboxSharePointUrl",
 ];
 const MULTI_TEXT: &[&str] = &[
     "description",
@@ -71,6 +83,16 @@ const MULTI_TEXT: &[&str] = &[
     "proxyAddresses",
     "servicePrincipalName",
     "url",
+    "msExchExtensionCustomAttribute1",
+    "msExchExtensionCustomAttribute2",
+    "msExchExtensionCustomAttribute3",
+    "msExchExtensionCustomAttribute4",
+    "msExchExtensionCustomAttribute5",
+    "msExchSenderHintTranslations",
+    "msExchArchiveName",
+    "msExchUserHoldPolicies",
+    "msExchResourceMetaData",
+    "msExchResourceSearchProperties",
 ];
 const SINGLE_INTEGER: &[&str] = &[
     "accountExpires",
@@ -89,13 +111,60 @@ const SINGLE_INTEGER: &[&str] = &[
     "msExchRecipientTypeDetails",
     "msExchRecipientDisplayType",
     "msExchRemoteRecipientType",
+    "msDS-HABSeniorityIndex",
+    "msExchMailboxAuditLogAgeLimit",
+    "msExchAuditAdmin",
+    "msExchAuditDelegate",
+    "msExchAuditDelegateAdmin",
+    "msExchAuditOwner",
+    "msExchElcMailboxFlags",
+    "msExchResourceCapacity",
+    "msExchModerationFlags",
 ];
-const SINGLE_BOOLEAN: &[&str] = &["isCriticalSystemObject", "isDeleted", "isRecycled", "msExchHideFromAddressLists"];
-const SINGLE_BINARY: &[&str] =
-    &["objectGUID", "objectSid", "mS-DS-ConsistencyGuid", "thumbnailPhoto", "msExchMasterAccountSid"];
+const SINGLE_BOOLEAN: &[&str] = &[
+    "isCriticalSystemObject",
+    "isDeleted",
+    "isRecycled",
+    "msExchHideFromAddressLists",
+    "msExchMailboxAuditEnable",
+    "msExchBypassAudit",
+    "msExchEnableModeration",
+    "msExchRequireAuthToSendTo",
+    "hideDLMembership",
+    "msOrg-IsOrganizational",
+    "oOFReplyToOriginator",
+    "reportToOriginator",
+    "reportToOwner",
+];
+const SINGLE_BINARY: &[&str] = &[
+    "objectGUID",
+    "objectSid",
+    "mS-DS-ConsistencyGuid",
+    "thumbnailPhoto",
+    "msExchMasterAccountSid",
+    "msExchMailboxGuid",
+    "msExchArchiveGUID",
+    "msExchSafeSendersHash",
+    "msExchSafeRecipientsHash",
+    "msExchBlockedSendersHash",
+];
 const MULTI_BINARY: &[&str] = &["userCertificate", "userSMIMECertificate", "sIDHistory"];
-const SINGLE_REFERENCE: &[&str] = &["assistant", "distinguishedName", "manager", "managedBy"];
-const MULTI_REFERENCE: &[&str] = &["directReports", "member", "memberOf"];
+const SINGLE_REFERENCE: &[&str] = &["assistant", "distinguishedName", "manager", "managedBy", "altRecipient"];
+const MULTI_REFERENCE: &[&str] = &[
+    "directReports",
+    "member",
+    "memberOf",
+    "msExchTeamMailboxOwners",
+    "msExchTeamMailboxSharePointLinkedBy",
+    "msExchModeratedByLink",
+    "authOrig",
+    "unauthOrig",
+    "dLMemSubmitPerms",
+    "dLMemRejectPerms",
+    "publicDelegates",
+    "msExchDelegateListLink",
+    "msExchCoManagedByLink",
+];
 
 /// The well-known part of an Active Directory schema.
 pub fn schema() -> ConnectorSchema {
@@ -103,6 +172,8 @@ pub fn schema() -> ConnectorSchema {
     for class in ["user", "inetOrgPerson", "group", "contact", "computer"] {
         schema = schema.class(class, true);
     }
+    // The domain controller makes these itself.
+    schema = schema.class("foreignSecurityPrincipal", false);
     for class in ["domainDNS", "organizationalUnit", "container", "builtinDomain"] {
         schema = schema.container(class);
     }

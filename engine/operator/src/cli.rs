@@ -149,6 +149,18 @@ pub(crate) enum SourceAnchorChoice {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PackageChoice {
+    /// The technical attributes of Exchange; only where both sides belong to one Exchange organisation
+    ExchangeHybrid,
+    /// An account whose accountExpires has passed counts as disabled
+    AccountExpires,
+    /// Accounts of another forest as members of groups of this one
+    ForeignPrincipals,
+    /// Computers that registered themselves for hybrid join
+    Devices,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EncryptionMode {
     Ldaps,
     Starttls,
@@ -216,6 +228,9 @@ pub(crate) struct InitArgs {
     /// Give accounts without a sign-in name sAMAccountName@DOMAIN; without it they are listed and left out
     #[arg(long)]
     pub(crate) sign_in_name_fallback: bool,
+    /// Rules beyond those that every deployment has; may be repeated
+    #[arg(long, value_enum, value_name = "PACKAGE")]
+    pub(crate) package: Vec<PackageChoice>,
     /// Whether new matches with existing cloud users are made [default: review]
     #[arg(long, value_enum)]
     pub(crate) matching: Option<MatchingMode>,

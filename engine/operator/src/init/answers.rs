@@ -1,13 +1,13 @@
 //! What `init` needs to know: from flags, or asked on a terminal. Refuses secrets that are typed in place of a reference,
 //! without repeating them.
 
-use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, Source, SourceAnchorChoice};
+use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, PackageChoice, Source, SourceAnchorChoice};
 use crate::failure::Failure;
 use connector_contract::SecretReference;
 use metaverse_schema::{Plurality, ValueKind};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use sync_rules::{ShippedOptions, SourceAnchor};
+use sync_rules::{Package, ShippedOptions, SourceAnchor};
 
 /// Everything `init` writes down.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,8 +233,18 @@ fn rules(args: &InitArgs, source: &SourceAnswers, ask: &mut dyn Ask) -> Result<S
         },
         login_attribute,
         sign_in_name_fallback: args.sign_in_name_fallback,
+        packages: args.package.iter().copied().map(package).collect(),
         ..ShippedOptions::default()
     })
+}
+
+fn package(choice: PackageChoice) -> Package {
+    match choice {
+        PackageChoice::ExchangeHybrid => Package::ExchangeHybrid,
+        PackageChoice::AccountExpires => Package::AccountExpires,
+        PackageChoice::ForeignPrincipals => Package::ForeignPrincipals,
+        PackageChoice::Devices => Package::Devices,
+    }
 }
 
 /// It stands in expressions, so it must be the name of an attribute that holds one text.

@@ -19,7 +19,7 @@ use serde_json::json;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use sync_rules::{CONFIGURATION_FILE, RULES_FOLDER, SourceAnchor, TESTS_FOLDER};
+use sync_rules::{CONFIGURATION_FILE, Package, RULES_FOLDER, SourceAnchor, TESTS_FOLDER};
 
 /// The rule test that shows the format, in the folder of the tests.
 const EXAMPLE_TEST: &str = "00-example.toml";
@@ -107,6 +107,13 @@ fn notes(answers: &Answers) -> Vec<String> {
             "the account of `{SOURCE}` needs the right to write mS-DS-ConsistencyGuid; persons without a value there go \
              to the cloud in the cycle after it was written and read back"
         ));
+    }
+    for package in answers.rules.packages.iter().filter(|package| package.is_cut_by(answers.rules.cloud)) {
+        let what = match package {
+            Package::Devices => "devices come into the metaverse and are not written to the cloud",
+            _ => "the attributes of Exchange come into the metaverse and are not written to the cloud",
+        };
+        notes.push(format!("{what}: Microsoft Graph cannot hold them, and rules for it would do nothing"));
     }
     notes
 }
@@ -312,6 +319,37 @@ mod tests {
         let users = fs::read_to_string(plain.join("rules/20-ad-users.toml")).unwrap();
         assert!(!users.contains("ConsistencyGuid"), "{users}");
         assert!(!plain.join("rules/24-ad-source-anchor.toml").exists());
+    }
+
+    /// SF29: packages are off unless asked for; what the target cannot hold is said and not written.
+    #[test]
+    fn packages_are_written_when_they_are_asked_for() {
+        let below = tempfile::tempdir().unwrap();
+        let rules = |folder: &Path| {
+            let names = fs::read_dir(folder.join("rules")).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<String> = names.map(|name| name.to_string_lossy().into_owned()).collect();
+            names.retain(|name| name.starts_with('4'));
+            names.sort();
+            names.join(" ")
+        };
+        let plain = below.path().join("x");
+        init(&plain, &DIRECTORY).unwrap();
+        assert_eq!(rules(&plain), "");
+        let folder = below.path().join("y");
+        let packages = ["exchange-hybrid", "account-expires", "foreign-principals", "devices"];
+        let flags: Vec<&str> = packages.iter().flat_map(|package| ["--package", package]).collect();
+        let report = init(&folder, &with(&flags)).unwrap();
+        assert_eq!(
+            rules(&folder),
+            "40-ad-exchange-hybrid-inetorgpersons.toml 40-ad-exchange-hybrid-others.toml \
+             40-ad-exchange-hybrid-users.toml 40-exchange-hybrid.toml 41-ad-account-expires-inetorgpersons.toml \
+             41-ad-account-expires-users.toml 42-ad-foreign-principals.toml 43-ad-devices.toml 43-devices.toml"
+        );
+        assert!(report.text.contains("Graph cannot hold them"), "{}", report.text);
+        let loaded = sync_rules::load_folder(&folder);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let configuration = fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap();
+        assert!(configuration.contains("\"contact\", \"foreignSecurityPrincipal\", \"computer\"]"), "{configuration}");
     }
 
     #[test]

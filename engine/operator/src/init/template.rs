@@ -3,6 +3,7 @@
 use super::answers::{Answers, CloudAnswers, CsvAnswers, DirectoryAnswers, SourceAnswers};
 use crate::cli::{EncryptionMode, MatchingMode};
 use std::path::Path;
+use sync_rules::ShippedOptions;
 
 /// Names of the connectors that `init` writes; the shipped rules are written for them.
 pub(crate) const SOURCE: &str = "ad";
@@ -57,14 +58,14 @@ at_least = 5
 ",
         name = quoted(&answers.name),
         staging = answers.staging,
-        source = source(&answers.source),
+        source = source(answers),
         cloud = cloud(&answers.cloud),
     )
 }
 
-fn source(source: &SourceAnswers) -> String {
-    match source {
-        SourceAnswers::ActiveDirectory(directory) => active_directory(directory),
+fn source(answers: &Answers) -> String {
+    match &answers.source {
+        SourceAnswers::ActiveDirectory(directory) => active_directory(directory) + &object_classes(&answers.rules),
         SourceAnswers::Ldif { file } => format!(
             "# A file with the content of an Active Directory, as ldifde or ldapsearch write it.
 [connector.{SOURCE}]
@@ -126,6 +127,20 @@ password = {password}
         servers = directory.servers.iter().map(|server| quoted(server)).collect::<Vec<_>>().join(", "),
         user = quoted(&directory.bind_user),
         password = quoted(&directory.password),
+    )
+}
+
+/// The setting that a package needs, behind the others.
+fn object_classes(options: &ShippedOptions) -> String {
+    let more: Vec<&str> = options.packages.iter().filter_map(|package| package.source_class()).collect();
+    if more.is_empty() {
+        return String::new();
+    }
+    let classes: Vec<String> =
+        ["user", "inetOrgPerson", "group", "contact"].iter().chain(&more).map(|class| quoted(class)).collect();
+    format!(
+        "# What is imported; the packages of rules need more than the usual four.\nobject_classes = [{}]\n",
+        classes.join(", ")
     )
 }
 

@@ -1,11 +1,14 @@
 //! The rules that the product brings: for Active Directory (or a file with its schema) and Azure AD in Graph mode.
 //! Fills in connector names and numbers; `init` writes the texts out, and from then on they belong to the operator.
 
+mod packages;
 #[cfg(test)]
 mod tests;
 
+pub use packages::Package;
+
 use crate::document::fingerprint;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use toml::de::{DeTable, DeValue};
 
 const METAVERSE: &str = include_str!("metaverse.toml");
@@ -13,6 +16,7 @@ const SOURCE_PERSON: &str = include_str!("source-person.toml");
 const SOURCE_GROUP: &str = include_str!("source-group.toml");
 const SOURCE_CONTACT: &str = include_str!("source-contact.toml");
 const SOURCE_ANCHOR_WRITE_BACK: &str = include_str!("source-anchor-write-back.toml");
+const SOURCE_PERSON_GAL: &str = include_str!("source-person-gal.toml");
 const CLOUD_IN: &str = include_str!("cloud-in.toml");
 const CLOUD_USER: &str = include_str!("cloud-user.toml");
 const CLOUD_GROUP: &str = include_str!("cloud-group.toml");
@@ -28,6 +32,9 @@ pub struct ShippedOptions {
     pub login_attribute: Option<String>,
     /// An account without a sign-in name is given `sAMAccountName@domain` (D11) instead of being listed.
     pub sign_in_name_fallback: bool,
+    /// Rules beyond those that every deployment has.
+    pub packages: BTreeSet<Package>,
+    pub cloud: CloudSchema,
 }
 
 impl Default for ShippedOptions {
@@ -37,8 +44,19 @@ impl Default for ShippedOptions {
             source_anchor: SourceAnchor::ConsistencyGuid,
             login_attribute: None,
             sign_in_name_fallback: false,
+            packages: BTreeSet::new(),
+            cloud: CloudSchema::Graph,
         }
     }
+}
+
+/// What the mode of the cloud connector can hold; what it cannot hold, no package writes rules for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloudSchema {
+    /// Microsoft Graph: no attribute of Exchange, no devices.
+    Graph,
+    /// The provisioning service of synchronised objects, with the attributes of D37-D40 and devices.
+    Provisioning,
 }
 
 /// What identifies an account in the cloud for all its life (D9, D10). Contacts and groups always have `objectGUID`.
@@ -137,6 +155,7 @@ pub fn shipped_rules(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
         files.push((format!("rules/32-{cloud}-groups.toml"), fill(CLOUD_GROUP)));
         files.push((format!("rules/33-{cloud}-contacts.toml"), fill(CLOUD_CONTACT)));
     }
+    files.extend(packages::rules(&sources, &clouds, options));
     if sources.len() > 1 || clouds.len() > 1 {
         renumber(&mut files);
     }
@@ -158,7 +177,8 @@ fn tagged(text: &str) -> String {
     let mut tagged = String::with_capacity(text.len() + 1024);
     for line in text.split_inclusive('\n') {
         tagged.push_str(line);
-        if let Some(tag) = precedence_of(line).and_then(|_| tags.next()) {
+        let is_place = precedence_of(line).is_some() || line.starts_with("before = ") || line.starts_with("after = ");
+        if let Some(tag) = is_place.then(|| tags.next()).flatten() {
             tagged.push_str(&format!(
                 "tag = \"{tag}\"  # of the rule as it was shipped; delete it to make the rule yours\n"
             ));
@@ -172,10 +192,8 @@ fn source_rules(source: &str, options: &ShippedOptions) -> Vec<(String, String)>
     let anchor = options.source_anchor.texts();
     let fill = |template: &str| template.replace("@SOURCE@", source);
     let person = |class: &str, title: &str| {
-        fill(SOURCE_PERSON)
-            .replace("@CLASS@", class)
-            .replace("@TITLE@", title)
-            .replace("@ID@", &class.to_ascii_lowercase())
+        for_class(&fill(SOURCE_PERSON), class, title)
+            .replace("@GAL@", SOURCE_PERSON_GAL)
             .replace("@ANCHOR_IS@", anchor.meaning)
             .replace("@ANCHOR_KEY@", anchor.key)
             .replace("@ANCHOR_TEXT@", anchor.text)
@@ -196,6 +214,11 @@ fn source_rules(source: &str, options: &ShippedOptions) -> Vec<(String, String)>
         files.push((format!("rules/24-{source}-source-anchor.toml"), fill(SOURCE_ANCHOR_WRITE_BACK)));
     }
     files
+}
+
+/// The template for one class of accounts.
+fn for_class(template: &str, class: &str, title: &str) -> String {
+    template.replace("@CLASS@", class).replace("@TITLE@", title).replace("@ID@", &class.to_ascii_lowercase())
 }
 
 fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {

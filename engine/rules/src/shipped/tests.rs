@@ -1,6 +1,6 @@
 //! The shipped rules load without a word, fit the schemas they are for, and say what the safety rules ask.
 
-use super::{ShippedOptions, SourceAnchor, shipped_rules};
+use super::{CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules};
 use crate::diagnostic::Diagnostic;
 use crate::document::{FileText, Files, load};
 use crate::{Criterion, Direction, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
@@ -123,6 +123,8 @@ fn precedence_follows_the_rule_set_they_come_from() {
         101 In from ad - InetOrgPerson Join (Provision, 1 flows)
         102 In from ad - User AccountEnabled (Join, 10 flows)
         103 In from ad - InetOrgPerson AccountEnabled (Join, 10 flows)
+        104 In from ad - User Common from Exchange (Join, 61 flows)
+        105 In from ad - InetOrgPerson Common from Exchange (Join, 61 flows)
         106 In from ad - User Common (Join, 72 flows)
         107 In from ad - InetOrgPerson Common (Join, 72 flows)
         112 In from ad - Group Join (Provision, 2 flows)
@@ -583,6 +585,117 @@ fn the_write_back_is_a_choice() {
     };
     assert!(to_directory(SourceAnchor::ConsistencyGuid).is_empty());
     assert_eq!(to_directory(SourceAnchor::ConsistencyGuidWriteBack), ["out-to-ad-source-anchor"]);
+}
+
+/// The names and kinds of the provisioning service (D37-D40), as far as the packages write them, besides those of Graph.
+fn provisioning_schema() -> ConnectorSchema {
+    let mut schema = graph_schema().class("device", true);
+    let text = "targetAddress legacyExchangeDN telephoneAssistant msExchAssistantName msExchImmutableId \
+        msExchElcExpirySuspensionStart msExchElcExpirySuspensionEnd msExchLitigationHoldDate msExchLitigationHoldOwner \
+        msExchRetentionComment msExchRetentionUrl msExchResourceDisplay msExchTeamMailboxExpiration \
+        msExchTeamMailboxSharePointUrl deviceTrustType";
+    let texts = "msExchExtensionCustomAttribute1 msExchExtensionCustomAttribute2 msExchExtensionCustomAttribute3 \
+        msExchExtensionCustomAttribute4 msExchExtensionCustomAttribute5 msExchSenderHintTranslations msExchArchiveName \
+        msExchUserHoldPolicies msExchResourceMetadata msExchResourceSearchProperties";
+    let integer = "msExchRecipientDisplayType msExchRecipientTypeDetails msExchRemoteRecipientType msDsHabSeniorityIndex \
+        msExchMailboxAuditLogAgeLimit msExchAuditAdmin msExchAuditDelegate msExchAuditDelegateAdmin msExchAuditOwner \
+        msExchElcMailboxFlags msExchResourceCapacity msExchModerationFlags";
+    let boolean = "msExchHideFromAddressLists msExchMailboxAuditEnable msExchBypassAudit msExchEnableModeration \
+        msExchRequireAuthToSendTo hideDLMembership msOrgIsOrganizational oOFReplyToOriginator reportToOriginator \
+        reportToOwner";
+    let binary = "msExchMailboxGuid msExchArchiveGuid msExchSafeSendersHash msExchSafeRecipientsHash \
+        msExchBlockedSendersHash deviceId";
+    let references = "msExchTeamMailboxOwners msExchTeamMailboxSharePointLinkedBy msExchModeratedByLink \
+        msExchCoManagedByLink authOrig unauthOrig dLMemSubmitPerms dLMemRejectPerms publicDelegates \
+        msExchDelegateListLink";
+    let (single, multi) = (Plurality::Single, Plurality::Multi);
+    for (names, kind, plurality) in [
+        (text, ValueKind::Text, single),
+        (texts, ValueKind::Text, multi),
+        (integer, ValueKind::Integer, single),
+        (boolean, ValueKind::Boolean, single),
+        (binary, ValueKind::Binary, single),
+        ("userCertificate userSMIMECertificate", ValueKind::Binary, multi),
+        (references, ValueKind::Reference, multi),
+        ("altRecipient", ValueKind::Reference, single),
+    ] {
+        for name in names.split_whitespace() {
+            schema = schema.attribute(name, kind, plurality, true);
+        }
+    }
+    schema
+}
+
+fn packages(names: &[Package], cloud: CloudSchema) -> ShippedOptions {
+    ShippedOptions { packages: names.iter().copied().collect(), cloud, ..ShippedOptions::default() }
+}
+
+/// SF29: each package loads by itself and with the others, for one source and for three, and fits the schemas.
+#[test]
+fn sf29_packages_load_and_fit() {
+    let sets: Vec<Vec<Package>> =
+        Package::ALL.iter().map(|package| vec![*package]).chain([Package::ALL.to_vec()]).collect();
+    for set in sets {
+        for (cloud, schema) in
+            [(CloudSchema::Graph, graph_schema()), (CloudSchema::Provisioning, provisioning_schema())]
+        {
+            for pairs in [&[("ad", "cloud")][..], &[("ad", "cloud"), ("east", "cloud"), ("west", "cloud")]] {
+                let loaded = loaded_with(pairs, "", &packages(&set, cloud));
+                assert_eq!(loaded.diagnostics, [], "{set:?}");
+                let rules = loaded.rules.unwrap();
+                let sources = pairs.iter().map(|(source, _)| (*source, active_directory::schema()));
+                let schemas: Vec<(&str, ConnectorSchema)> = sources.chain([("cloud", schema.clone())]).collect();
+                assert_eq!(checked_rules(&rules, &schemas), [], "{set:?}");
+            }
+        }
+    }
+    // None of it is there unless it was asked for.
+    let plain = rules();
+    assert!(!plain.text.contains("msExchMailboxGuid") && !plain.text.contains("accountExpires"));
+}
+
+/// How many flows are in scope for a user with a mailbox, inbound and outbound, with everything on: the figure that the
+/// benchmark is measured over.
+#[test]
+fn flows_in_scope_of_a_mail_user() {
+    let count = |options: &ShippedOptions| {
+        let rules = loaded_with(&[("ad", "cloud")], "", options).rules.unwrap().rules;
+        let of = |direction: Direction, types: [&str; 2]| {
+            let applies = |rule: &&crate::Rule| {
+                rule.direction == direction
+                    && rule.source_type.as_ref().is_some_and(|found| *found == types[0])
+                    && rule.target_type.as_ref().is_some_and(|found| *found == types[1])
+            };
+            let mail_user = |rule: &&crate::Rule| !rule.id.contains("contact");
+            rules.iter().filter(applies).filter(mail_user).map(|rule| rule.flows.len()).sum::<usize>()
+        };
+        (of(Direction::Inbound, ["user", "person"]), of(Direction::Outbound, ["person", "user"]))
+    };
+    let exchange = |cloud| count(&packages(&[Package::ExchangeHybrid], cloud));
+    expect!["(146, 42) (205, 42) (205, 100)"].assert_eq(&format!(
+        "{:?} {:?} {:?}",
+        count(&ShippedOptions::default()),
+        exchange(CloudSchema::Graph),
+        exchange(CloudSchema::Provisioning)
+    ));
+}
+
+/// D41: the package puts its rule before the one that says "enabled".
+#[test]
+fn d41_an_expired_account_counts_as_disabled() {
+    let rules = rules_with(&packages(&[Package::AccountExpires], CloudSchema::Graph));
+    let place = |id: &str| rules.rules.iter().position(|rule| &*rule.id == id).unwrap();
+    assert_eq!(place("in-from-ad-user-account-expires") + 1, place("in-from-ad-user-account-enabled"));
+    // The clock of these tests stands at 1970.
+    let enabled = |value: &str| {
+        let object = format!("accountExpires: {value}");
+        flow_text(&rules, "in-from-ad-user-account-expires", &["accountEnabled"], &object).trim().to_owned()
+    };
+    assert_eq!(enabled("116444735990000000"), "accountEnabled = False", "a second before 1970");
+    assert_eq!(enabled("116444736000000000"), "accountEnabled = False", "the instant itself");
+    assert_eq!(enabled("116444736010000000"), "accountEnabled = Null", "not yet");
+    assert_eq!(enabled("0"), "accountEnabled = Null", "never");
+    assert_eq!(enabled("9223372036854775807"), "accountEnabled = Null", "never");
 }
 
 /// D5, D11, D42: the domain, the time of the last password change, and the sign-in name under each choice.
