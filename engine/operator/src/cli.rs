@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Approve(ApproveArgs),
     /// Show past runs: steps, counters, errors down to the object
     History(HistoryArgs),
+    /// Compute one expression, with the attributes and parameters given; needs no deployment
+    Eval(EvalArgs),
     /// Start a rehearsal tenant on a loopback address, until Ctrl-C
     Tenant(TenantArgs),
 }
@@ -102,6 +104,7 @@ impl Command {
             Command::Pending(_) => "pending",
             Command::Approve(_) => "approve",
             Command::History(_) => "history",
+            Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
         }
     }
@@ -403,6 +406,44 @@ pub(crate) struct HistoryArgs {
 }
 
 #[derive(Debug, Clone, Default, Args)]
+#[command(after_long_help = EVAL_HELP)]
+pub(crate) struct EvalArgs {
+    /// The expression, as it would stand in a rule
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) expression: String,
+    /// Value of an attribute, NAME=VALUE or NAME:KIND=VALUE; may be repeated, also for several values of one attribute
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) attr: Vec<String>,
+    /// JSON file with one object: attribute names and their values
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) attrs: Option<PathBuf>,
+    /// Value of a parameter `%NAME%`; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// The time that `Now()` gives, in any form that CDate reads [default: the present]
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) now: Option<String>,
+}
+
+const EVAL_HELP: &str = "\
+Values of --attr: an attribute of Active Directory has the kind that it has there (userAccountControl is a number, objectGUID is binary, \
+manager is a reference, dn is one too); every other value is a text, `5` and `True` as well. KIND says otherwise: text, integer, boolean, \
+binary (base64, or a GUID or SID as text), reference (a DN). NAME= is the empty text; an attribute that is not given is absent.
+
+Values in --attrs: strings, numbers, True and False as JSON has them, null for absent, arrays for several values, \
+{\"binary\": base64} and {\"reference\": DN}. A string of an attribute that is a reference in Active Directory is a reference. \
+--attr replaces what the file says of an attribute.
+
+Values of --param: True and False, whole numbers, and texts; NAME:KIND=VALUE says otherwise.
+
+With --json the answer is {\"value\": ..., \"type\": ...}: NULL is null, a date an ISO 8601 string, a reference its DN, binary \
+{\"binary\": base64}, several values an array. Types: text, integer, boolean, binary, reference, date, null, authoritative-null, \
+ignore-this-flow; of several values `multi text` and so on, `multi mixed` when they differ. A mistake is \
+{\"error\": {\"code\": ..., \"message\": ...}}, with exit code 1.
+
+Guid and RandomNum draw anew each time here; in a rule they draw once for each object and attribute.";
+
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TenantArgs {
     /// Content of a new tenant, as JSON [default: tenant/seed.json of the deployment, where it exists]
     #[arg(long, value_name = "FILE")]
@@ -465,6 +506,7 @@ mod tests {
               pending  Show what is to be exported, what is held and what waits for an approval
               approve  Let exactly the list with this digest through
               history  Show past runs: steps, counters, errors down to the object
+              eval     Compute one expression, with the attributes and parameters given; needs no deployment
               tenant   Start a rehearsal tenant on a loopback address, until Ctrl-C
 
             Options:

@@ -91,6 +91,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Pending(args) => commands::pending::run(context, &args),
         Command::Approve(args) => commands::approve::run(context, &args),
         Command::History(args) => commands::history::run(context, &args),
+        Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,
     }
 }

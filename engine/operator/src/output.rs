@@ -13,13 +13,27 @@ pub(crate) struct Report {
     pub(crate) exit: Exit,
     /// For people, on stdout.
     pub(crate) text: String,
-    /// For programs: `result` of the envelope.
+    /// For programs.
     pub(crate) json: Value,
+    pub(crate) shape: Shape,
+}
+
+/// How a report's JSON is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// As `result` of the envelope.
+    Enveloped,
+    /// As it is: the command has a shape of its own, documented in its help.
+    Bare,
 }
 
 impl Report {
     pub(crate) fn new(exit: Exit, text: String, json: Value) -> Self {
-        Report { exit, text, json }
+        Report { exit, text, json, shape: Shape::Enveloped }
+    }
+
+    pub(crate) fn bare(exit: Exit, text: String, json: Value) -> Self {
+        Report { exit, text, json, shape: Shape::Bare }
     }
 }
 
@@ -68,7 +82,7 @@ impl Output {
 
     pub(crate) fn report(&self, command: &str, report: &Report) {
         if self.json {
-            self.document(&envelope(command, report.exit, "result", report.json.clone()));
+            self.document(&document_of(command, report));
         } else {
             self.data(&report.text);
         }
@@ -79,6 +93,13 @@ impl Output {
             Ok(text) => self.data(&format!("{text}\n")),
             Err(error) => self.complain(&format!("the result cannot be written as JSON: {error}")),
         }
+    }
+}
+
+fn document_of(command: &str, report: &Report) -> Value {
+    match report.shape {
+        Shape::Enveloped => envelope(command, report.exit, "result", report.json.clone()),
+        Shape::Bare => report.json.clone(),
     }
 }
 
@@ -94,4 +115,18 @@ pub(crate) fn envelope(command: &str, exit: Exit, part: &str, content: Value) ->
 /// A report type of the engine as JSON. Only a type with keys that are no texts could fail, and none is reported.
 pub(crate) fn to_json(value: &impl serde::Serialize) -> Value {
     serde_json::to_value(value).unwrap_or_else(|error| json!({ "unserialisable": error.to_string() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_report_is_printed_without_the_envelope() {
+        let json = json!({ "value": 2, "type": "integer" });
+        let bare = Report::bare(Exit::Success, String::new(), json.clone());
+        assert_eq!(document_of("eval", &bare), json);
+        let enveloped = document_of("check", &Report::new(Exit::Waiting, String::new(), json.clone()));
+        assert_eq!(enveloped, json!({ "version": JSON_VERSION, "command": "check", "exit": 3, "result": json }));
+    }
 }

@@ -14,4 +14,6 @@ pub(crate) mod test;
 
 pub(crate) mod history;
 
+pub(crate) mod eval;
+
 pub(crate) mod tenant;

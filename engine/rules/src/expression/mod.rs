@@ -20,7 +20,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub use functions::{Function, FunctionGroup, functions_reference};
+pub use functions::{Function, FunctionGroup, date_as_text, date_from_text, functions_reference};
 pub use types::{AnyKinds, Kind, Kinds, KnownKind, Lookup};
 
 /// Longest expression, in bytes of its text.

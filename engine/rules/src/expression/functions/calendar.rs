@@ -26,6 +26,12 @@ pub(super) fn microseconds(time: DateTime) -> Option<i64> {
     i64::try_from(microseconds).ok().filter(|_| time.year() >= 1)
 }
 
+/// ISO 8601, with a fraction when there is one; None outside the years 1 to 9999.
+pub(super) fn iso(microseconds: i64) -> Option<String> {
+    let fraction = if microseconds % SECOND == 0 { "" } else { ".ffffff" };
+    Some(Format::new(&format!("yyyy-MM-dd'T'HH:mm:ss{fraction}'Z'")).write(civil(microseconds)?))
+}
+
 /// Microseconds to the next midnight.
 pub(super) fn to_midnight(microseconds: i64) -> i64 {
     DAY - microseconds.rem_euclid(DAY)

@@ -162,6 +162,16 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     all().iter().find(|function| function.name == name)
 }
 
+/// The date in a text, in the forms that `CDate` reads: microseconds since 1970-01-01 UTC.
+pub fn date_from_text(text: &str) -> Option<i64> {
+    date_text::parse(text)
+}
+
+/// Microseconds since 1970-01-01 UTC in ISO 8601, such as `2013-01-11T00:00:00Z`; None outside the years 1 to 9999.
+pub fn date_as_text(microseconds: i64) -> Option<String> {
+    calendar::iso(microseconds)
+}
+
 /// The function reference as Markdown; `docs/rules-reference.md` carries it.
 pub fn functions_reference() -> String {
     let mut text = String::new();
