@@ -1,23 +1,26 @@
 //! Decides one object from end to end (S4): link, metaverse attributes, targets. Reads like the table of contents of a
 //! synchronisation; its parts are in `join`, `inbound`, `outbound` and `desired`.
 
-use crate::evaluate::{ConnectorInputs, MetaverseInputs};
+use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
 use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
 use crate::keys::key_values;
 use crate::neighbourhood::{KeyHit, Neighbourhood, Question, Reader};
-use crate::outbound::{LinkedTarget, MvState, TargetDecisions, decide_targets, metaverse_hits};
+use crate::outbound::{
+    LinkedTarget, MvState, TargetDecisions, decide_targets, ends_explicitly, let_go, metaverse_hits,
+};
 use crate::plan::{
     InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError, ObjectPlan, ReadSet,
     RuleScope, Subject, TargetRef,
 };
+use crate::takeover::is_true;
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, Ownership, Staged,
 };
 use metaverse_schema::{AttributeName, Attributes, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{Direction, JoinClause, LinkType, Rule, RuleId};
+use sync_rules::{ConnectorName, DeletionRule, Direction, JoinClause, LinkType, Rule, RuleId};
 
 /// Passes of outbound and inbound processing over one object (S64).
 const MAX_PASSES: usize = 10;
@@ -164,7 +167,7 @@ fn decide_deleted(
         plan.counter = Some(InboundCounter::DisconnectorRemains);
         return Ok(());
     };
-    plan.links.push(LinkChange { object: object.id, link: None });
+    plan.links.push(LinkChange::cut(object.id));
     let removed = settle_metaverse(Change::of(link, Some(object.id), None, cause), plan, reader, run)?;
     plan.counter = Some(if removed.deleted {
         InboundCounter::ConnectorDeleteRemoveMv
@@ -194,7 +197,8 @@ fn decide_present(
     let kept = object
         .link
         .as_ref()
-        .filter(|link| (!replaced || came_back(object, link, run)) && keeps_link(object, link, &in_scope, run));
+        .filter(|link| (!replaced || came_back(object, link, run)) && keeps_link(object, link, &in_scope, run))
+        .filter(|_| object.state != ConnectorState::ExplicitlyConnected || never.is_none());
     if let Some(link) = kept {
         plan.join = Some(LinkReason::AlreadyLinked { rule: link.rule.clone() });
         plan.state = Some(object.state);
@@ -208,7 +212,11 @@ fn decide_present(
     }
     let lost = object.link.as_ref();
     let choice = choose_link(object, image, never.as_deref(), &in_scope, lost, reader, run)?;
-    let cause = if never.is_some() { DeleteCause::NeverSync } else { standing_cause(run) };
+    let cause = match object.state {
+        _ if never.is_some() => DeleteCause::NeverSync,
+        ConnectorState::ExplicitlyDisconnected => DeleteCause::DisconnectedByOperator,
+        _ => standing_cause(run),
+    };
     plan.join = Some(choice.reason);
     plan.state = Some(choice.state);
     // The object it leaves, unless it joins the same one again by another rule.
@@ -216,7 +224,7 @@ fn decide_present(
     if let Some(link) = lost {
         let rejoins = choice.joins.as_ref().is_some_and(|(mv, _, _)| *mv == MvRef::Existing(link.mv));
         if !rejoins {
-            plan.links.push(LinkChange { object: object.id, link: None });
+            plan.links.push(LinkChange::cut(object.id));
             left = Some(settle_metaverse(Change::of(link, Some(object.id), None, cause), plan, reader, run)?);
         }
     }
@@ -225,7 +233,7 @@ fn decide_present(
         return Ok(());
     };
     let gained = Gained { object: object.id, rule: rule.clone() };
-    plan.links.push(LinkChange { object: object.id, link: Some((mv, rule, Ownership::Joined)) });
+    plan.links.push(LinkChange::made(object.id, mv, rule, Ownership::Joined));
     let change = Change { object: mv, object_type, lost: None, gained: Some(gained), cause };
     let outcome = settle_metaverse(change, plan, reader, run)?;
     plan.counter = Some(if replaced && lost.is_some() {
@@ -268,9 +276,12 @@ fn never_sync_reason(object: &CsObject, image: &Attributes, run: &Run<'_>) -> Op
         .map(|(_, _, name)| format!("it is {name}, an account that this deployment signs in with"))
 }
 
-/// S19: a link stays until the rule that made it leaves scope; a link made by an operator stays, and one made by an outbound
-/// rule is that direction's to end.
+/// S19: a link stays until the rule that made it leaves scope; a link made by an operator stays until it is undone, and one
+/// made by an outbound rule is that direction's to end. What an operator disconnected is let go (O20).
 fn keeps_link(object: &CsObject, link: &Link, in_scope: &[(usize, &Rule)], run: &Run<'_>) -> bool {
+    if object.state == ConnectorState::ExplicitlyDisconnected {
+        return false;
+    }
     object.state == ConnectorState::ExplicitlyConnected
         || in_scope.iter().any(|(_, rule)| rule.id == link.rule)
         || run.rules.rules.iter().any(|rule| rule.id == link.rule && rule.direction == Direction::Outbound)
@@ -421,10 +432,22 @@ fn settle_metaverse(
         Subject::Metaverse(_) => None,
     };
     let mut linked: Vec<LinkedTarget<'_>> = Vec::new();
+    let mut lost: Vec<&CsObject> = Vec::new();
     for id in links {
         let Some(Some(object)) = reader.connector(id) else {
             continue;
         };
+        let is_cut = object.state == ConnectorState::ExplicitlyDisconnected;
+        if is_cut && Some(id) != change.lost {
+            plan.links.push(LinkChange { explicitly: true, ..LinkChange::cut(id) });
+        }
+        if is_cut || Some(id) == change.lost {
+            lost.push(object);
+        }
+        if is_cut {
+            plan.targets.extend(let_go(object, change.object, &object_type, run));
+            continue;
+        }
         if let Some(link) = object.link.as_ref().filter(|_| Some(id) != change.lost) {
             linked.push(LinkedTarget { object, rule: link.rule.clone(), ownership: link.ownership });
         }
@@ -439,6 +462,7 @@ fn settle_metaverse(
     // Inbound links as this plan found them; what outbound processing links is added for the next pass (S4.9).
     let base = linked;
     let mut adopted: Vec<LinkedTarget<'_>> = Vec::new();
+    let mut ended = false;
     for _ in 0..MAX_PASSES {
         let all: Vec<LinkedTarget<'_>> = base.iter().chain(&adopted).cloned().collect();
         let contributions: Vec<Contribution<'_>> = all
@@ -448,13 +472,13 @@ fn settle_metaverse(
                     .map(|image| Contribution::new(linked.object, image, run))
             })
             .collect();
-        let alive = contributions.iter().any(|contribution| {
-            all.iter().any(|linked| linked.object.id == contribution.object.id && is_alive(linked, contribution))
-        });
-        let (attributes, decisions) = match alive {
+        let lives = !ended && lives(&object_type, &all, &contributions, &lost, run);
+        let (attributes, decisions) = match lives {
             true => compute_metaverse(&object_type, &contributions, previous, run)?,
             false => Default::default(),
         };
+        let alive = lives && !is_scripted_end(&object_type, &lost, &attributes, run)?;
+        let (attributes, decisions) = if alive { (attributes, decisions) } else { Default::default() };
         let state = MvState {
             object: change.object,
             object_type: &object_type,
@@ -468,6 +492,11 @@ fn settle_metaverse(
         let ids = |links: &[LinkedTarget<'_>]| links.iter().map(|linked| linked.object.id).collect::<BTreeSet<_>>();
         if alive && ids(&newly) != ids(&adopted) {
             adopted = newly;
+            continue;
+        }
+        if alive && nothing_is_left(&targets, &all) {
+            // O15: provisioning ended the last link, and a rule that looks at links has nothing more to look at.
+            ended = true;
             continue;
         }
         return finish_metaverse(
@@ -496,8 +525,58 @@ fn contributing_image<'a>(object: &'a CsObject, subject: Option<CsId>, plan: &Ob
     object.synchronised.as_ref()
 }
 
+/// Whether the metaverse object lives on with these links (S31, S39). A disconnection (`lost`) is an imported delete, an object
+/// that left scope, or one that an operator disconnected; a link that provisioning ends is none.
+fn lives(
+    object_type: &ObjectType,
+    linked: &[LinkedTarget<'_>],
+    contributions: &[Contribution<'_>],
+    lost: &[&CsObject],
+    run: &Run<'_>,
+) -> bool {
+    let is_named = |names: &[ConnectorName], object: &CsObject| names.contains(&object.connector);
+    match run.rules.deletion_rule(object_type.as_str()) {
+        DeletionRule::ProvisioningLink => contributions.iter().any(|contribution| {
+            linked.iter().any(|linked| linked.object.id == contribution.object.id && is_alive(linked, contribution))
+        }),
+        // O15.
+        _ if linked.is_empty() => false,
+        DeletionRule::LastConnector | DeletionRule::Scripted(_) => true,
+        DeletionRule::AnyOf(names) => !lost.iter().any(|object| is_named(names, object)),
+        DeletionRule::LastOf(names) => {
+            !lost.iter().any(|object| is_named(names, object))
+                || linked.iter().any(|linked| is_named(names, linked.object))
+        }
+    }
+}
+
 fn is_alive(linked: &LinkedTarget<'_>, contribution: &Contribution<'_>) -> bool {
     linked.object.state == ConnectorState::ExplicitlyConnected || contribution.keeps_alive(&linked.rule)
+}
+
+/// S39, `scripted`: asked when an object is disconnected, of the attributes that remain without it.
+fn is_scripted_end(
+    object_type: &ObjectType,
+    lost: &[&CsObject],
+    attributes: &BTreeMap<AttributeName, MvValue>,
+    run: &Run<'_>,
+) -> Result<bool, ObjectError> {
+    let DeletionRule::Scripted(when) = run.rules.deletion_rule(object_type.as_str()) else {
+        return Ok(false);
+    };
+    let inputs = MetaverseInputs::of(attributes, "", run);
+    let rule = RuleId::from(format!("metaverse_deletion.{object_type}"));
+    Ok(!lost.is_empty() && is_true(&evaluate(when, &inputs, &rule, "when")?))
+}
+
+/// No object stays linked: outbound processing let go of every one that was.
+fn nothing_is_left(targets: &TargetDecisions, linked: &[LinkedTarget<'_>]) -> bool {
+    let ends = |id: CsId| {
+        targets.targets.iter().any(|target| {
+            target.dropped.contains(&id) || (target.target == Some(TargetRef::Existing(id)) && target.link.is_none())
+        })
+    };
+    linked.iter().all(|linked| ends(linked.object.id)) && targets.targets.iter().all(|target| target.link.is_none())
 }
 
 /// Objects that outbound processing links in this plan: from the next pass on they contribute too.
@@ -560,7 +639,8 @@ fn finish_metaverse(
                 plan.links.retain(|link| link.object != linked.object.id);
             }
             if !replaced || gained {
-                plan.links.push(LinkChange { object: linked.object.id, link: None });
+                let explicitly = ends_explicitly(linked, run);
+                plan.links.push(LinkChange { explicitly, ..LinkChange::cut(linked.object.id) });
             }
         }
     }
@@ -577,9 +657,9 @@ fn finish_metaverse(
     }
     plan.facts_wanted.extend(targets.facts_wanted);
     for target in targets.targets {
-        record_link(&target.target, &target.link, change.object, plan, base, reader);
+        record_link(&target.target, &target.link, change.object, plan, base, reader, run);
         for dropped in &target.dropped {
-            plan.links.push(LinkChange { object: *dropped, link: None });
+            plan.links.push(LinkChange::cut(*dropped));
         }
         if !is_new || alive {
             plan.targets.push(target);
@@ -596,6 +676,7 @@ fn record_link(
     plan: &mut ObjectPlan,
     base: &[LinkedTarget<'_>],
     reader: &mut Reader<'_>,
+    run: &Run<'_>,
 ) {
     let Some(TargetRef::Existing(id)) = target else { return };
     let before = reader.connector(*id).flatten().and_then(|object| object.link.as_ref());
@@ -611,13 +692,18 @@ fn record_link(
         return;
     }
     plan.links.retain(|change| change.object != *id);
-    plan.links
-        .push(LinkChange { object: *id, link: link.as_ref().map(|(rule, ownership)| (mv, rule.clone(), *ownership)) });
+    plan.links.push(match link {
+        Some((rule, ownership)) => LinkChange::made(*id, mv, rule.clone(), *ownership),
+        None => {
+            let explicitly = base.iter().any(|linked| linked.object.id == *id && ends_explicitly(linked, run));
+            LinkChange { explicitly, ..LinkChange::cut(*id) }
+        }
+    });
 }
 
-/// All join clauses of a rule, with whether their values are compared to the letter.
-fn clauses(rule: &Rule) -> impl Iterator<Item = (bool, &JoinClause)> {
-    rule.join.iter().flat_map(|group| group.clauses.iter().map(|clause| (group.criterion.is_exact(), clause)))
+/// All join clauses of a rule.
+fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
+    rule.join.iter().flat_map(|group| &group.clauses)
 }
 
 /// Others that share a join key with the old or the new attributes may now match, or be ambiguous no longer.
@@ -634,10 +720,10 @@ fn revisit_by_source_keys(
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for (exact, clause) in clauses(rule) {
+        for clause in clauses(rule) {
             let keys = |attributes| {
                 let inputs = MetaverseInputs::of(attributes, &rule.connector, run);
-                key_values(&clause.source, exact, &inputs).into_iter().collect::<BTreeSet<_>>()
+                key_values(&clause.source, clause.exact, &inputs).into_iter().collect::<BTreeSet<_>>()
             };
             for value in keys(before).symmetric_difference(&keys(after)) {
                 plan.revisit.extend(metaverse_hits(clause.source_key, value.clone(), reader));
@@ -663,8 +749,8 @@ fn rejoin_by_new_keys(
         rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for (exact, clause) in clauses(rule) {
-            let keys = |attributes| key_values(&clause.target, exact, &MetaverseInputs::of(attributes, "", run));
+        for clause in clauses(rule) {
+            let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
             let known = keys(before);
             for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
                 let hits = reader.key(clause.source_key, value).unwrap_or_default();
@@ -689,10 +775,10 @@ fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut
         .iter()
         .filter(|rule| rule.direction == Direction::Outbound && rule.connector == object.connector)
     {
-        for (exact, clause) in clauses(rule) {
+        for clause in clauses(rule) {
             let mut values: BTreeSet<_> = BTreeSet::new();
             for image in images.into_iter().flatten() {
-                values.extend(key_values(&clause.target, exact, &ConnectorInputs::of(object, image, run)));
+                values.extend(key_values(&clause.target, clause.exact, &ConnectorInputs::of(object, image, run)));
             }
             for value in values {
                 plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));

@@ -16,7 +16,7 @@ pub(crate) enum JoinDecision {
     Not(LinkReason),
 }
 
-/// Joins by the in-scope rules in ascending precedence. Each rule's groups are tried in order; a group that finds exactly
+/// Joins by the in-scope rules in ascending precedence; rules whose joins differ are an error of the object (S20). Each rule's groups are tried in order; a group that finds exactly
 /// one object joins, none or several go on to the next (S14). If no group of any rule joined, the first rule that may
 /// provision projects, when at least one of its join attributes has a value (S22). A metaverse object that already has
 /// an object of this space is no target: the second one is in error and the first is untouched (S21).
@@ -35,6 +35,15 @@ pub(crate) fn decide_join(
         }
     }
     Stop::if_missing(reader)?;
+    let joining: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
+    if let Some((one, other)) = differing_joins(&joining) {
+        return Err(Stop::Error(ObjectError {
+            code: AMBIGUOUS_RULES.into(),
+            message: differing_text(one, other),
+            rule: Some(one.id.clone()),
+            attribute: None,
+        }));
+    }
 
     let mut ambiguous = None;
     for (index, rule) in &rules {
@@ -81,6 +90,42 @@ pub(crate) fn decide_join(
     })
 }
 
+/// S20: two rules would look for different partners of one unlinked object.
+pub(crate) const AMBIGUOUS_RULES: &str = "ambiguous-join-rules";
+
+/// S20: of the in-scope rules with join conditions, the first two that do not say the same. Several rules may repeat one
+/// join; which of two different ones is meant is not decided by precedence.
+pub(crate) fn differing_joins<'r>(rules: &[&'r Rule]) -> Option<(&'r Rule, &'r Rule)> {
+    let mut joining = rules.iter().copied().filter(|rule| !rule.join.is_empty());
+    let first = joining.next()?;
+    joining.find(|other| !same_join(first, other)).map(|other| (first, other))
+}
+
+pub(crate) fn differing_text(one: &Rule, other: &Rule) -> String {
+    format!(
+        "the rules `{}` and `{}` are both in scope and join in different ways; give them the same join, or keep one out of scope",
+        one.name, other.name
+    )
+}
+
+fn same_join(left: &Rule, right: &Rule) -> bool {
+    let target = |rule: &Rule, group: &JoinGroup| group.target_type.clone().or_else(|| rule.target_type.clone());
+    left.join.len() == right.join.len()
+        && left.join.iter().zip(&right.join).all(|(one, other)| {
+            // The operator's own names of evidence do not matter; the others decide what a hit means.
+            let same_meaning = one.criterion == other.criterion
+                || matches!((&one.criterion, &other.criterion), (Criterion::Plain(_), Criterion::Plain(_)));
+            same_meaning
+                && target(left, one) == target(right, other)
+                && one.clauses.len() == other.clauses.len()
+                && one.clauses.iter().zip(&other.clauses).all(|(one, other)| {
+                    one.source.text().trim() == other.source.text().trim()
+                        && one.target.text().trim() == other.target.text().trim()
+                        && one.exact == other.exact
+                })
+        })
+}
+
 /// The metaverse objects that all clauses of a group hit. None while an answer is missing; a clause without a source value
 /// matches nothing (S16).
 fn find(
@@ -92,7 +137,7 @@ fn find(
     let mut complete = true;
     for clause in &group.clauses {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+        for value in key_values(&clause.source, clause.exact, inputs) {
             match reader.key(clause.target_key, value) {
                 None => complete = false,
                 Some(answers) => hits.extend(answers.iter().filter_map(|hit| match hit {

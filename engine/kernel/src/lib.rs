@@ -14,6 +14,8 @@ mod inbound;
 mod inputs;
 mod join;
 mod keys;
+#[cfg(test)]
+mod link_tests;
 mod neighbourhood;
 mod outbound;
 mod plan;
@@ -44,6 +46,6 @@ pub use references::{ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference
 pub use scope::{clause_holds, rule_in_scope};
 pub use view::{
     Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, Link, MemoryState, MvId,
-    MvObject, MvRef, MvValue, Ownership, PendingExport, PendingOperation, Privilege, ReferenceFlow, Remembered,
-    SentState, Staged,
+    MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PendingExport, PendingOperation, Privilege, ReferenceFlow,
+    Remembered, SentState, Staged,
 };

@@ -5,16 +5,17 @@ use crate::decide::Stop;
 use crate::desired::{Desired, Difference, Standing, addition, carry, compute_desired, difference};
 use crate::evaluate::MetaverseInputs;
 use crate::inputs::Run;
+use crate::join::{AMBIGUOUS_RULES, differing_joins, differing_text};
 use crate::keys::key_values;
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
 use crate::scope::rule_in_scope;
 use crate::takeover::{Wanted, as_text, limitation_holds, takeover_holds};
 use crate::view::{
-    CsId, CsObject, DeleteCause, ExportMemory, Hold, MvId, MvRef, MvValue, Ownership, PendingExport, PendingOperation,
-    SentState, Staged,
+    ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MvId, MvRef, MvValue, OPERATOR_LINK, Ownership,
+    PendingExport, PendingOperation, SentState, Staged,
 };
-use metaverse_schema::{AttributeName, MatchKey, ObjectType};
+use metaverse_schema::{AttributeName, Dn, MatchKey, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{
     ConnectorName, Criterion, Deprovision, DeprovisionAction, Direction, Inputs, JoinGroup, LinkType, Rule, RuleId,
@@ -58,7 +59,7 @@ pub(crate) fn decide_targets(
         let linked: Vec<&LinkedTarget<'_>> =
             mv.linked.iter().filter(|linked| linked.object.connector == connector).collect();
         let in_scope = if mv.deleted.is_some() { Vec::new() } else { outbound_scope(mv, &connector, run) };
-        let linker = in_scope.iter().copied().find(|rule| rule.is_join_rule());
+        let linker = linker(&in_scope);
         let outcome = match (linked.as_slice(), linker) {
             ([], None) => Some(held(mv, &connector, Vec::new())),
             ([], Some(rule)) => Some(decide_unlinked(mv, rule, &in_scope, reader, run, &mut decisions.facts_wanted)?),
@@ -82,6 +83,16 @@ fn target_connectors(object_type: &ObjectType, run: &Run<'_>) -> Vec<ConnectorNa
         }
     }
     connectors
+}
+
+/// The rule that looks for a partner: the first with join conditions. Where none has any, the first that provisions.
+fn linker<'r>(in_scope: &[&'r Rule]) -> Option<&'r Rule> {
+    in_scope.iter().copied().find(|rule| !rule.join.is_empty()).or_else(|| provisioner(in_scope))
+}
+
+/// The rule that creates the object when none is found.
+fn provisioner<'r>(in_scope: &[&'r Rule]) -> Option<&'r Rule> {
+    in_scope.iter().copied().find(|rule| rule.link == LinkType::Provision)
 }
 
 fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r Run<'_>) -> impl Iterator<Item = &'r Rule> {
@@ -108,9 +119,13 @@ fn flowing<'r>(in_scope: &[&'r Rule], object_type: &ObjectType) -> Vec<&'r Rule>
 
 /// No object: only what is held. An empty list clears earlier holds.
 fn held(mv: &MvState<'_>, connector: &ConnectorName, holds: Vec<Hold>) -> TargetPlan {
+    TargetPlan { holds, ..nothing(mv.object, connector) }
+}
+
+fn nothing(mv: MvRef, connector: &ConnectorName) -> TargetPlan {
     TargetPlan {
         connector: connector.clone(),
-        mv: mv.object,
+        mv,
         target: None,
         dropped: Vec::new(),
         link: None,
@@ -118,7 +133,7 @@ fn held(mv: &MvState<'_>, connector: &ConnectorName, holds: Vec<Hold>) -> Target
         memory: ExportMemory::default(),
         owned: BTreeSet::new(),
         references: Vec::new(),
-        holds,
+        holds: Vec::new(),
         decisions: Vec::new(),
         counter: None,
         matched_by: None,
@@ -177,11 +192,13 @@ fn decide_unlinked(
     run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
-    match search(mv, rule, reader, run)? {
+    match search(mv, rule, in_scope, reader, run)? {
         Search::Held(holds) => Ok(held(mv, &rule.connector, holds)),
         Search::Candidate { object, criterion } => adopt(mv, rule, in_scope, object, criterion, run, facts_wanted),
-        Search::Nothing if rule.link == LinkType::Provision => provision(mv, rule, in_scope, None, reader, run),
-        Search::Nothing => Ok(held(mv, &rule.connector, Vec::new())),
+        Search::Nothing => match provisioner(in_scope) {
+            Some(rule) => provision(mv, rule, in_scope, None, reader, run, facts_wanted),
+            None => Ok(held(mv, &rule.connector, Vec::new())),
+        },
     }
 }
 
@@ -198,26 +215,37 @@ fn decide_linked(
     let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
     if target.anchor.is_none() && !in_flight {
         // Not exported yet: an object that has appeared in the target meanwhile is taken over instead of doubled.
-        let mut plan = match search(mv, rule, reader, run)? {
+        let mut plan = match search(mv, rule, in_scope, reader, run)? {
             Search::Held(holds) => held(mv, &rule.connector, holds),
             Search::Candidate { object, criterion } => adopt(mv, rule, in_scope, object, criterion, run, facts_wanted)?,
-            Search::Nothing => return provision(mv, rule, in_scope, Some(target), reader, run),
+            Search::Nothing => match provisioner(in_scope) {
+                Some(rule) => return provision(mv, rule, in_scope, Some(target), reader, run, facts_wanted),
+                // S28: what joins only never creates, and what was to be created is not.
+                None => held(mv, &rule.connector, Vec::new()),
+            },
         };
         plan.dropped.push(target.id);
         return Ok(plan);
     }
     if target.anchor.is_none() {
-        return provision(mv, rule, in_scope, Some(target), reader, run);
+        let rule = provisioner(in_scope).unwrap_or(rule);
+        return provision(mv, rule, in_scope, Some(target), reader, run, facts_wanted);
     }
     if linked.ownership == Ownership::Joined && rule.takeover.is_some() {
         // Linked by an inbound rule or by an operator: writing to it is a takeover all the same.
-        return adopt(mv, rule, in_scope, target, Criterion::Anchor, run, facts_wanted);
+        // What an operator joined needs nobody's approval as a match; everything else that speaks against it still does.
+        let criterion = match target.state {
+            ConnectorState::ExplicitlyConnected => Criterion::Operator,
+            _ => Criterion::Anchor,
+        };
+        return adopt(mv, rule, in_scope, target, criterion, run, facts_wanted);
     }
     // The rule that made the link keeps it while it is in scope.
     let rule = in_scope.iter().copied().find(|candidate| candidate.id == linked.rule).unwrap_or(rule);
     let mut plan = flow(mv, rule, in_scope, target, linked.ownership, None, run)?;
-    if is_inbound(&linked.rule, run) {
+    if is_inbound(&linked.rule, run) || &*linked.rule == OPERATOR_LINK {
         // Writing back to an object that contributes: its inbound rule keeps the link, and with it the metaverse object.
+        // The same is true of a link that an operator made.
         plan.link = Some((linked.rule.clone(), linked.ownership));
     }
     Ok(plan)
@@ -268,7 +296,10 @@ fn adopt(
     if !holds.is_empty() {
         return Ok(held(mv, &rule.connector, holds));
     }
-    flow(mv, rule, in_scope, candidate, Ownership::Adopted, Some(criterion), run)
+    // S34: a rule that neither creates nor takes over only links, and lets go again without a trace.
+    let only_links = rule.link != LinkType::Provision && rule.takeover.is_none();
+    let ownership = if only_links { Ownership::Joined } else { Ownership::Adopted };
+    flow(mv, rule, in_scope, candidate, ownership, Some(criterion), run)
 }
 
 /// SF9: a restore writes only from a whole object.
@@ -345,6 +376,7 @@ fn provision(
     unexported: Option<&CsObject>,
     reader: &mut Reader<'_>,
     run: &Run<'_>,
+    facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
     let mut holds = limitation_holds(rule, mv.attributes, run)?;
     let Some(target_type) = rule.target_type.clone() else {
@@ -368,18 +400,22 @@ fn provision(
     if let Some(dn) = &desired.dn {
         let occupant = reader.occupant(&rule.connector, dn.normalised());
         Stop::if_missing(reader)?;
-        let occupant = occupant.flatten().filter(|id| unexported.is_none_or(|target| target.id != *id));
-        let standing = occupant.map(|occupant| reader.connector(occupant));
-        Stop::if_missing(reader)?;
-        // An object whose deletion was imported has left its place, also while its own turn is still to come.
-        let has_left =
-            standing.flatten().flatten().is_some_and(|object| matches!(object.staged, Some(Staged::Deleted(_))));
-        if let Some(occupant) = occupant.filter(|_| !has_left) {
-            // S27 would link the object that stands there; linking is a match, and a DN is no evidence of a person.
-            let message = format!("another object already stands at {dn}");
-            let holds =
-                vec![hold("dn-occupied", message, "join it by hand, rename it, or change the DN flow", Some(occupant))];
-            return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
+        if let Some(occupant) = occupant.flatten().filter(|id| unexported.is_none_or(|target| target.id != *id)) {
+            let object = reader.connector(occupant);
+            Stop::if_missing(reader)?;
+            // An object whose deletion was imported has left its place, also while its own turn is still to come.
+            let has_left = object.flatten().is_some_and(|object| matches!(object.staged, Some(Staged::Deleted(_))));
+            let is_in_flight = unexported.is_some_and(|target| {
+                matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }))
+            });
+            if !has_left {
+                let mut plan = match object.flatten().filter(|_| !is_in_flight) {
+                    Some(object) => meet_occupant(mv, rule, in_scope, object, dn, run, facts_wanted)?,
+                    None => held(mv, &rule.connector, vec![dn_occupied(dn, occupant)]),
+                };
+                plan.dropped.extend(dropped);
+                return Ok(plan);
+            }
         }
     }
     let (attributes, holds, owned) = addition(&desired, &rule.connector, run);
@@ -407,13 +443,86 @@ fn provision(
     })
 }
 
+/// S27: somebody stands where the new object was to stand. An object of the same type that belongs to nobody may be the one that
+/// was to be created: a match by place, which waits for `matching` and every hold of a takeover as any other match does. A
+/// place that is somebody else's stays his.
+fn meet_occupant(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    occupant: &CsObject,
+    dn: &Dn,
+    run: &Run<'_>,
+    facts_wanted: &mut BTreeSet<CsId>,
+) -> Result<TargetPlan, Stop> {
+    if occupant.state == ConnectorState::ExplicitlyDisconnected {
+        return Ok(held(mv, &rule.connector, vec![explicitly_disconnected(occupant, "place")]));
+    }
+    let is_free = occupant.link.is_none()
+        && occupant.anchor.is_some()
+        && rule.target_type.as_ref() == Some(&occupant.object_type)
+        && !matches!(occupant.state, ConnectorState::Placeholder | ConnectorState::Container)
+        && !matches!(occupant.staged, Some(Staged::Deleted(_)));
+    if !is_free {
+        return Ok(held(mv, &rule.connector, vec![dn_occupied(dn, occupant.id)]));
+    }
+    adopt(mv, rule, in_scope, occupant, Criterion::Place, run, facts_wanted)
+}
+
+fn dn_occupied(dn: &Dn, occupant: CsId) -> Hold {
+    let message = format!("another object already stands at {dn}");
+    hold(
+        "dn-occupied",
+        message,
+        "rename it, disconnect it from whom it belongs to, or change the DN flow",
+        Some(occupant),
+    )
+}
+
+/// O20: an operator said that it belongs to nobody; it is neither matched nor created a second time.
+fn explicitly_disconnected(object: &CsObject, criterion: &str) -> Hold {
+    hold(
+        "explicitly-disconnected",
+        format!("it matches {} by {criterion}, which an operator disconnected", name(object)),
+        "`metasync disconnect CONNECTOR OBJECT --undo` lets it be matched again",
+        Some(object.id),
+    )
+}
+
+/// What is wanted of a target that an operator disconnected: nothing any longer.
+pub(crate) fn let_go(object: &CsObject, mv: MvRef, object_type: &ObjectType, run: &Run<'_>) -> Option<TargetPlan> {
+    outbound_rules(object_type, run).any(|rule| rule.connector == object.connector).then(|| TargetPlan {
+        target: Some(TargetRef::Existing(object.id)),
+        counter: Some(OutboundCounter::ProvisionedDisconnect),
+        ..nothing(mv, &object.connector)
+    })
+}
+
+/// S39: whether the end of this link is to last until an operator says otherwise.
+pub(crate) fn ends_explicitly(linked: &LinkedTarget<'_>, run: &Run<'_>) -> bool {
+    deprovision_action(linked, run) == DeprovisionAction::ExplicitDisconnect
+}
+
+fn deprovision_action(linked: &LinkedTarget<'_>, run: &Run<'_>) -> DeprovisionAction {
+    let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule && rule.direction == Direction::Outbound);
+    let settings = made_by
+        .map_or(Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach }, |rule| {
+            rule.deprovision
+        });
+    match linked.ownership {
+        Ownership::Provisioned => settings.provisioned,
+        Ownership::Adopted => settings.adopted,
+        Ownership::Joined => DeprovisionAction::Disconnect,
+    }
+}
+
 /// No rule provisions the target any longer: by ownership it is deleted, detached or only let go (S34-S38, SF4). While the
 /// metaverse object lives the link stays until the delete was sent, so that a wrong filter can be mended without loss.
 fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Option<TargetPlan> {
     let target = linked.object;
-    let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule);
-    if is_inbound(&linked.rule, run) && mv.deleted.is_none() {
-        // It contributes to the metaverse, so it stays; only what was to be written back to it is not sent any longer.
+    if (is_inbound(&linked.rule, run) || &*linked.rule == OPERATOR_LINK) && mv.deleted.is_none() {
+        // It contributes to the metaverse, or an operator joined it, so it stays; only what was to be written back to it
+        // is not sent any longer.
         let unsent = target.pending.as_ref().is_some_and(|pending| pending.state != SentState::InFlight);
         return unsent.then(|| TargetPlan {
             target: Some(TargetRef::Existing(target.id)),
@@ -424,10 +533,6 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
             ..held(mv, &target.connector, Vec::new())
         });
     }
-    let settings = made_by
-        .map_or(Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach }, |rule| {
-            rule.deprovision
-        });
     let base = held(mv, &target.connector, Vec::new());
     let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
     if target.anchor.is_none() && !in_flight {
@@ -440,17 +545,13 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
     }
     let cause = mv.deleted.unwrap_or(mv.cause);
     let ownership = linked.ownership;
-    let action = match ownership {
-        Ownership::Provisioned => settings.provisioned,
-        Ownership::Adopted => settings.adopted,
-        Ownership::Joined => DeprovisionAction::Disconnect,
-    };
+    let action = deprovision_action(linked, run);
     let is_restore = matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Restore { .. }, .. }));
     let operation = match action {
         _ if is_restore || matches!(target.staged, Some(Staged::Deleted(_))) => None,
         DeprovisionAction::Delete => Some(PendingOperation::Delete { cause, ownership }),
         DeprovisionAction::Detach => Some(PendingOperation::Detach { cause, ownership }),
-        DeprovisionAction::Disconnect => None,
+        DeprovisionAction::Disconnect | DeprovisionAction::ExplicitDisconnect => None,
     };
     // The cause that was found first stays: a later pass only sees that the object has no rule.
     let operation =
@@ -473,7 +574,18 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
 
 /// Looks for an existing object by the rule's join groups in order. Unlike an inbound join, several hits end the search:
 /// nothing is joined by a later criterion and nothing is created beside them.
-fn search<'a>(mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'a>, run: &Run<'_>) -> Result<Search<'a>, Stop> {
+fn search<'a>(
+    mv: &MvState<'_>,
+    rule: &Rule,
+    in_scope: &[&Rule],
+    reader: &mut Reader<'a>,
+    run: &Run<'_>,
+) -> Result<Search<'a>, Stop> {
+    if let Some((one, other)) = differing_joins(in_scope) {
+        let remedy =
+            "give both rules the same join, or keep one of them out of scope; nothing is matched or created until then";
+        return Ok(Search::Held(vec![hold(AMBIGUOUS_RULES, differing_text(one, other), remedy, None)]));
+    }
     let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
     for group in &rule.join {
         connector_hits(group, &inputs, reader);
@@ -544,6 +656,9 @@ fn judge_group<'a>(
             deleted_twin_message(found),
             "restore that object in the recycle bin and match it, or delete it for good; nothing is created until then",
         ),
+        (_, [object]) if object.state == ConnectorState::ExplicitlyDisconnected => {
+            Some(Search::Held(vec![explicitly_disconnected(object, &criterion.to_string())]))
+        }
         (_, [object]) => {
             let taken = object.link.as_ref().filter(|link| MvRef::Existing(link.mv) != mv.object);
             Some(match taken {
@@ -597,7 +712,7 @@ fn connector_hits(group: &JoinGroup, inputs: &MetaverseInputs<'_>, reader: &mut 
     let mut found: Option<BTreeSet<CsId>> = None;
     for clause in &group.clauses {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+        for value in key_values(&clause.source, clause.exact, inputs) {
             hits.extend(reader.key(clause.target_key, value).unwrap_or_default().iter().filter_map(|hit| match hit {
                 KeyHit::Connector(id) => Some(*id),
                 KeyHit::Metaverse(_) => None,
@@ -621,7 +736,7 @@ fn same_key_elsewhere(
     let mut found: Option<BTreeSet<MvId>> = None;
     for clause in &group.clauses {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, group.criterion.is_exact(), inputs) {
+        for value in key_values(&clause.source, clause.exact, inputs) {
             hits.extend(metaverse_hits(clause.source_key, value, reader));
         }
         found = Some(match found {

@@ -98,6 +98,18 @@ pub struct LinkChange {
     pub object: CsId,
     /// None: unlinked.
     pub link: Option<(MvRef, RuleId, Ownership)>,
+    /// With no link: it stays unlinked until an operator says otherwise (O20, S39).
+    pub explicitly: bool,
+}
+
+impl LinkChange {
+    pub(crate) fn cut(object: CsId) -> Self {
+        LinkChange { object, link: None, explicitly: false }
+    }
+
+    pub(crate) fn made(object: CsId, mv: MvRef, rule: RuleId, ownership: Ownership) -> Self {
+        LinkChange { object, link: Some((mv, rule, ownership)), explicitly: false }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -170,9 +170,9 @@ fn addresses_lost(
     })
 }
 
-/// SF5. A key that this engine wrote itself needs nobody's say.
+/// SF5. A key that this engine wrote itself needs nobody's say, and an operator's join is one.
 fn matching_hold(matching: Matching, criterion: &Criterion, candidate: &CsObject, mv: MvRef) -> Option<Hold> {
-    if *criterion == Criterion::OwnKey {
+    if matches!(criterion, Criterion::OwnKey | Criterion::Operator) {
         return None;
     }
     match matching {

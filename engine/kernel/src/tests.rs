@@ -359,6 +359,7 @@ fn precedence_is_no_last_writer() {
         clauses: vec![JoinClause {
             source: Expression::parse("[mail]").unwrap(),
             target: Expression::parse("[mail]").unwrap(),
+            exact: false,
             source_key: KeyId(99),
             target_key: KeyId(key),
         }],
@@ -416,6 +417,7 @@ fn deleted_objects_are_restored_by_anchor_and_held_by_address() {
         let clause = JoinClause {
             source: Expression::parse(source).unwrap(),
             target: Expression::parse(target).unwrap(),
+            exact: criterion.is_exact(),
             source_key: key(KeySpace::Metaverse, "person", source),
             target_key: key(KeySpace::Connector("cloud".into()), "deletedUser", target),
         };

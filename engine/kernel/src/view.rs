@@ -59,11 +59,14 @@ pub enum Ownership {
     Joined,
 }
 
+/// In the place of a rule's id: an operator made the link (`metasync join`). No rule can have this id.
+pub const OPERATOR_LINK: &str = "(operator)";
+
 /// A connector-space object's link to the metaverse. State: changed by decisions only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub mv: MvId,
-    /// The rule that made the link.
+    /// The rule that made the link, or [`OPERATOR_LINK`].
     pub rule: RuleId,
     pub ownership: Ownership,
 }
@@ -93,6 +96,8 @@ pub enum DeleteCause {
     RuleChanged,
     /// It is one of the deployment's own accounts or in a never-sync group.
     NeverSync,
+    /// An operator disconnected it.
+    DisconnectedByOperator,
 }
 
 impl fmt::Display for DeleteCause {
@@ -104,6 +109,7 @@ impl fmt::Display for DeleteCause {
             DeleteCause::FilteredByRule => "left the scope of the provisioning rule",
             DeleteCause::RuleChanged => "the rules changed",
             DeleteCause::NeverSync => "never synchronised",
+            DeleteCause::DisconnectedByOperator => "disconnected by an operator",
         })
     }
 }

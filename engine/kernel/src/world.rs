@@ -124,7 +124,13 @@ impl World {
             };
             let source_key = key(KeySpace::Metaverse, "person", source);
             let target_key = key(KeySpace::Connector(Arc::from("cloud")), "user", target);
-            let clause = JoinClause { source: expression(source), target: expression(target), source_key, target_key };
+            let clause = JoinClause {
+                source: expression(source),
+                target: expression(target),
+                exact: criterion.is_exact(),
+                source_key,
+                target_key,
+            };
             outbound.join.push(JoinGroup { criterion, target_type: None, clauses: vec![clause] });
         }
         let text = MetaverseAttribute { kind: ValueKind::Text, plurality: Plurality::Single };
@@ -135,6 +141,7 @@ impl World {
         let rules = RuleSet {
             rules: vec![inbound, outbound],
             metaverse: MetaverseSchema { types: [(ObjectType::new("person"), person)].into() },
+            deletion: BTreeMap::new(),
             keys,
             parameters: BTreeMap::new(),
             matching,
@@ -164,6 +171,7 @@ impl World {
         let image: Attributes = attributes
             .split_whitespace()
             .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| *name != "dn")
             .map(|(name, value)| {
                 let value = match (name, value) {
                     ("enabled" | "accountEnabled", truth) => Value::Boolean(truth == "yes"),
@@ -172,6 +180,7 @@ impl World {
                 (AttributeName::new(name), value.into())
             })
             .collect();
+        let dn = attributes.split_whitespace().find_map(|pair| pair.strip_prefix("dn=")).map(|dn| dn.parse().unwrap());
         let anchor = Anchor::Text(anchor.to_owned());
         if let Some(object) = self
             .objects
@@ -181,6 +190,7 @@ impl World {
             let (memory, _) = confirm_import(&object.memory, &image);
             object.memory = memory;
             object.staged = Some(Staged::Image(image));
+            object.dn = dn;
             object.generation += 1;
             return object.id;
         }
@@ -193,7 +203,7 @@ impl World {
                 connector: Arc::from(connector),
                 object_type: "user".into(),
                 anchor: Some(anchor),
-                dn: None,
+                dn,
                 state: ConnectorState::Disconnected,
                 link: None,
                 synchronised: None,
@@ -231,7 +241,16 @@ impl World {
         match question {
             Question::Connector(id) => answers.answer_connector(*id, self.objects.get(id).cloned()),
             Question::Metaverse(id) => answers.answer_metaverse(*id, self.metaverse.get(id).cloned()),
-            Question::Occupant(space, dn) => answers.answer_occupant(space.clone(), dn.clone(), None),
+            Question::Occupant(space, dn) => {
+                let at = |object: &&CsObject| {
+                    object.connector == *space && object.dn.as_ref().is_some_and(|at| at.normalised() == *dn)
+                };
+                answers.answer_occupant(
+                    space.clone(),
+                    dn.clone(),
+                    self.objects.values().find(at).map(|object| object.id),
+                );
+            }
             Question::Key(key, value) => {
                 let mut hits = Vec::new();
                 for object in self.objects.values() {
@@ -304,7 +323,7 @@ impl World {
             let id = match &target.target {
                 None => None,
                 Some(TargetRef::Existing(id)) => Some(*id),
-                Some(TargetRef::New { object_type, .. }) => {
+                Some(TargetRef::New { object_type, dn }) => {
                     let id = CsId(self.next);
                     self.next += 1;
                     self.objects.insert(
@@ -314,7 +333,7 @@ impl World {
                             connector: target.connector.clone(),
                             object_type: object_type.clone(),
                             anchor: None,
-                            dn: None,
+                            dn: dn.clone(),
                             state: ConnectorState::Connected,
                             link: target.link.as_ref().map(|(rule, ownership)| Link {
                                 mv: resolve(target.mv),
@@ -345,6 +364,13 @@ impl World {
         }
         for change in &plan.links {
             if let Some(object) = self.objects.get_mut(&change.object) {
+                object.state = match (&change.link, object.state) {
+                    (Some(_), ConnectorState::ExplicitlyConnected) => ConnectorState::ExplicitlyConnected,
+                    (Some(_), _) => ConnectorState::Connected,
+                    (None, _) if change.explicitly => ConnectorState::ExplicitlyDisconnected,
+                    (None, ConnectorState::ExplicitlyDisconnected) => ConnectorState::ExplicitlyDisconnected,
+                    (None, _) => ConnectorState::Disconnected,
+                };
                 object.link = change.link.as_ref().map(|(mv, rule, ownership)| Link {
                     mv: resolve(*mv),
                     rule: rule.clone(),
@@ -354,6 +380,9 @@ impl World {
         }
         for target in &plan.targets {
             target.dropped.iter().for_each(|id| drop(self.objects.remove(id)));
+        }
+        if let (Subject::Connector(id), Some(state)) = (plan.subject, plan.state) {
+            self.objects.get_mut(&id).unwrap().state = state;
         }
         if let (Subject::Connector(id), true) = (plan.subject, plan.remove_subject) {
             self.objects.remove(&id);

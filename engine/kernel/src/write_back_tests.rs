@@ -29,6 +29,7 @@ fn world() -> World {
     let clause = JoinClause {
         source: Expression::parse("[sourceAnchor]").unwrap(),
         target,
+        exact: true,
         source_key: KeyId(known),
         target_key: KeyId(world.run.rules.keys.len() - 1),
     };

@@ -18,6 +18,8 @@ pub type RuleId = Arc<str>;
 pub struct RuleSet {
     pub rules: Vec<Rule>,
     pub metaverse: MetaverseSchema,
+    /// When an object of a metaverse type is deleted; a type that is not named has the default.
+    pub deletion: BTreeMap<ObjectType, DeletionRule>,
     /// Every join key expression in use, once each. The store keeps an index of their values.
     pub keys: Vec<KeyDefinition>,
     /// Values of `%Name%` parameters that the deployment sets; a connector's own are found under `Connector.ID` of that connector.
@@ -39,6 +41,23 @@ pub enum Matching {
     Closed,
 }
 
+/// When a metaverse object is deleted (S31, S39). All but the first look at disconnections: an imported delete, leaving
+/// scope, an operator's `disconnect`; never at a link that provisioning ends. An object without any link is always deleted (O15).
+#[derive(Debug, Clone, Default)]
+pub enum DeletionRule {
+    /// When no inbound rule that provisions or sticks links it any longer.
+    #[default]
+    ProvisioningLink,
+    /// When the last object of any connector is disconnected.
+    LastConnector,
+    /// When an object of any of these connectors is disconnected.
+    AnyOf(Vec<ConnectorName>),
+    /// When the last object of these connectors is disconnected.
+    LastOf(Vec<ConnectorName>),
+    /// When an object is disconnected and the condition holds for the attributes that remain.
+    Scripted(Expression),
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct MetaverseSchema {
     pub types: BTreeMap<ObjectType, BTreeMap<AttributeName, MetaverseAttribute>>,
@@ -51,6 +70,11 @@ pub struct MetaverseAttribute {
 }
 
 impl RuleSet {
+    /// When objects of this type are deleted.
+    pub fn deletion_rule(&self, object_type: &str) -> &DeletionRule {
+        self.deletion.get(object_type).unwrap_or(&DeletionRule::ProvisioningLink)
+    }
+
     /// The groups that inbound scope clauses ask about, in order, without repetition.
     pub fn watched_groups(&self) -> Vec<WatchedGroup> {
         let mut groups: Vec<WatchedGroup> = self
@@ -232,6 +256,10 @@ pub enum Criterion {
     DeletedAnchor,
     /// An object in the target's recycle bin with the same sign-in name or address: held (SF9).
     DeletedTwin,
+    /// It stands at the DN that the new object was to have (S27).
+    Place,
+    /// An operator joined it.
+    Operator,
     /// Between a source and the metaverse, or by the operator's own rule.
     Plain(Arc<str>),
 }
@@ -253,6 +281,8 @@ impl fmt::Display for Criterion {
             Criterion::ReviewOnly => "review-only",
             Criterion::DeletedAnchor => "deleted-anchor",
             Criterion::DeletedTwin => "deleted-twin",
+            Criterion::Place => "place",
+            Criterion::Operator => "operator",
             Criterion::Plain(name) => name,
         })
     }
@@ -263,6 +293,8 @@ impl fmt::Display for Criterion {
 pub struct JoinClause {
     pub source: Expression,
     pub target: Expression,
+    /// Values must agree to the letter: `case_sensitive`, or a criterion that says so (S15, D36).
+    pub exact: bool,
     pub source_key: KeyId,
     pub target_key: KeyId,
 }
@@ -363,8 +395,10 @@ pub enum DeprovisionAction {
     Delete,
     /// Block, revoke, clear the stamp, and let go (`ExportOperation::Detach`).
     Detach,
-    /// Only unlink.
+    /// Only unlink; a rule may join it again.
     Disconnect,
+    /// Unlink, and never join it again until an operator says so (`metasync disconnect --undo`).
+    ExplicitDisconnect,
 }
 
 /// The target system cannot hold such an object: named, counted, never dropped silently.

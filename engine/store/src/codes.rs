@@ -60,6 +60,7 @@ pub(crate) fn cause(cause: DeleteCause) -> i64 {
         DeleteCause::FilteredByRule => 3,
         DeleteCause::RuleChanged => 4,
         DeleteCause::NeverSync => 5,
+        DeleteCause::DisconnectedByOperator => 6,
     }
 }
 
@@ -71,6 +72,7 @@ pub(crate) fn cause_of(code: i64) -> Inner<DeleteCause> {
         3 => DeleteCause::FilteredByRule,
         4 => DeleteCause::RuleChanged,
         5 => DeleteCause::NeverSync,
+        6 => DeleteCause::DisconnectedByOperator,
         other => return unknown("cause", other),
     })
 }

@@ -30,7 +30,7 @@ pub struct CanonicalError {
     pub first: Box<Diagnostic>,
 }
 
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for character in text.chars() {
         match character {
@@ -73,6 +73,9 @@ pub(crate) fn canonical_text(rule_set: &RuleSet) -> String {
         for (name, attribute) in attributes {
             let _ = writeln!(text, "{} = {}", quoted(name.as_str()), quoted(&attribute_text(*attribute)));
         }
+    }
+    for (object_type, rule) in &rule_set.deletion {
+        super::deletion::write(&mut text, object_type, rule);
     }
     for rule in &rule_set.rules {
         write_rule(&mut text, rule);
@@ -158,7 +161,9 @@ fn write_join(text: &mut String, group: &JoinGroup) {
         .clauses
         .iter()
         .map(|clause| {
-            format!("{{ source = {}, target = {} }}", quoted(clause.source.text()), quoted(clause.target.text()))
+            let exact = if clause.exact && !group.criterion.is_exact() { ", case_sensitive = true" } else { "" };
+            let (source, target) = (quoted(clause.source.text()), quoted(clause.target.text()));
+            format!("{{ source = {source}, target = {target}{exact} }}")
         })
         .collect();
     let _ = writeln!(text, "clauses = [{}]", clauses.join(", "));
@@ -230,22 +235,20 @@ pub fn read_canonical(text: &str) -> Result<RuleSet, CanonicalError> {
     }
     let mut metaverse = MetaverseSchema::default();
     read_metaverse(&mut report, &root, &mut metaverse);
+    let parameters = Parameters(Some(&decisions.parameters));
+    let deletion = super::deletion::read(&mut report, &root, &metaverse, None, parameters);
     let mut drafts = rules::read(
         &mut report,
         &root,
-        Context {
-            connectors: None,
-            metaverse: &metaverse,
-            decisions: &decisions,
-            parameters: Parameters(Some(&decisions.parameters)),
-        },
+        Context { connectors: None, metaverse: &metaverse, decisions: &decisions, parameters },
     );
     let misplaced = precedence::settle(&mut drafts);
     match report.finish().into_iter().chain(misplaced).next() {
         Some(first) => Err(CanonicalError { file, first: Box::new(first) }),
         None => {
             let rules = drafts.into_iter().map(|draft| draft.rule).collect();
-            Ok(check::build(rules, metaverse, decisions))
+            let deletion = deletion.into_iter().map(|draft| (draft.object_type, draft.rule)).collect();
+            Ok(check::build(rules, metaverse, deletion, decisions))
         }
     }
 }

@@ -7,8 +7,8 @@ use super::rules::Draft;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::Expression;
 use crate::model::{
-    ConnectorName, Direction, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching, MergeType, MetaverseSchema, Rule,
-    RuleSet, SourcePlace,
+    ConnectorName, DeletionRule, Direction, JoinClause, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching, MergeType,
+    MetaverseSchema, Rule, RuleSet, SourcePlace,
 };
 use metaverse_schema::{AttributeName, ObjectType};
 use sha2::{Digest as _, Sha256};
@@ -83,13 +83,18 @@ fn merge_mixtures(drafts: &[Draft]) -> Vec<Diagnostic> {
 }
 
 /// Puts the rules in order, names their keys, and fixes text and hash.
-pub(crate) fn build(mut rules: Vec<Rule>, metaverse: MetaverseSchema, decisions: Decisions) -> RuleSet {
+pub(crate) fn build(
+    mut rules: Vec<Rule>,
+    metaverse: MetaverseSchema,
+    deletion: BTreeMap<ObjectType, DeletionRule>,
+    decisions: Decisions,
+) -> RuleSet {
     rules.sort_by(|left, right| (left.precedence, &left.id).cmp(&(right.precedence, &right.id)));
     let mut definitions: BTreeMap<String, KeyDefinition> = BTreeMap::new();
     for rule in &rules {
         for group in &rule.join {
             for clause in &group.clauses {
-                let (source, target) = key_definitions(rule, group, &clause.source, &clause.target);
+                let (source, target) = key_definitions(rule, group, clause);
                 definitions.insert(source.identity.clone(), source);
                 definitions.insert(target.identity.clone(), target);
             }
@@ -107,7 +112,7 @@ pub(crate) fn build(mut rules: Vec<Rule>, metaverse: MetaverseSchema, decisions:
             group.clauses = clauses
                 .into_iter()
                 .map(|mut clause| {
-                    let (source, target) = key_definitions(rule, group, &clause.source, &clause.target);
+                    let (source, target) = key_definitions(rule, group, &clause);
                     clause.source_key = position(&source.identity);
                     clause.target_key = position(&target.identity);
                     clause
@@ -119,6 +124,7 @@ pub(crate) fn build(mut rules: Vec<Rule>, metaverse: MetaverseSchema, decisions:
     let mut rule_set = RuleSet {
         rules,
         metaverse,
+        deletion,
         keys,
         parameters: decisions.parameters,
         matching: decisions.matching,
@@ -145,12 +151,7 @@ impl RuleSet {
 }
 
 /// The two keys of a join clause: the metaverse's and the connector space's, by direction.
-fn key_definitions(
-    rule: &Rule,
-    group: &JoinGroup,
-    source: &Expression,
-    target: &Expression,
-) -> (KeyDefinition, KeyDefinition) {
+fn key_definitions(rule: &Rule, group: &JoinGroup, clause: &JoinClause) -> (KeyDefinition, KeyDefinition) {
     let target_type = match &group.target_type {
         Some(any) if *any == "*" => None,
         Some(object_type) => Some(object_type.clone()),
@@ -161,10 +162,9 @@ fn key_definitions(
         Direction::Inbound => (connector, KeySpace::Metaverse),
         Direction::Outbound => (KeySpace::Metaverse, connector),
     };
-    let exact = group.criterion.is_exact();
     (
-        key_definition(source_space, rule.source_type.clone(), source, exact),
-        key_definition(target_space, target_type, target, exact),
+        key_definition(source_space, rule.source_type.clone(), &clause.source, clause.exact),
+        key_definition(target_space, target_type, &clause.target, clause.exact),
     )
 }
 

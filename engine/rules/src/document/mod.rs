@@ -5,6 +5,7 @@ mod canonical;
 mod check;
 mod configuration;
 mod cycle;
+mod deletion;
 mod fingerprint;
 mod flows;
 mod metaverse;
@@ -215,6 +216,12 @@ fn read_rules(
         decisions: &decisions,
         parameters: Parameters((!unknown).then_some(&decisions.parameters)),
     };
+    let mut deletion: Vec<deletion::Draft> = Vec::new();
+    for (report, root) in &mut parsed {
+        for draft in deletion::read(report, root, &metaverse, connectors, context.parameters) {
+            deletion::add(report, &mut deletion, draft);
+        }
+    }
     let mut drafts: Vec<Draft> = Vec::new();
     for (report, root) in &mut parsed {
         drafts.extend(rules::read(report, root, context));
@@ -224,6 +231,7 @@ fn read_rules(
     diagnostics.extend(check::among_rules(&drafts));
     diagnostics.extend(cycle::check(&drafts));
     let rules = drafts.into_iter().filter(|draft| !draft.disabled).map(|draft| draft.rule).collect();
-    let rule_set = check::build(rules, metaverse, decisions);
+    let deletion = deletion.into_iter().map(|draft| (draft.object_type, draft.rule)).collect();
+    let rule_set = check::build(rules, metaverse, deletion, decisions);
     (Some(rule_set), diagnostics)
 }

@@ -13,7 +13,7 @@ use crate::model::{
     Limitation, LinkType, MetaverseSchema, NeverMatch, Rule, SourcePlace, Takeover,
 };
 use crate::suggest::did_you_mean;
-use metaverse_schema::{AttributeName, ObjectType, Value};
+use metaverse_schema::{AttributeName, ObjectType, Plurality, Value};
 use std::ops::Range;
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
@@ -65,6 +65,7 @@ impl<'a> Head<'a> {
 pub(crate) fn read(report: &mut Report<'_>, root: &DeTable<'_>, context: Context<'_>) -> Vec<Draft> {
     let mut root = Table::new(root, 0..0, "a rule file");
     root.raw("metaverse");
+    root.raw("metaverse_deletion");
     let rules = root.tables(report, "rule", "this rule");
     root.finish(report);
     rules.into_iter().filter_map(|table| read_rule(report, table, context)).collect()
@@ -171,7 +172,12 @@ fn read_type(
     Some((object_type, text.span))
 }
 
-fn check_metaverse_type(report: &mut Report<'_>, name: &ObjectType, span: &Range<usize>, schema: &MetaverseSchema) {
+pub(crate) fn check_metaverse_type(
+    report: &mut Report<'_>,
+    name: &ObjectType,
+    span: &Range<usize>,
+    schema: &MetaverseSchema,
+) {
     if !schema.types.contains_key(name) {
         let help = did_you_mean(name.as_str(), schema.types.keys().map(ObjectType::as_str));
         let message = format!("the metaverse has no type `{name}`");
@@ -322,7 +328,7 @@ pub(crate) fn read_expression(
 }
 
 /// A condition: its kind must be True or False.
-fn read_condition(report: &mut Report<'_>, text: &Text, kinds: &dyn Kinds) -> Option<Expression> {
+pub(crate) fn read_condition(report: &mut Report<'_>, text: &Text, kinds: &dyn Kinds) -> Option<Expression> {
     let (expression, known) = read_expression(report, text, kinds)?;
     if let Some(kind) = known.kind.filter(|kind| *kind != Kind::Boolean) {
         let message = format!("a condition is True or False, and this is {}", kind.with_article());
@@ -360,6 +366,10 @@ fn read_joins(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -
             continue;
         }
         let criterion = criterion.map_or_else(|| default_criterion(&clauses), |text| read_criterion(&text.value));
+        for clause in &mut clauses {
+            clause.exact |= criterion.is_exact();
+            check_outbound_source(report, clause, &criterion, head);
+        }
         if matches!(criterion, Criterion::DeletedAnchor | Criterion::DeletedTwin) && target_type.is_none() {
             let help = "write target_type = \"deletedUser\"";
             let message = format!("the criterion `{criterion}` looks at the recycle bin and needs its object type");
@@ -390,6 +400,7 @@ fn is_switched_on(report: &mut Report<'_>, name: &Text, head: &Head<'_>) -> bool
 
 fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -> Option<JoinClause> {
     let (source, target) = (table.text(report, "source"), table.text(report, "target"));
+    let exact = table.boolean(report, "case_sensitive").unwrap_or(false);
     for (side, code, present) in [
         ("source", "join-without-source", source.is_some() || table.raw("source").is_some()),
         ("target", "join-without-target", target.is_some() || table.raw("target").is_some()),
@@ -419,6 +430,15 @@ fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<
         report.error("join-type-mismatch", target_text.inner(), message, right, "convert one side");
         return None;
     }
+    let metaverse_side = match head.direction {
+        Direction::Inbound => (&target, target_kind),
+        Direction::Outbound => (&source, source_kind),
+    };
+    if metaverse_side.1.kind == Some(Kind::Reference) {
+        let span = metaverse_side.0.place().map_or(table.span.clone(), |place| place.span.clone());
+        report.error("join-not-indexable", span, NOT_INDEXABLE.0, NOT_INDEXABLE.1, NOT_INDEXABLE.2);
+        return None;
+    }
     for side in [&source, &target] {
         if side.uses_now() {
             let message = "a join key is kept in an index and cannot depend on the time";
@@ -429,7 +449,35 @@ fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<
     }
     // Positions in the rule set's keys are given once all rules are known.
     let unset = KeyId(usize::MAX);
-    Some(JoinClause { source, target, source_key: unset, target_key: unset })
+    Some(JoinClause { source, target, exact, source_key: unset, target_key: unset })
+}
+
+/// Message, label and help of `join-not-indexable`.
+pub(crate) const NOT_INDEXABLE: (&str, &str, &str) = (
+    "references and places are kept apart from an object's values, so nothing can be found by them",
+    "not a value",
+    "join by a text, a number or bytes, such as an anchor or an address",
+);
+
+/// Message, label and help of `join-multi-valued` (S17).
+pub(crate) const MULTI_VALUED: (&str, &str, &str) = (
+    "this gives several values, and whichever of them hits would decide who it is",
+    "several values",
+    "take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = \"review-only\"",
+);
+
+/// S17 on the way out. What only lists its hits, or holds because of them, may look for several.
+fn check_outbound_source(report: &mut Report<'_>, clause: &JoinClause, criterion: &Criterion, head: &Head<'_>) {
+    let lists_only = matches!(criterion, Criterion::ReviewOnly | Criterion::DeletedTwin);
+    if head.direction == Direction::Inbound || lists_only {
+        return;
+    }
+    let known = clause.source.check(&head.metaverse_kinds());
+    if known.is_ok_and(|known| known.plurality == Some(Plurality::Multi))
+        && let Some(place) = clause.source.place()
+    {
+        report.error("join-multi-valued", place.span.clone(), MULTI_VALUED.0, MULTI_VALUED.1, MULTI_VALUED.2);
+    }
 }
 
 fn default_criterion(clauses: &[JoinClause]) -> Criterion {
@@ -506,10 +554,11 @@ fn read_takeover(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>
     })
 }
 
-pub(crate) const DEPROVISION_ACTIONS: [(&str, DeprovisionAction); 3] = [
+pub(crate) const DEPROVISION_ACTIONS: [(&str, DeprovisionAction); 4] = [
     ("delete", DeprovisionAction::Delete),
     ("detach", DeprovisionAction::Detach),
     ("disconnect", DeprovisionAction::Disconnect),
+    ("explicit-disconnect", DeprovisionAction::ExplicitDisconnect),
 ];
 
 fn read_deprovision(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -> Deprovision {

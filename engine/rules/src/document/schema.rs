@@ -2,9 +2,10 @@
 
 use super::flows::mismatch;
 use super::metaverse::{MetaverseKinds, Parameters};
+use super::rules::{MULTI_VALUED, NOT_INDEXABLE};
 use super::scope::unfit;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::expression::{Expression, Kinds, KnownKind, Lookup};
+use crate::expression::{Expression, Kind, Kinds, KnownKind, Lookup};
 use crate::model::{ConnectorName, Direction, Flow, FlowSource, LinkType, Rule, RuleSet, SourcePlace, WatchedGroup};
 use crate::suggest::did_you_mean;
 use metaverse_schema::{
@@ -212,7 +213,21 @@ impl Checker<'_> {
                 Direction::Inbound => &clause.source,
                 Direction::Outbound => &clause.target,
             };
-            self.expression(side, connector, &rule.place);
+            let known = self.expression(side, connector, &rule.place);
+            let place = side.place().unwrap_or(&rule.place).clone();
+            let by_place = rule.direction == Direction::Outbound
+                && side.attributes().iter().any(|name| matches!(name.as_str(), "dn" | "rdn"));
+            let by_reference = known.is_some_and(|known| known.kind == Some(Kind::Reference))
+                && side.attributes().iter().all(|name| *name != "dn");
+            if by_place || by_reference {
+                let (message, label, help) = NOT_INDEXABLE;
+                self.report(Severity::Error, "join-not-indexable", &place, message.into(), label, help.into());
+            } else if rule.direction == Direction::Inbound
+                && known.is_some_and(|known| known.plurality == Some(Plurality::Multi))
+            {
+                let (message, label, help) = MULTI_VALUED;
+                self.report(Severity::Error, "join-multi-valued", &place, message.into(), label, help.into());
+            }
         }
     }
 

@@ -350,7 +350,7 @@ other = "IIF(IsPresent([mail]), [manager], NULL)"
             rules/r.toml:18:11 error expression-unknown-attribute <[mial]> there is no attribute `mial` here (did you mean `mail`?; or declare it under [metaverse.person])
             rules/r.toml:28:1 error takeover-on-inbound <[rule.takeover]> an inbound rule cannot have a takeover: nothing is written to its source (it belongs to the outbound rule of the target)
             rules/r.toml:30:1 error deprovision-on-inbound <[rule.deprovision]> an inbound rule cannot have a deprovision table: nothing is written to its source (it belongs to the outbound rule of the target)
-            rules/r.toml:31:11 error unknown-value <"remove"> `adopted` cannot be `remove` (known: delete, detach, disconnect)
+            rules/r.toml:31:11 error unknown-value <"remove"> `adopted` cannot be `remove` (known: delete, detach, disconnect, explicit-disconnect)
             rules/r.toml:32:1 error limitation-on-inbound <[[rule.limitation]]> an inbound rule cannot have a limitation: nothing is written to its source (it belongs to the outbound rule of the target)
             rules/r.toml:47:15 error flow-type-mismatch <5> `displayName` holds a text, and this gives a number (convert it: CStr, CNum, CBool, ConvertToBase64, StringFromGuid, StringFromSid)
             rules/r.toml:48:8 error flow-several-sources <{ constant = "a", direct = "b" }> the flow to `mail` has more than one source (keep one of direct, constant and expression)
@@ -415,6 +415,144 @@ fn scope_clauses_are_read_and_canonical() {
             rules/r.toml:9:101 error scope-syntax <""> this clause is empty (write ATTRIBUTE OPERATOR VALUE, such as "mailNickname ISNOTNULL")
         "#]],
     );
+}
+
+/// S39: when metaverse objects are deleted stands in a rule file, is checked, and is part of the hash.
+#[test]
+fn deletion_rules_are_read_checked_and_canonical() {
+    let with = |deletion: &str| loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", deletion)]);
+    let hash = |deletion: &str| {
+        let loaded = with(deletion);
+        assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+        let rules = loaded.rules.unwrap();
+        assert_eq!(read_canonical(&rules.text).unwrap().hash, rules.hash, "{}", rules.text);
+        (rules.hash, rules.text.split("[metaverse_deletion").nth(1).unwrap_or_default().replace('\n', " "))
+    };
+    let (default, text) = hash("");
+    assert_eq!(text, "");
+    assert_eq!(hash("[metaverse_deletion.person]\nrule = \"provisioning-link\"").0, default, "the default, said");
+    let mut hashes = vec![default];
+    for (deletion, canonical) in [
+        ("rule = \"last-connector\"", ".\"person\"] rule = \"last-connector\" "),
+        ("rule = \"any-of\"\nconnectors = [\"ad\"]", ".\"person\"] rule = \"any-of\" connectors = [\"ad\"] "),
+        (
+            "rule = \"last-of\"\nconnectors = [\"ad\", \"cloud\"]",
+            ".\"person\"] rule = \"last-of\" connectors = [\"ad\", \"cloud\"] ",
+        ),
+        ("rule = \"scripted\"\nwhen = 'IsNull([mail])'", ".\"person\"] rule = \"scripted\" when = \"IsNull([mail])\" "),
+    ] {
+        let (hash, text) = hash(&format!("[metaverse_deletion.person]\n{deletion}"));
+        assert_eq!(text, canonical);
+        assert!(!hashes.contains(&hash));
+        hashes.push(hash);
+    }
+    let check = |deletion: &str, expect: Expect| {
+        let loaded = with(deletion);
+        expect.assert_eq(&shown(&loaded.diagnostics, &loaded.sources));
+    };
+    check(
+        "[metaverse_deletion.persons]\nrule = \"last-conector\"\n[metaverse_deletion.person]\nrule = \"any-of\"\nwhen = \"True\"\n",
+        expect![[r#"
+            rules/r.toml:1:21 error metaverse-type-unknown <persons> the metaverse has no type `persons` (did you mean `person`?; or declare it: [metaverse.persons])
+            rules/r.toml:2:8 error unknown-value <"last-conector"> `rule` cannot be `last-conector` (did you mean `last-connector`?)
+            rules/r.toml:3:1 error key-missing <[metaverse_deletion.person]> this rule needs `connectors` (name the connectors: connectors = ["hr"])
+            rules/r.toml:5:8 error key-unknown <"True"> `when` says nothing with this rule (remove it, or choose another rule)
+        "#]],
+    );
+    check(
+        "[metaverse_deletion.person]\nrule = \"last-of\"\nconnectors = [\"hr\"]\nnames = 1\n",
+        expect![[r#"
+        rules/r.toml:3:15 error connector-unknown <"hr"> there is no connector `hr` (known: ad, cloud)
+        rules/r.toml:4:1 error key-unknown <names> this deletion rule has no key `names` (known: rule, connectors, when)
+    "#]],
+    );
+    check(
+        "[metaverse_deletion.person]\nrule = \"scripted\"\nwhen = '[mial] & \"x\"'\n",
+        expect![[r#"
+        rules/r.toml:3:9 error expression-unknown-attribute <[mial]> there is no attribute `mial` here (did you mean `mail`?; or declare it under [metaverse.person])
+    "#]],
+    );
+    check(
+        "[metaverse_deletion.person]\nconnectors = []\n",
+        expect![[r#"
+        rules/r.toml:1:1 error key-missing <[metaverse_deletion.person]> this rule needs `rule` (one of provisioning-link, last-connector, any-of, last-of, scripted)
+    "#]],
+    );
+    let twice = "[metaverse_deletion.person]\nrule = \"last-connector\"\n";
+    let loaded =
+        loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", twice), ("rules/s.toml", twice)]);
+    expect![[r#"
+        rules/s.toml:1:21 error metaverse-deletion-conflict <person> when objects of `person` are deleted is said in two files (keep one of them)
+    "#]].assert_eq(&shown(&loaded.diagnostics, &loaded.sources));
+}
+
+/// S17: the source of a join gives one value; S15: case counts where a clause says so; nothing is found by a reference.
+#[test]
+fn joins_by_several_values_and_by_references() {
+    let join = |source: &str, target: &str| format!("[[rule.join]]\nsource = '{source}'\ntarget = '{target}'\n");
+    let several = outbound("out", 1, &join("[proxyAddresses]", "[mail]"));
+    let listed = outbound(
+        "listed",
+        2,
+        &join("[proxyAddresses]", "[mail]").replace("source", "criterion = \"review-only\"\nsource"),
+    );
+    let manager = rule("in", 3, &join("[manager]", "[manager]"));
+    check_rules(
+        &[several, listed, manager].concat(),
+        expect![[r#"
+        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
+        rules/r.toml:36:11 error join-not-indexable <[manager]> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
+    "#]],
+    );
+
+    let schema = ConnectorSchema::default()
+        .class("user", true)
+        .attribute("mail", ValueKind::Text, Plurality::Single, true)
+        .attribute("phones", ValueKind::Text, Plurality::Multi, true)
+        .attribute("boss", ValueKind::Reference, Plurality::Single, true);
+    let schemas: BTreeMap<Arc<str>, ConnectorSchema> =
+        [("ad", schema.clone()), ("cloud", schema)].map(|(name, schema)| (Arc::from(name), schema)).into();
+    let rules = [
+        rule(
+            "in",
+            1,
+            &[join("[phones]", "[mail]"), join("ItemOrNull([phones],1)", "[mail]"), join("CStr([dn])", "[mail]")]
+                .concat(),
+        ),
+        outbound(
+            "out",
+            2,
+            &[join("[mail]", "CStr([dn])"), join("[mail]", "[boss]"), join("[mail]", "[phones]")].concat(),
+        ),
+    ];
+    let loaded = loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &rules.concat())]);
+    assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+    expect![[r#"
+        rules/r.toml:10:11 error join-multi-valued <[phones]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
+        rules/r.toml:29:11 error join-not-indexable <CStr([dn])> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
+        rules/r.toml:32:11 error join-not-indexable <[boss]> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
+    "#]].assert_eq(&shown(&check_against(&loaded.rules.unwrap(), &schemas), &loaded.sources));
+}
+
+/// S15.
+#[test]
+fn s15_a_clause_may_be_case_sensitive() {
+    let join = |more: &str| {
+        let clauses = format!(
+            "[[rule.join]]\nclauses = [{{ source = '[a]', target = '[mail]'{more} }}, {{ source = '[b]', target = '[displayName]' }}]\n"
+        );
+        let loaded = loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &rule("r", 1, &clauses))]);
+        assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+        loaded.rules.unwrap()
+    };
+    let (folded, exact) = (join(""), join(", case_sensitive = true"));
+    assert_ne!(folded.hash, exact.hash);
+    assert_eq!(read_canonical(&exact.text).unwrap().hash, exact.hash);
+    let keys = |rules: &crate::RuleSet| {
+        rules.keys.iter().filter(|key| key.exact).map(|key| key.identity.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&folded), Vec::<String>::new());
+    assert_eq!(keys(&exact), ["cs:ad user [a] exact", "mv person [mail] exact"]);
 }
 
 /// S8: a membership is asked for where groups have members; S9-S12: a clause that could never mean what it says.

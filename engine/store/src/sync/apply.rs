@@ -36,6 +36,9 @@ impl Db {
         }
         for change in &plan.links {
             self.change_link(change, &number_of)?;
+            if change.link.is_none() && plan.subject != Subject::Connector(change.object) {
+                self.look_again(change.object.0)?;
+            }
         }
         for metaverse in &plan.metaverse {
             let mv = number_of(metaverse.object)?;
@@ -146,7 +149,23 @@ impl Db {
             None => None,
         };
         self.set_link(&mut head, link)?;
+        if change.explicitly {
+            head.state = codes::state(ConnectorState::ExplicitlyDisconnected);
+        }
         self.save_head(&mut head)
+    }
+
+    /// Another object's plan ended the link: what a full synchronisation would make of the object, the next delta does.
+    fn look_again(&self, id: i64) -> Inner<()> {
+        match self.find_head(id)? {
+            Some(head)
+                if head.is_staging_object()
+                    && (head.synchronised_body.is_some() || head.staged != codes::STAGED_NONE) =>
+            {
+                self.mark_dirty(head.id, head.connector)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Sets a link in the row, with the state that goes with it; the caller saves the row.
@@ -155,11 +174,13 @@ impl Db {
         if before == link {
             return Ok(());
         }
-        let explicit =
-            matches!(head.state()?, ConnectorState::ExplicitlyConnected | ConnectorState::ExplicitlyDisconnected);
-        if !(explicit && before.is_some() == link.is_some()) {
-            head.state =
-                codes::state(if link.is_some() { ConnectorState::Connected } else { ConnectorState::Disconnected });
+        // What an operator said about the link stands (O20): that it is to be, and that it is not to be.
+        let (normal, explicit) = match link {
+            Some(_) => (ConnectorState::Connected, ConnectorState::ExplicitlyConnected),
+            None => (ConnectorState::Disconnected, ConnectorState::ExplicitlyDisconnected),
+        };
+        if head.state()? != explicit {
+            head.state = codes::state(normal);
         }
         head.link = link;
         self.relinked(head, before.map(|link| link.mv))

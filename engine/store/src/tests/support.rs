@@ -29,6 +29,7 @@ pub(super) fn rules() -> RuleSet {
     RuleSet {
         rules: Vec::new(),
         metaverse: MetaverseSchema::default(),
+        deletion: BTreeMap::new(),
         keys: vec![
             key(KeySpace::Connector("ad".into()), "[mail]"),
             key(KeySpace::Metaverse, "[mail]"),
@@ -196,7 +197,11 @@ impl World {
             .collect();
         let plan = ObjectPlan {
             promote: true,
-            links: vec![LinkChange { object: id, link: Some((MvRef::New, "in".into(), Ownership::Joined)) }],
+            links: vec![LinkChange {
+                object: id,
+                link: Some((MvRef::New, "in".into(), Ownership::Joined)),
+                explicitly: false,
+            }],
             metaverse: vec![MetaversePlan {
                 object: MvRef::New,
                 object_type: "person".into(),
@@ -215,6 +220,7 @@ impl World {
             (Some(TargetRef::Existing(id)), link) => vec![LinkChange {
                 object: *id,
                 link: link.as_ref().map(|(rule, ownership)| (MvRef::Existing(mv), rule.clone(), *ownership)),
+                explicitly: false,
             }],
             _ => Vec::new(),
         };

@@ -51,7 +51,7 @@ fn keys_follow_images() {
     let remove = ObjectPlan {
         promote: true,
         remove_subject: true,
-        links: vec![LinkChange { object: id, link: None }],
+        links: vec![LinkChange { object: id, link: None, explicitly: false }],
         metaverse: vec![MetaversePlan {
             object: MvRef::Existing(mv),
             object_type: "person".into(),
@@ -92,7 +92,11 @@ fn later_plans_see_what_earlier_ones_touched() {
     let created = page
         .apply(&ObjectPlan {
             promote: true,
-            links: vec![LinkChange { object: b, link: Some((MvRef::New, "in".into(), Ownership::Joined)) }],
+            links: vec![LinkChange {
+                object: b,
+                link: Some((MvRef::New, "in".into(), Ownership::Joined)),
+                explicitly: false,
+            }],
             metaverse: vec![MetaversePlan {
                 object: MvRef::New,
                 object_type: "person".into(),
@@ -256,4 +260,29 @@ fn facts_and_approvals_queue_the_metaverse_object() {
     assert_eq!(approved, Some(Approved::Decisions { connector: "cloud".into(), kind: ApprovalKind::Match, count: 1 }));
     assert_eq!(world.object("cloud", "c").approvals, vec![Approval { kind: ApprovalKind::Match, mv, value: None }]);
     assert_eq!(dirty(&world), vec![mv]);
+}
+
+/// Another object's plan ended the link: a delta looks at the object again, as a full synchronisation would. O20, S39: the end may
+/// be said to last.
+#[test]
+fn an_object_that_lost_its_link_is_looked_at_again() {
+    for (explicitly, state) in [(false, ConnectorState::Disconnected), (true, ConnectorState::ExplicitlyDisconnected)] {
+        let mut world = World::new();
+        world.full("ad", &["a user cn=A,dc=x mail=a@x", "b user cn=B,dc=x mail=b@x"]);
+        world.project("ad", "a");
+        world.promote_all("ad");
+        let (a, b) = (world.id("ad", "a"), world.id("ad", "b"));
+        assert_eq!(world.store.dirty_count("ad").unwrap(), 0);
+        let links = vec![LinkChange { object: a, link: None, explicitly }];
+        world.apply(&ObjectPlan { links, ..plan(Subject::Connector(b)) });
+        assert_eq!(world.store.dirty_page("ad", None, 9).unwrap(), vec![a]);
+        assert_eq!(world.store.object(a).unwrap().unwrap().state, state);
+        // What an operator said outlives later plans about the link.
+        world.apply(&ObjectPlan {
+            links: vec![LinkChange { object: a, link: None, explicitly: false }],
+            ..plan(Subject::Connector(a))
+        });
+        assert_eq!(world.store.object(a).unwrap().unwrap().state, state);
+        assert_eq!(world.store.dirty_count("ad").unwrap(), 0);
+    }
 }
