@@ -328,14 +328,40 @@ pub(crate) struct CycleArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "With --rules and no object: what these rules would change over the whole metaverse. Both rule \
+    sets are synchronised in full on copies of the store in a temporary folder; the deployment's folder stays as it is."
+)]
 pub(crate) struct PreviewArgs {
     /// A connector, or `mv` for the metaverse
-    pub(crate) connector: String,
+    #[arg(requires = "object", required_unless_present = "rules")]
+    pub(crate) connector: Option<String>,
     /// DN, anchor, sign-in name, mail, sAMAccountName or display name
-    pub(crate) object: String,
-    /// Decide by the rules of this folder instead of the deployment's
+    pub(crate) object: Option<String>,
+    /// Decide by the rules of this folder instead of the deployment's; without an object, over the whole metaverse
     #[arg(long, value_name = "DIR")]
     pub(crate) rules: Option<PathBuf>,
+    /// What a full synchronisation would do
+    #[arg(long, requires = "object")]
+    pub(crate) full: bool,
+    /// What a delta synchronisation would do: nothing, unless something is pending for the object [default]
+    #[arg(long, requires = "object", conflicts_with = "full")]
+    pub(crate) delta: bool,
+    /// As if the connector had imported this value; several of one attribute are its values, ATTRIBUTE= is none
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", requires = "object")]
+    pub(crate) set: Vec<String>,
+    /// Of a rule change: only lines about this attribute
+    #[arg(long, value_name = "NAME", conflicts_with = "object")]
+    pub(crate) attribute: Option<String>,
+    /// Of a rule change: most lines to show
+    #[arg(long, default_value_t = 50, conflicts_with = "object")]
+    pub(crate) limit: usize,
+    /// Of a rule change: lines to pass over, for the next page
+    #[arg(long, default_value_t = 0, value_name = "LINES", conflicts_with = "object")]
+    pub(crate) skip: usize,
+    /// Of a rule change: all lines as CSV on stdout
+    #[arg(long, conflicts_with_all = ["json", "object"])]
+    pub(crate) csv: bool,
     /// Do not ask the target for roles of match candidates
     #[arg(long)]
     pub(crate) offline: bool,

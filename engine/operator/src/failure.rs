@@ -82,6 +82,10 @@ impl From<EngineError> for Failure {
             EngineError::Ambiguous { .. } => "ambiguous",
             EngineError::NoSuchList { .. } => "no-such-list",
             EngineError::Undecided { .. } => "undecided",
+            EngineError::Hypothesis { .. } => "hypothesis",
+            EngineError::Interrupted => {
+                return Failure::new("interrupted", error.to_string(), "").with_exit(Exit::Interrupted);
+            }
         };
         Failure::new(code, error.to_string(), "")
     }

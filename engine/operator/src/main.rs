@@ -57,8 +57,10 @@ fn main() -> ExitCode {
 async fn carry_out(cli: Cli, output: Output) -> Exit {
     let name = cli.command.name();
     let stop = StopSignal::new();
-    let stops_cleanly =
-        matches!(cli.command, Command::Demo(_) | Command::Run(_) | Command::Cycle(_) | Command::Tenant(_));
+    let stops_cleanly = matches!(
+        cli.command,
+        Command::Demo(_) | Command::Run(_) | Command::Cycle(_) | Command::Preview(_) | Command::Tenant(_)
+    );
     stop_on_ctrl_c(stop.clone(), output, stops_cleanly);
     let context = Context { folder: cli.global.deployment, output, stop };
     match dispatch(&context, cli.command).await {

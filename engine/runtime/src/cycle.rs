@@ -84,7 +84,8 @@ impl Engine {
         self.cycle_report(kind, started, staging_mode, progress, &targets)
     }
 
-    fn sources_first(&self) -> Vec<ConnectorName> {
+    /// Sources, then targets: the order in which a cycle synchronises.
+    pub(crate) fn sources_first(&self) -> Vec<ConnectorName> {
         let (targets, sources): (Vec<_>, Vec<_>) =
             self.connector_order().into_iter().partition(|name| self.is_target(name));
         sources.into_iter().chain(targets).collect()

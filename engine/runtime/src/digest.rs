@@ -32,3 +32,23 @@ pub fn plan_digest(plan: &ObjectPlan) -> Digest {
     }
     Digest::of_lines(&format!("plan {:?}", plan.subject), lines)
 }
+
+/// Of all plans of a synchronisation step, in whatever order they were made: what a preview of a rule change and the run's
+/// report both show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct PlanSum {
+    plans: u64,
+    sum: u128,
+}
+
+impl PlanSum {
+    pub(crate) fn add(&mut self, plan: &Digest) {
+        self.plans += 1;
+        // A plan's digest is 128 bits in hexadecimal; sums of them are the same in any order.
+        self.sum = self.sum.wrapping_add(u128::from_str_radix(plan.as_str(), 16).unwrap_or_default());
+    }
+
+    pub(crate) fn text(self) -> String {
+        Digest::of_lines("step", [format!("{} {:032x}", self.plans, self.sum)]).to_string()
+    }
+}

@@ -136,6 +136,14 @@ pub enum EngineError {
     #[error("no list with digest {digest} waits for an approval now; `metasync pending` shows those that do")]
     NoSuchList { digest: Digest },
 
+    /// Values to try out that no import could tell.
+    #[error("`{what}` cannot be tried out: {why}")]
+    Hypothesis { what: String, why: String },
+
+    /// The operator asked to stop; what was done on a copy is gone with it.
+    #[error("stopped by the operator")]
+    Interrupted,
+
     #[error("`{object}` could not be decided: what it depends on was not known after {rounds} rounds of questions")]
     Undecided { object: String, rounds: usize },
 

@@ -15,14 +15,7 @@ impl Engine {
     /// None: the export may go on.
     pub(crate) fn guard(&mut self, step: &mut StepRun) -> Result<Option<End>, StoreError> {
         let connector = step.connector.clone();
-        let schema = self.store.schema(&connector)?.unwrap_or_default();
-        let roles = GuardRoles {
-            small_group: self.deployment.guards.at_least,
-            ..guard_roles(&self.rules, &connector, &schema)
-        };
-        let lines = self.store.guard_lines(&connector, &roles)?;
-        let held = self.store.space_size(&connector)?;
-        let (_, over) = judge(&connector, &lines, held, &self.deployment.guards);
+        let (over, held) = self.guarded(&connector)?;
         let Some(list) = over else {
             self.store.clear_guard_list(&connector)?;
             return Ok(None);
@@ -41,6 +34,23 @@ impl Engine {
         let end = stopped(&list, held);
         step.report.guard = Some(report(&list, false));
         Ok(Some(end))
+    }
+
+    /// How an export of what is pending now would be judged; None: it passes. Changes nothing.
+    pub(crate) fn guard_report(&self, connector: &str) -> Result<Option<GuardReport>, StoreError> {
+        let (over, _) = self.guarded(connector)?;
+        Ok(over.map(|list| report(&list, false)))
+    }
+
+    /// The list that is over a limit, and how many objects the space holds.
+    fn guarded(&self, connector: &str) -> Result<(Option<ApprovalList>, u64), StoreError> {
+        let schema = self.store.schema(connector)?.unwrap_or_default();
+        let roles =
+            GuardRoles { small_group: self.deployment.guards.at_least, ..guard_roles(&self.rules, connector, &schema) };
+        let lines = self.store.guard_lines(connector, &roles)?;
+        let held = self.store.space_size(connector)?;
+        let (_, over) = judge(connector, &lines, held, &self.deployment.guards);
+        Ok((over, held))
     }
 }
 

@@ -29,10 +29,12 @@ mod send;
 
 mod digest;
 mod explain;
+mod hypothesis;
 mod names;
 mod overview;
 mod preview;
 mod reading;
+mod rule_change;
 
 mod rule_test;
 
@@ -44,6 +46,7 @@ pub use digest::plan_digest;
 pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, SystemClock};
 pub use event::{Event, Events, NoEvents};
 pub use explain::{Explanation, ExportState, LinkedObject, StandingError, privilege_text};
+pub use hypothesis::scratch_with_values;
 pub use names::{ObjectName, Space};
 pub use overview::{ConnectorStatus, LastRun, Status};
 pub use places::ContainerLine;
@@ -56,6 +59,9 @@ pub use reading::{Reading, open_for_reading, scratch_with_rules};
 pub use report::{
     Counters, CycleReport, ErrorNote, GuardReport, Note, RunReport, Skipped, StepReport, WaitingLine, WaitingList,
     is_limitation,
+};
+pub use rule_change::{
+    ChangeKind, ChangeLine, ChangeStep, RuleChange, RuleChangeRequest, RuleComparison, TargetChange,
 };
 pub use rule_test::{Because, Mismatch, TestOutcome, run_rule_test};
 pub use status::{Severity, severity_of_status};

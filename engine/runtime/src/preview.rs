@@ -15,7 +15,7 @@ use sync_kernel::{
     MvValue, ObjectError, ObjectPlan, Ownership, PendingOperation, ReferenceVerdict, Staged, Subject, TargetPlan,
     TargetRef,
 };
-use sync_rules::{FlowSource, Rule};
+use sync_rules::{FlowSource, Rule, RuleSet};
 use sync_store::StoreError;
 
 /// Everything that synchronising one object would do.
@@ -191,7 +191,12 @@ fn rule<'r>(reading: &Reading<'r>, id: &str) -> Option<&'r Rule> {
 }
 
 pub(crate) fn rule_name(reading: &Reading<'_>, id: &str) -> String {
-    rule(reading, id).map_or_else(|| id.to_owned(), |rule| rule.name.clone())
+    rule_name_in(reading.rules, id)
+}
+
+/// The name of a rule; of one that there is no longer, its id.
+pub(crate) fn rule_name_in(rules: &RuleSet, id: &str) -> String {
+    rules.rules.iter().find(|rule| &*rule.id == id).map_or_else(|| id.to_owned(), |rule| rule.name.clone())
 }
 
 pub(crate) fn join_line(reading: &Reading<'_>, reason: &LinkReason) -> Result<JoinLine, StoreError> {

@@ -66,6 +66,8 @@ pub struct StepReport {
     pub first_errors: Vec<ErrorNote>,
     pub notes: Vec<Note>,
     pub guard: Option<GuardReport>,
+    /// Of a synchronisation: the digest over its plans, as `preview --rules` shows it for the same rules and state.
+    pub digest: Option<String>,
     /// What is held in the spaces this step decided about, by code.
     pub held: Counters,
     /// Another step of the same run did this one's work (a full import in place of a delta).
@@ -91,6 +93,7 @@ impl StepReport {
             first_errors: Vec::new(),
             notes: Vec::new(),
             guard: None,
+            digest: None,
             held: Counters::new(),
             replaced: false,
         }

@@ -3,7 +3,7 @@
 //! connected system: exports are staged, never sent (R13).
 
 use crate::decide_page::{decide_one, decide_page};
-use crate::digest::plan_digest;
+use crate::digest::{PlanSum, plan_digest};
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::facts::{candidates, read_facts};
@@ -41,6 +41,7 @@ struct Sync {
     /// Subjects that are in error after this step looked at them; they stay in the queues (R76).
     failed: HashSet<Subject>,
     redecided: u64,
+    plans: PlanSum,
 }
 
 /// Why a loop ended early.
@@ -71,6 +72,7 @@ impl Engine {
             asked: BTreeSet::new(),
             failed: HashSet::new(),
             redecided: 0,
+            plans: PlanSum::default(),
         };
         let due = self.store.queue_due(step.now)?;
         if due > 0 {
@@ -87,6 +89,7 @@ impl Engine {
             None => self.settle_references(step)?,
             early => early,
         };
+        step.report.digest = Some(sync.plans.text());
         if sync.redecided > 0 {
             tracing::debug!(connector = %step.connector, objects = sync.redecided, "decided again");
         }
@@ -226,8 +229,10 @@ impl Engine {
             }
             page.apply(&plan)?;
             step.report.processed += u64::from(matches!(plan.subject, Subject::Connector(_)));
+            let digest = plan_digest(&plan);
+            sync.plans.add(&digest);
             if step.wants_plans() {
-                step.emit(&Event::Decided { subject: name_of(plan.subject), digest: plan_digest(&plan).to_string() });
+                step.emit(&Event::Decided { subject: name_of(plan.subject), digest: digest.to_string() });
             }
             tally(step, &plan, &mut details);
             match &plan.error {

@@ -16,6 +16,11 @@ impl Store {
             Ok(queued as u64)
         })
     }
+
+    /// Whether the instant of any metaverse object has come by `now`.
+    pub fn is_due(&self, now: i64) -> Result<bool, StoreError> {
+        self.db.read("looking for what is due", |db| db.exists("SELECT 1 FROM due WHERE at <= ?1 LIMIT 1", [now]))
+    }
 }
 
 impl Db {

@@ -101,6 +101,14 @@ impl Store {
         self.db.read("counting the metaverse", |db| db.count("SELECT count(*) FROM metaverse", []))
     }
 
+    /// The highest number that a metaverse object has; 0: there is none. A copy of the store gives higher ones to new objects.
+    pub fn last_metaverse_number(&self) -> Result<MvId, StoreError> {
+        self.db.read("counting the metaverse", |db| {
+            let last: Option<i64> = db.one("SELECT max(id) FROM metaverse", [], |row| row.get(0))?.flatten();
+            Ok(MvId(last.unwrap_or(0)))
+        })
+    }
+
     /// An object as the kernel sees it.
     pub fn object(&self, id: CsId) -> Result<Option<CsObject>, StoreError> {
         self.db.read("reading an object", |db| db.load_object(id.0))

@@ -101,7 +101,7 @@ pub(crate) fn closing(folder: &str, option: &str, outcome: &Outcome, pending: &V
   metasync{option} explain 'Ann Archer'
   metasync{option} explain 'Carla Díaz' displayName
   metasync{option} explain 'Sales Team' 'Fay Twin'
-  metasync{option} preview ad 'Jana Stale' --offline
+  metasync{option} preview ad 'Jana Stale' --full --offline
   metasync{option} pending {TARGET}
   metasync{option} history
 

@@ -3,5 +3,6 @@
 pub(crate) mod counters;
 pub(crate) mod holds;
 pub(crate) mod objects;
+pub(crate) mod rule_change;
 pub(crate) mod rule_tests;
 pub(crate) mod runs;

@@ -90,6 +90,21 @@ pub(crate) fn preview(preview: &Preview, facts: Facts, all: bool) -> String {
     text
 }
 
+/// Of an object that a delta synchronisation does not look at.
+pub(crate) fn passed_over(preview: &Preview) -> String {
+    let space = preview.subject.connector.as_deref().unwrap_or("metaverse");
+    let mut text = format!("{space}: {}\n", name(&preview.subject));
+    if let Some(join) = &preview.join {
+        text.push_str(&paragraph(&join.text, 2));
+    }
+    text.push_str(&paragraph(
+        "Not due: nothing of it waits to be synchronised, so a delta synchronisation passes it over. --full shows what a \
+         full one would do.",
+        0,
+    ));
+    text
+}
+
 fn metaverse_part(metaverse: &MetaversePreview, all: bool) -> String {
     let what = match metaverse.change {
         "create" => format!("a new {} would be created", metaverse.object_type),

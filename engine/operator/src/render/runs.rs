@@ -240,6 +240,7 @@ mod tests {
             first_errors: Vec::new(),
             notes: Vec::new(),
             guard: None,
+            digest: None,
             held: BTreeMap::new(),
             replaced: false,
         }

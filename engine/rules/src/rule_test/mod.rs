@@ -14,6 +14,7 @@ pub use model::{
     GivenObject, GivenReference, GivenValues, Placed, RuleTest, TestFile, TestStep,
 };
 pub use read::{LoadedTests, load_tests};
+pub use values::binary_from_text;
 
 /// The folder of the operator's rule tests in a deployment folder.
 pub const TESTS_FOLDER: &str = "tests";

@@ -130,7 +130,7 @@ fn plain(report: &mut Report<'_>, name: &str, item: Item<'_>, kind: ValueKind) -
             }
             number.map(Value::Integer)
         }
-        (ValueKind::Binary, DeValue::String(text)) => match bytes(text) {
+        (ValueKind::Binary, DeValue::String(text)) => match binary_from_text(text) {
             Some(bytes) => Some(Value::Binary(bytes)),
             None => {
                 let message = format!("`{name}` is binary, and this is no GUID, no SID and no base64");
@@ -159,8 +159,8 @@ fn plain(report: &mut Report<'_>, name: &str, item: Item<'_>, kind: ValueKind) -
     }
 }
 
-/// Base64 has no hyphen, so the three forms are never confused.
-fn bytes(text: &str) -> Option<Vec<u8>> {
+/// Bytes that a person writes: a GUID, a SID or base64. Base64 has no hyphen, so the three are never confused.
+pub fn binary_from_text(text: &str) -> Option<Vec<u8>> {
     if text.contains('-') {
         let guid = || text.parse::<Guid>().ok().map(|guid| guid.as_directory_bytes().to_vec());
         let sid = || text.parse::<Sid>().ok().map(|sid| sid.as_bytes().to_vec());

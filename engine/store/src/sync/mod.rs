@@ -10,7 +10,7 @@ use crate::error::{Fault, Inner};
 use crate::history::PageMark;
 use crate::{Store, StoreError};
 use metaverse_schema::Dn;
-use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs};
+use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs, Subject};
 
 pub use reference_step::{ReferencePage, ReferencePreview};
 
@@ -102,6 +102,23 @@ impl Store {
 
     pub fn dirty_metaverse_count(&self) -> Result<u64, StoreError> {
         self.db.read("counting what is to be synchronised", |db| db.count("SELECT count(*) FROM dirty_metaverse", []))
+    }
+
+    /// Whether a delta synchronisation would decide an object: it waits itself, or the metaverse object that it is or is
+    /// linked to does, now or because its instant has come by `now`.
+    pub fn awaits_synchronisation(&self, subject: Subject, now: i64) -> Result<bool, StoreError> {
+        self.db.read("reading what is to be synchronised", |db| {
+            let mv = match subject {
+                Subject::Metaverse(mv) => Some(mv.0),
+                Subject::Connector(id) if db.exists("SELECT 1 FROM dirty WHERE object = ?1", [id.0])? => {
+                    return Ok(true);
+                }
+                Subject::Connector(id) => db.find_head(id.0)?.and_then(|head| head.link).map(|link| link.mv),
+            };
+            let Some(mv) = mv else { return Ok(false) };
+            Ok(db.exists("SELECT 1 FROM dirty_metaverse WHERE object = ?1", [mv])?
+                || db.exists("SELECT 1 FROM due WHERE object = ?1 AND at <= ?2", (mv, now))?)
+        })
     }
 
     /// Number of objects that `staging_page` returns.
