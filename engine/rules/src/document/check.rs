@@ -7,10 +7,10 @@ use super::rules::Draft;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::expression::Expression;
 use crate::model::{
-    ConnectorName, DeletionRule, Direction, JoinClause, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching, MergeType,
-    MetaverseSchema, Rule, RuleSet, SourcePlace,
+    Clause, ConnectorName, DeletionRule, Direction, JoinClause, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching,
+    MergeType, MetaverseSchema, Operator, Rule, RuleSet, SourcePlace,
 };
-use metaverse_schema::{AttributeName, ObjectType};
+use metaverse_schema::{AttributeName, ObjectType, Plurality};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(crate) fn error(code: &'static str, place: &SourcePlace, message: String, la
 }
 
 /// Identifiers and precedence numbers are unique (S58), and merge types agree (S55).
-pub(crate) fn among_rules(drafts: &[Draft]) -> Vec<Diagnostic> {
+pub(crate) fn among_rules(drafts: &[Draft], metaverse: &MetaverseSchema) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut ids: BTreeMap<&str, &Draft> = BTreeMap::new();
     let mut numbers: BTreeMap<u32, &Draft> = BTreeMap::new();
@@ -52,34 +52,73 @@ pub(crate) fn among_rules(drafts: &[Draft]) -> Vec<Diagnostic> {
             found.push(error("precedence-duplicate", &draft.precedence_place, message, "taken", help));
         }
     }
-    found.extend(merge_mixtures(drafts));
+    found.extend(merge_mixtures(drafts, metaverse));
     found
 }
 
-/// What a flow writes: the metaverse, or an object of a connector space.
-type Target<'a> = (Option<&'a ConnectorName>, Option<&'a ObjectType>, &'a AttributeName);
+/// What a flow writes: an attribute of the metaverse, or of one connector's objects.
+type Target<'a> = (Option<&'a ConnectorName>, &'a AttributeName);
 
-fn merge_mixtures(drafts: &[Draft]) -> Vec<Diagnostic> {
-    let mut first_of: BTreeMap<Target<'_>, (MergeType, &Rule)> = BTreeMap::new();
+/// S55: of all rules that may be in scope for one object. Inbound rules of any connectors may: they may be joined.
+fn merge_mixtures(drafts: &[Draft], metaverse: &MetaverseSchema) -> Vec<Diagnostic> {
+    let mut earlier: BTreeMap<Target<'_>, Vec<(&Rule, MergeType)>> = BTreeMap::new();
     let mut found = Vec::new();
     let mut rules: Vec<&Rule> = drafts.iter().filter(|draft| !draft.disabled).map(|draft| &draft.rule).collect();
     rules.sort_by_key(|rule| rule.precedence);
     for rule in rules {
         for flow in &rule.flows {
             let connector = (rule.direction == Direction::Outbound).then_some(&rule.connector);
-            let target = (connector, rule.target_type.as_ref(), &flow.target);
-            let (merge, first) = *first_of.entry(target).or_insert((flow.merge, rule));
-            if merge != flow.merge {
+            let others = earlier.entry((connector, &flow.target)).or_default();
+            let contrary =
+                others.iter().find(|(other, merge)| *merge != flow.merge && can_meet(rule, other, metaverse));
+            if let Some((other, _)) = contrary {
                 let message = format!(
                     "`{}` is merged in another way by the rule `{}`; all rules of one attribute merge alike",
-                    flow.target, first.name
+                    flow.target, other.name
                 );
                 let help = "give all of them the same `merge`";
                 found.push(error("merge-mixture", &flow.place, message, "another merge type", help));
             }
+            others.push((rule, flow.merge));
         }
     }
     found
+}
+
+/// Whether two rules of one direction may write to one object: `*` is any type, and the scopes of outbound rules look at one
+/// metaverse object and may exclude each other.
+fn can_meet(one: &Rule, other: &Rule, metaverse: &MetaverseSchema) -> bool {
+    let same_type = match (&one.target_type, &other.target_type) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    };
+    let excluded = one.direction == Direction::Outbound
+        && !one.scope.is_empty()
+        && !other.scope.is_empty()
+        && one.scope.iter().all(|left| other.scope.iter().all(|right| excludes(left, right, one, metaverse)));
+    same_type && !excluded
+}
+
+/// Whether no metaverse object is in both scope groups, as far as that can be told from a pair of clauses.
+fn excludes(left: &[Clause], right: &[Clause], rule: &Rule, metaverse: &MetaverseSchema) -> bool {
+    let is_single = |name: &AttributeName| {
+        let of_type = rule.source_type.as_ref().and_then(|found| metaverse.attribute(found.as_str(), name.as_str()));
+        of_type.is_some_and(|attribute| attribute.plurality == Plurality::Single)
+    };
+    let word = |clause: &Clause| clause.operand.first().map(|value| value.to_string().to_lowercase());
+    left.iter().any(|left| {
+        right.iter().filter(|right| right.attribute == left.attribute && is_single(&left.attribute)).any(
+            |right| match (left.operator, right.operator) {
+                (Operator::Equal, Operator::Equal) => word(left) != word(right),
+                (Operator::Equal, Operator::NotEqual) | (Operator::NotEqual, Operator::Equal) => {
+                    word(left) == word(right)
+                }
+                (Operator::IsNull, Operator::IsNotNull | Operator::Equal)
+                | (Operator::IsNotNull | Operator::Equal, Operator::IsNull) => true,
+                _ => false,
+            },
+        )
+    })
 }
 
 /// Puts the rules in order, names their keys, and fixes text and hash.

@@ -1,6 +1,8 @@
 //! From the texts of a deployment folder to its checked configuration and rules, with every mistake at once. Takes
 //! texts, never opens a file.
 
+#[cfg(test)]
+mod bad_input_tests;
 mod canonical;
 mod check;
 mod configuration;
@@ -8,6 +10,7 @@ mod cycle;
 mod deletion;
 mod fingerprint;
 mod flows;
+mod join_key;
 mod metaverse;
 mod precedence;
 #[cfg(test)]
@@ -228,7 +231,7 @@ fn read_rules(
     }
     let mut diagnostics: Vec<Diagnostic> = parsed.into_iter().flat_map(|(report, _)| report.finish()).collect();
     diagnostics.extend(precedence::settle(&mut drafts));
-    diagnostics.extend(check::among_rules(&drafts));
+    diagnostics.extend(check::among_rules(&drafts, &metaverse));
     diagnostics.extend(cycle::check(&drafts));
     let rules = drafts.into_iter().filter(|draft| !draft.disabled).map(|draft| draft.rule).collect();
     let deletion = deletion.into_iter().map(|draft| (draft.object_type, draft.rule)).collect();

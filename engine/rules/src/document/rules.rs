@@ -6,14 +6,14 @@ use super::fingerprint::fingerprint;
 use super::metaverse::{BlindKinds, MetaverseKinds, Parameters};
 use super::precedence::{Neighbour, Position};
 use super::reader::{Report, Table, Text, read_texts, wrong_kind};
-use super::{flows, scope};
+use super::{flows, join_key, scope};
 use crate::expression::{Expression, Kind, Kinds, KnownKind};
 use crate::model::{
     Clause, ConnectorName, Criterion, Deprovision, DeprovisionAction, Direction, JoinClause, JoinGroup, KeyId,
     Limitation, LinkType, MetaverseSchema, NeverMatch, Rule, SourcePlace, Takeover,
 };
 use crate::suggest::did_you_mean;
-use metaverse_schema::{AttributeName, ObjectType, Plurality, Value};
+use metaverse_schema::{AttributeName, ObjectType, Value};
 use std::ops::Range;
 use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
@@ -346,13 +346,15 @@ fn read_joins(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -
         let target_type = group.text(report, "target_type").map(|text| ObjectType::new(text.value));
         let wanted = group.text(report, "when_parameter");
         let mut clauses = Vec::new();
+        let is_list = head.direction == Direction::Outbound
+            && criterion.as_ref().is_some_and(|text| join_key::only_lists(&read_criterion(&text.value)));
         if group.raw("clauses").is_some() {
             for mut clause in group.tables(report, "clauses", "this join clause") {
-                clauses.extend(read_join_clause(report, &mut clause, head));
+                clauses.extend(read_join_clause(report, &mut clause, is_list, head));
                 clause.finish(report);
             }
         } else {
-            clauses.extend(read_join_clause(report, &mut group, head));
+            clauses.extend(read_join_clause(report, &mut group, is_list, head));
         }
         // Asked for in both forms, so that neither counts as unknown when the other is used by mistake.
         let mixed = group.raw("clauses").is_some() && (group.raw("source").is_some() || group.raw("target").is_some());
@@ -368,7 +370,6 @@ fn read_joins(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -
         let criterion = criterion.map_or_else(|| default_criterion(&clauses), |text| read_criterion(&text.value));
         for clause in &mut clauses {
             clause.exact |= criterion.is_exact();
-            check_outbound_source(report, clause, &criterion, head);
         }
         if matches!(criterion, Criterion::DeletedAnchor | Criterion::DeletedTwin) && target_type.is_none() {
             let help = "write target_type = \"deletedUser\"";
@@ -398,7 +399,12 @@ fn is_switched_on(report: &mut Report<'_>, name: &Text, head: &Head<'_>) -> bool
     }
 }
 
-fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -> Option<JoinClause> {
+fn read_join_clause(
+    report: &mut Report<'_>,
+    table: &mut Table<'_>,
+    is_list: bool,
+    head: &Head<'_>,
+) -> Option<JoinClause> {
     let (source, target) = (table.text(report, "source"), table.text(report, "target"));
     let exact = table.boolean(report, "case_sensitive").unwrap_or(false);
     for (side, code, present) in [
@@ -430,15 +436,6 @@ fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<
         report.error("join-type-mismatch", target_text.inner(), message, right, "convert one side");
         return None;
     }
-    let metaverse_side = match head.direction {
-        Direction::Inbound => (&target, target_kind),
-        Direction::Outbound => (&source, source_kind),
-    };
-    if metaverse_side.1.kind == Some(Kind::Reference) {
-        let span = metaverse_side.0.place().map_or(table.span.clone(), |place| place.span.clone());
-        report.error("join-not-indexable", span, NOT_INDEXABLE.0, NOT_INDEXABLE.1, NOT_INDEXABLE.2);
-        return None;
-    }
     for side in [&source, &target] {
         if side.uses_now() {
             let message = "a join key is kept in an index and cannot depend on the time";
@@ -447,37 +444,18 @@ fn read_join_clause(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<
             return None;
         }
     }
+    let (side, known) = match head.direction {
+        Direction::Inbound => (&target, target_kind),
+        Direction::Outbound => (&source, source_kind),
+    };
+    if let Some(problem) = join_key::problem(side, known, &metaverse, is_list) {
+        let span = side.place().map_or(table.span.clone(), |place| place.span.clone());
+        report.error(problem.code, span, problem.message, problem.label, problem.help);
+        return None;
+    }
     // Positions in the rule set's keys are given once all rules are known.
     let unset = KeyId(usize::MAX);
     Some(JoinClause { source, target, exact, source_key: unset, target_key: unset })
-}
-
-/// Message, label and help of `join-not-indexable`.
-pub(crate) const NOT_INDEXABLE: (&str, &str, &str) = (
-    "references and places are kept apart from an object's values, so nothing can be found by them",
-    "not a value",
-    "join by a text, a number or bytes, such as an anchor or an address",
-);
-
-/// Message, label and help of `join-multi-valued` (S17).
-pub(crate) const MULTI_VALUED: (&str, &str, &str) = (
-    "this gives several values, and whichever of them hits would decide who it is",
-    "several values",
-    "take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = \"review-only\"",
-);
-
-/// S17 on the way out. What only lists its hits, or holds because of them, may look for several.
-fn check_outbound_source(report: &mut Report<'_>, clause: &JoinClause, criterion: &Criterion, head: &Head<'_>) {
-    let lists_only = matches!(criterion, Criterion::ReviewOnly | Criterion::DeletedTwin);
-    if head.direction == Direction::Inbound || lists_only {
-        return;
-    }
-    let known = clause.source.check(&head.metaverse_kinds());
-    if known.is_ok_and(|known| known.plurality == Some(Plurality::Multi))
-        && let Some(place) = clause.source.place()
-    {
-        report.error("join-multi-valued", place.span.clone(), MULTI_VALUED.0, MULTI_VALUED.1, MULTI_VALUED.2);
-    }
 }
 
 fn default_criterion(clauses: &[JoinClause]) -> Criterion {

@@ -1,11 +1,11 @@
 //! Checks a rule set against the schemas that connectors offer: names, kinds, what can be written.
 
 use super::flows::mismatch;
+use super::join_key;
 use super::metaverse::{MetaverseKinds, Parameters};
-use super::rules::{MULTI_VALUED, NOT_INDEXABLE};
 use super::scope::unfit;
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::expression::{Expression, Kind, Kinds, KnownKind, Lookup};
+use crate::expression::{Expression, Kinds, KnownKind, Lookup};
 use crate::model::{ConnectorName, Direction, Flow, FlowSource, LinkType, Rule, RuleSet, SourcePlace, WatchedGroup};
 use crate::suggest::did_you_mean;
 use metaverse_schema::{
@@ -106,6 +106,26 @@ impl Kinds for ConnectorKinds<'_> {
     }
 }
 
+/// The attributes of one side of a join.
+struct KeyKinds<'a> {
+    kinds: &'a ConnectorKinds<'a>,
+    is_looked_up: bool,
+}
+
+impl Kinds for KeyKinds<'_> {
+    fn attribute(&self, name: &str) -> Lookup {
+        match name {
+            "dn" | "rdn" if self.is_looked_up => Lookup::Known(ValueKind::Reference, Plurality::Single),
+            "dn" | "rdn" => Lookup::Known(ValueKind::Text, Plurality::Single),
+            _ => self.kinds.attribute(name),
+        }
+    }
+
+    fn parameter(&self, name: &str) -> Lookup {
+        self.kinds.parameter(name)
+    }
+}
+
 struct Checker<'a> {
     rules: &'a RuleSet,
     well_known: &'a ConnectorSchema,
@@ -151,7 +171,7 @@ impl Checker<'_> {
             self.scope(rule, &connector);
         }
         self.creates(rule, schema);
-        self.joins(rule, &connector);
+        self.joins(rule, &connector, &metaverse);
         for flow in &rule.flows {
             match rule.direction {
                 Direction::Inbound => self.inbound_flow(flow, &connector, &metaverse),
@@ -207,26 +227,32 @@ impl Checker<'_> {
         }
     }
 
-    fn joins(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>) {
-        for clause in rule.join.iter().flat_map(|group| &group.clauses) {
-            let side = match rule.direction {
-                Direction::Inbound => &clause.source,
-                Direction::Outbound => &clause.target,
-            };
-            let known = self.expression(side, connector, &rule.place);
-            let place = side.place().unwrap_or(&rule.place).clone();
-            let by_place = rule.direction == Direction::Outbound
-                && side.attributes().iter().any(|name| matches!(name.as_str(), "dn" | "rdn"));
-            let by_reference = known.is_some_and(|known| known.kind == Some(Kind::Reference))
-                && side.attributes().iter().all(|name| *name != "dn");
-            if by_place || by_reference {
-                let (message, label, help) = NOT_INDEXABLE;
-                self.report(Severity::Error, "join-not-indexable", &place, message.into(), label, help.into());
-            } else if rule.direction == Direction::Inbound
-                && known.is_some_and(|known| known.plurality == Some(Plurality::Multi))
-            {
-                let (message, label, help) = MULTI_VALUED;
-                self.report(Severity::Error, "join-multi-valued", &place, message.into(), label, help.into());
+    fn joins(&mut self, rule: &Rule, connector: &ConnectorKinds<'_>, metaverse: &MetaverseKinds<'_>) {
+        for group in &rule.join {
+            let is_list = join_key::only_lists(&group.criterion) && rule.direction == Direction::Outbound;
+            for clause in &group.clauses {
+                let (side, other, is_looked_up) = match rule.direction {
+                    Direction::Inbound => (&clause.source, &clause.target, false),
+                    Direction::Outbound => (&clause.target, &clause.source, true),
+                };
+                let Some(known) = self.expression(side, connector, &rule.place) else { continue };
+                let place = side.place().unwrap_or(&rule.place).clone();
+                // An object knows its own place, and no index does.
+                let kinds = KeyKinds { kinds: connector, is_looked_up };
+                if let Some(problem) = join_key::problem(side, known, &kinds, is_list) {
+                    let help = problem.help.to_owned();
+                    self.report(Severity::Error, problem.code, &place, problem.message, problem.label, help);
+                    continue;
+                }
+                let of_metaverse = other.check(metaverse).ok().and_then(|known| known.kind);
+                if let (Some(kind), Some(other)) = (known.kind, of_metaverse)
+                    && kind != other
+                {
+                    let (kind, other) = (kind.with_article(), other.with_article());
+                    let message = format!("{kind} of the connected system never equals {other} of the metaverse");
+                    let help = "convert one side".to_owned();
+                    self.report(Severity::Error, "join-type-mismatch", &place, message, kind, help);
+                }
             }
         }
     }

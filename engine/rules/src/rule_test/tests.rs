@@ -169,7 +169,7 @@ delete = ["nobody"]
             6: test-time-invalid `yesterday`: `now` is no point in time: failed to parse four digit integer as year: invalid digit, expected 0-9 but got y; write it as ISO 8601 with its zone: now = "2026-01-01T00:00:00Z"
             7: unknown-value `"sometimes"`: `matching` cannot be `sometimes`; known: review, automatic, closed
             9: connector-unknown `add`: there is no connector `add`; did you mean `ad`?
-            13: class-unknown `person`: `ad` has no objects of type `person`; known: builtinDomain, computer, contact, container, domainDNS, group, inetOrgPerson, organizationalUnit, user
+            13: class-unknown `person`: `ad` has no objects of type `person`; known: builtinDomain, computer, contact, container, domainDNS, foreignSecurityPrincipal, group, inetOrgPerson, organizationalUnit, user
             14: test-value-invalid `7`: `7` is not a GUID of the form 00112233-4455-6677-8899-aabbccddeeff; write a GUID, or leave the line out: one is made up
             15: test-value-invalid `nonsense`: `dn` is not a DN: invalid-dn: `nonsense`: `=` is expected at character 9; such as CN=Ann,OU=Staff,DC=test
             16: key-unknown `colour`: this given object has no key `colour`; known: connector, type, anchor, dn, roles, attributes
