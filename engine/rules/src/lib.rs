@@ -22,4 +22,6 @@ pub use expression::*;
 pub use folder::{load_folder, read_file, read_rules, read_tests};
 pub use model::*;
 pub use rule_test::*;
-pub use shipped::{CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules};
+pub use shipped::{
+    CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another, shipped_tests,
+};

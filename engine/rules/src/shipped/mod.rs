@@ -1,11 +1,15 @@
 //! The rules that the product brings: for Active Directory (or a file with its schema) and Azure AD in Graph mode.
 //! Fills in connector names and numbers; `init` writes the texts out, and from then on they belong to the operator.
 
+mod another;
 mod packages;
+mod rule_tests;
 #[cfg(test)]
 mod tests;
 
+pub use another::shipped_rules_for_another;
 pub use packages::Package;
+pub use rule_tests::shipped_tests;
 
 use crate::document::fingerprint;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! The shipped rules load without a word, fit the schemas they are for, and say what the safety rules ask.
 
-use super::{CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules};
+use super::{CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another};
 use crate::diagnostic::Diagnostic;
 use crate::document::{FileText, Files, load};
 use crate::{Criterion, Direction, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
@@ -16,6 +16,15 @@ use std::sync::Arc;
 
 fn loaded(pairs: &[(&str, &str)], matching: &str) -> Loaded {
     loaded_with(pairs, matching, &ShippedOptions::default())
+}
+
+fn load_files(sources: &[&str], files: &[(String, String)]) -> Loaded {
+    let mut configuration = "[deployment]\nname = \"test\"\n[connector.cloud]\nkind = \"azure-ad\"\n".to_owned();
+    for source in sources {
+        let _ = writeln!(configuration, "[connector.{source}]\nkind = \"active-directory\"");
+    }
+    let rules = files.iter().map(|(name, text)| FileText::text(name.as_str(), text.as_str())).collect();
+    load(&Files { configuration: FileText::text("metasync.toml", configuration), rules }, PathBuf::from("/deployment"))
 }
 
 fn loaded_with(pairs: &[(&str, &str)], matching: &str, options: &ShippedOptions) -> Loaded {
@@ -157,6 +166,41 @@ fn two_forests_stand_together_in_each_group() {
         104 In from east - User AccountEnabled
         105 In from west - User AccountEnabled"#]]
     .assert_eq(&names.join("\n"));
+}
+
+/// S60: a forest that comes later stands last in each group, and what was there keeps its order.
+#[test]
+fn s60_a_later_forest_stands_last_in_each_group() {
+    let options = packages(&Package::ALL, CloudSchema::Graph);
+    let mut files = shipped_rules(&[("ad", "cloud")], &options);
+    let mut names = String::new();
+    for source in ["west", "east"] {
+        let known = load_files(&["ad", "west", "east"], &files);
+        assert_eq!(known.diagnostics, []);
+        let more = shipped_rules_for_another(source, &known.rules.unwrap(), &options);
+        files.extend(
+            more.into_iter().filter(|(name, _)| !name.ends_with("-hybrid.toml") && !name.ends_with("43-devices.toml")),
+        );
+    }
+    let loaded = load_files(&["ad", "west", "east"], &files);
+    assert_eq!(loaded.diagnostics, []);
+    let rules = loaded.rules.unwrap();
+    for rule in rules.rules.iter().take(6) {
+        let _ = writeln!(names, "{} {}", rule.precedence, rule.name);
+    }
+    expect![[r#"
+        100 In from ad - User Join
+        101 In from west - User Join
+        102 In from east - User Join
+        103 In from ad - InetOrgPerson Join
+        104 In from west - InetOrgPerson Join
+        105 In from east - InetOrgPerson Join
+    "#]]
+    .assert_eq(&names);
+    // The same order as if all three had been there from the start.
+    let ids = |rules: &RuleSet| rules.rules.iter().map(|rule| rule.id.to_string()).collect::<Vec<_>>();
+    let together = loaded_with(&[("ad", "cloud"), ("west", "cloud"), ("east", "cloud")], "", &options).rules.unwrap();
+    assert_eq!(ids(&rules), ids(&together));
 }
 
 /// SF5, SF9, SF10: in which order an existing user is looked for, and by what.

@@ -1,0 +1,76 @@
+//! The shipped rules keep what their own tests promise, under every choice that `init` offers, for one forest and for two.
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::output::Output;
+use clap::Parser;
+use std::fs;
+use std::path::Path;
+use sync_rules::{Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_tests};
+use sync_runtime::StopSignal;
+
+const CONFIGURATION: &str = "[deployment]\nname = \"test\"\n[connector.cloud]\nkind = \"azure-ad\"\n\
+    [connector.cloud.settings]\nmode = \"graph\"\ntenant = \"contoso.example\"\nclient_id = \"c-1\"\n\
+    client_secret = \"env:X\"\n";
+
+fn source(name: &str) -> String {
+    format!(
+        "[connector.{name}]\nkind = \"active-directory\"\n[connector.{name}.settings]\nservers = [\"dc1.{name}.example\"]\n\
+         bind_user = \"svc\"\npassword = \"env:X\"\n"
+    )
+}
+
+/// Writes the rules and their tests for these sources, carries the tests out, and returns how many there were.
+async fn check(sources: &[&str], options: &ShippedOptions) -> u64 {
+    let below = tempfile::tempdir().unwrap();
+    let folder = below.path();
+    for name in ["rules", "tests"] {
+        fs::create_dir(folder.join(name)).unwrap();
+    }
+    let sections: String = sources.iter().map(|name| source(name)).collect();
+    fs::write(folder.join("metasync.toml"), format!("{CONFIGURATION}{sections}")).unwrap();
+    let pairs: Vec<(&str, &str)> = sources.iter().map(|source| (*source, "cloud")).collect();
+    for (name, text) in shipped_rules(&pairs, options).into_iter().chain(shipped_tests(&pairs, options)) {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    carry_out(folder).await
+}
+
+async fn carry_out(folder: &Path) -> u64 {
+    let Ok(Cli { command: Command::Test(args), .. }) = Cli::try_parse_from(["metasync", "test"]) else {
+        panic!("no test");
+    };
+    let output = Output { json: true, quiet: true };
+    let context = Context { folder: folder.to_path_buf(), output, stop: StopSignal::new() };
+    let report = match crate::commands::test::run(&context, &args).await {
+        Ok(report) => report,
+        Err(failure) => panic!("{}", failure.text()),
+    };
+    assert_eq!(report.exit, Exit::Success, "{}", report.text);
+    report.text.matches("passed  ").count() as u64
+}
+
+/// D1-D32 as far as Graph mode has them, SF3, SF7, T33 and T34: what the files say.
+#[tokio::test]
+async fn the_shipped_rules_keep_what_their_tests_promise() {
+    for source_anchor in
+        [SourceAnchor::ConsistencyGuid, SourceAnchor::ObjectGuid, SourceAnchor::ConsistencyGuidWriteBack]
+    {
+        let options = ShippedOptions { source_anchor, ..ShippedOptions::default() };
+        assert!(check(&["ad"], &options).await > 0);
+    }
+    let options = ShippedOptions { sign_in_name_fallback: true, ..ShippedOptions::default() };
+    assert!(check(&["ad"], &options).await > 0);
+    let options = ShippedOptions { packages: Package::ALL.into(), ..ShippedOptions::default() };
+    assert!(check(&["ad"], &options).await > 0);
+}
+
+/// S60, T34, D15, D22, D23: two forests in either order, and a third that takes no part.
+#[tokio::test]
+async fn s60_two_and_three_forests() {
+    let options = ShippedOptions { packages: Package::ALL.into(), ..ShippedOptions::default() };
+    for sources in [&["east", "west"][..], &["west", "east"], &["ad", "east", "west"]] {
+        assert!(check(sources, &options).await > 0);
+    }
+}
