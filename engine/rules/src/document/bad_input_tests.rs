@@ -187,19 +187,19 @@ fn every_mistake_is_told_with_its_place_and_its_remedy() {
         two merge types, one of any type
         rules/r.toml:20:19 error merge-mixture <[proxyAddresses]> `proxyAddresses` is merged in another way by the rule `r`; all rules of one attribute merge alike (give all of them the same `merge`)
         join by several values of the source
-        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> `[proxyAddresses]` has several values, and a join needs one (take one: Item(Where($value, [name], condition), 1); only outbound groups with criterion = "review-only" may list by several)
+        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
         join by several values of the metaverse
-        rules/r.toml:11:11 error join-multi-valued <[proxyAddresses]> `[proxyAddresses]` has several values, and a join needs one (take one: Item(Where($value, [name], condition), 1); only outbound groups with criterion = "review-only" may list by several)
+        rules/r.toml:11:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
         outbound join by several values
-        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> `[proxyAddresses]` has several values, and a join needs one (take one: Item(Where($value, [name], condition), 1); only outbound groups with criterion = "review-only" may list by several)
+        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
         outbound join by several values of the target
-        rules/r.toml:11:11 error join-multi-valued <[proxyAddresses]> `[proxyAddresses]` has several values, and a join needs one (take one: Item(Where($value, [name], condition), 1); only outbound groups with criterion = "review-only" may list by several)
+        rules/r.toml:11:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
         join by a reference of the source
-        rules/r.toml:10:11 error join-not-indexable <[manager]> `manager` cannot be looked up: references and secrets are kept in no index (join by an attribute that holds a text, a number or bytes, such as objectSid or mail)
+        rules/r.toml:10:11 error join-not-indexable <[manager]> references and places are kept apart from an object's values, so nothing can be found by `manager` (join by a text, a number or bytes, such as an anchor or an address)
         join by a reference of the metaverse
-        rules/r.toml:11:11 error join-not-indexable <CStr([manager])> `manager` cannot be looked up: references and secrets are kept in no index (join by an attribute that holds a text, a number or bytes, such as objectSid or mail)
+        rules/r.toml:11:11 error join-not-indexable <CStr([manager])> references and places are kept apart from an object's values, so nothing can be found by `manager` (join by a text, a number or bytes, such as an anchor or an address)
         join by the place of a target
-        rules/r.toml:11:11 error join-not-indexable <DNComponent([dn], 1)> `dn` cannot be looked up: references and secrets are kept in no index (join by an attribute that holds a text, a number or bytes, such as objectSid or mail)
+        rules/r.toml:11:11 error join-not-indexable <DNComponent([dn], 1)> references and places are kept apart from an object's values, so nothing can be found by `dn` (join by a text, a number or bytes, such as an anchor or an address)
         join of different kinds
         rules/r.toml:10:11 error join-type-mismatch <[objectSid]> a binary value of the connected system never equals a text of the metaverse (convert one side)
         expression over a membership, inbound

@@ -500,9 +500,9 @@ fn joins_by_several_values_and_by_references() {
     check_rules(
         &[several, listed, manager].concat(),
         expect![[r#"
-        rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
-        rules/r.toml:36:11 error join-not-indexable <[manager]> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
-    "#]],
+            rules/r.toml:10:11 error join-multi-valued <[proxyAddresses]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
+            rules/r.toml:36:11 error join-not-indexable <[manager]> references and places are kept apart from an object's values, so nothing can be found by `manager` (join by a text, a number or bytes, such as an anchor or an address)
+        "#]],
     );
 
     let schema = ConnectorSchema::default()
@@ -529,8 +529,9 @@ fn joins_by_several_values_and_by_references() {
     assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
     expect![[r#"
         rules/r.toml:10:11 error join-multi-valued <[phones]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
-        rules/r.toml:29:11 error join-not-indexable <CStr([dn])> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
-        rules/r.toml:32:11 error join-not-indexable <[boss]> references and places are kept apart from an object's values, so nothing can be found by them (join by a text, a number or bytes, such as an anchor or an address)
+        rules/r.toml:29:11 error join-not-indexable <CStr([dn])> references and places are kept apart from an object's values, so nothing can be found by `dn` (join by a text, a number or bytes, such as an anchor or an address)
+        rules/r.toml:32:11 error join-not-indexable <[boss]> references and places are kept apart from an object's values, so nothing can be found by `boss` (join by a text, a number or bytes, such as an anchor or an address)
+        rules/r.toml:35:11 error join-multi-valued <[phones]> this gives several values, and whichever of them hits would decide who it is (take one of them: Item([name],1), ItemOrNull or Where; or list hits only, with criterion = "review-only")
     "#]].assert_eq(&shown(&check_against(&loaded.rules.unwrap(), &schemas), &loaded.sources));
 }
 
