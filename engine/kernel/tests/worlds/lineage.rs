@@ -6,7 +6,8 @@ use metaverse_schema::{AttributeName, Attributes, Reference, Value, Values, matc
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
-    AttributeDecision, CsId, CsObject, MetaverseChange, MvObject, MvValue, ObjectPlan, PendingOperation, rule_in_scope,
+    AttributeDecision, CsId, CsObject, MetaverseChange, MvObject, MvValue, ObjectPlan, PendingOperation, Staged,
+    TargetRef, rule_in_scope,
 };
 use sync_rules::{Direction, Flow, FlowSource, Inputs, MergeType, Outcome, Rule, RuleSet};
 
@@ -159,6 +160,12 @@ pub(crate) fn metaverse_follows_from_its_links(world: &World) {
 /// won, that rule is in scope and gives this value by itself, and every loser has a reason.
 pub(crate) fn exported_values_have_lineage(world: &World, preview: &ObjectPlan) {
     for target in &preview.targets {
+        if let Some(TargetRef::Existing(id)) = &target.target
+            && matches!(world.objects.get(id).and_then(|object| object.staged.as_ref()), Some(Staged::Deleted(_)))
+        {
+            // Gone in its system: what is pending only waits for its own turn, and nothing is decided about it here.
+            continue;
+        }
         let metaverse = preview.metaverse.iter().find(|metaverse| metaverse.object == target.mv);
         let attributes = match (metaverse.map(|metaverse| &metaverse.change), target.mv) {
             (Some(MetaverseChange::Set { attributes, .. }), _) => attributes,

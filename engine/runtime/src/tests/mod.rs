@@ -17,3 +17,4 @@ mod rule_changes;
 mod rule_tests;
 mod synchronisations;
 mod time;
+mod worlds;
