@@ -3,7 +3,7 @@
 use crate::inputs::{NextChange, Run};
 use crate::plan::ObjectError;
 use crate::view::{CsObject, ExportMemory, MvValue};
-use metaverse_schema::{AttributeName, Attributes, Dn, Reference, Value, Values};
+use metaverse_schema::{Anchor, AttributeName, Attributes, Dn, Reference, Value, Values};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
@@ -13,6 +13,7 @@ use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
 pub(crate) struct ConnectorInputs<'a> {
     pub(crate) image: &'a Attributes,
     pub(crate) memory: Option<&'a ExportMemory>,
+    pub(crate) anchor: Option<&'a Anchor>,
     pub(crate) dn: Option<&'a Dn>,
     pub(crate) counts: Option<&'a BTreeMap<AttributeName, u64>>,
     pub(crate) connector: &'a str,
@@ -27,6 +28,7 @@ impl<'a> ConnectorInputs<'a> {
         ConnectorInputs {
             image,
             memory: Some(&object.memory),
+            anchor: object.anchor.as_ref(),
             dn: object.dn.as_ref(),
             counts: Some(&object.reference_counts),
             connector: &object.connector,
@@ -73,6 +75,12 @@ impl Inputs for ConnectorInputs<'_> {
             next.note(instant, self.now);
         }
     }
+
+    /// The anchor is the same in every run, and after a rebuild of the store.
+    fn seed(&self) -> Cow<'_, [u8]> {
+        let anchor = self.anchor.map(ToString::to_string).unwrap_or_default();
+        Cow::Owned(format!("{}\0{anchor}", self.connector).into_bytes())
+    }
 }
 
 /// A metaverse object as an outbound expression reads it.
@@ -108,6 +116,12 @@ impl Inputs for MetaverseInputs<'_> {
             next.note(instant, self.now);
         }
     }
+
+    /// A new object has no number yet, so it is known by the first of its contributors.
+    fn seed(&self) -> Cow<'_, [u8]> {
+        let contributor = self.attributes.values().map(|value| value.contributor).min();
+        Cow::Owned(format!("{}\0{contributor:?}", self.connector).into_bytes())
+    }
 }
 
 fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
@@ -115,6 +129,45 @@ fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
         return Some(Value::text(connector));
     }
     rules.parameters.get(name).cloned()
+}
+
+/// Inputs of a flow that draws values: each rule and target attribute draws its own, and always the same.
+struct Drawing<'a> {
+    inputs: &'a dyn Inputs,
+    rule: &'a RuleId,
+    target: &'a str,
+}
+
+impl Inputs for Drawing<'_> {
+    fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
+        self.inputs.attribute(name)
+    }
+
+    fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
+        self.inputs.imported(name)
+    }
+
+    fn count(&self, name: &str) -> usize {
+        self.inputs.count(name)
+    }
+
+    fn parameter(&self, name: &str) -> Option<Value> {
+        self.inputs.parameter(name)
+    }
+
+    fn now(&self) -> i64 {
+        self.inputs.now()
+    }
+
+    fn answer_changes_at(&self, instant: i64) {
+        self.inputs.answer_changes_at(instant);
+    }
+
+    fn seed(&self) -> Cow<'_, [u8]> {
+        let mut seed = self.inputs.seed().into_owned();
+        seed.extend(format!("\0{}\0{}", self.rule, self.target).bytes());
+        Cow::Owned(seed)
+    }
 }
 
 /// What a flow gives. An empty text is no value (S49).
@@ -130,6 +183,9 @@ pub(crate) fn flow_outcome(
             _ => Outcome::Null,
         },
         FlowSource::Constant(value) => Outcome::Values(Values::single(value.clone())),
+        FlowSource::Expression(expression) if expression.draws() => {
+            evaluate(expression, &Drawing { inputs, rule, target }, rule, target)?
+        }
         FlowSource::Expression(expression) => evaluate(expression, inputs, rule, target)?,
     };
     Ok(match outcome {

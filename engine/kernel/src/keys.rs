@@ -13,8 +13,17 @@ pub type ObjectKeys = Vec<(KeyId, MatchKey)>;
 /// A key whose expression fails has no value: the failure is told where a rule
 /// uses it, and an object that cannot be found is never joined by mistake.
 pub fn connector_keys(rules: &RuleSet, connector: &str, object_type: &ObjectType, image: &Attributes) -> ObjectKeys {
-    let reader =
-        ConnectorInputs { image, memory: None, dn: None, counts: None, connector, rules, now: 0, next_change: None };
+    let reader = ConnectorInputs {
+        image,
+        memory: None,
+        anchor: None,
+        dn: None,
+        counts: None,
+        connector,
+        rules,
+        now: 0,
+        next_change: None,
+    };
     collect(rules, &reader, |space, wanted| {
         matches!(space, KeySpace::Connector(name) if &**name == connector)
             && wanted.is_none_or(|wanted| wanted == object_type)

@@ -489,3 +489,29 @@ fn anchors_that_differ_by_case_are_not_the_same() {
     }
     assert_eq!(world.objects.values().filter(|object| object.pending.is_some()).count(), 2);
 }
+
+/// X49: what is drawn is drawn for one object and attribute. Deciding twice gives the same value, and the same again for
+/// the metaverse object that has a number by then.
+#[test]
+fn x49_a_drawn_value_is_that_of_its_object_and_attribute() {
+    let mut world = World::new(Matching::Review);
+    for target in ["nickname", "alias"] {
+        let drawn = Flow { once: true, ..flow(target, "Guid()") };
+        world.run.rules.rules[1].flows.push(drawn);
+    }
+    let added = |plan: &ObjectPlan| {
+        let Some(PendingExport { operation: PendingOperation::Add { attributes, .. }, .. }) = &plan.targets[0].pending
+        else {
+            panic!("{}", show(plan));
+        };
+        ["nickname", "alias"].map(|name| attributes.get(name).unwrap().first().unwrap().clone())
+    };
+    let ann = world.import("ad", "a1", ANN);
+    let [nickname, alias] = added(&world.plan(Subject::Connector(ann)));
+    assert_ne!(nickname, alias, "each attribute draws its own");
+    assert_eq!(added(&world.sync(ann)), [nickname.clone(), alias.clone()], "preview is the run");
+    world.import("ad", "a1", &ANN.replace("displayName=Ann", "displayName=Anna"));
+    assert_eq!(added(&world.sync(ann)), [nickname.clone(), alias], "not exported yet, and decided again");
+    let bob = world.import("ad", "b1", "objectGUID=g2 displayName=Bob mail=bob@x userPrincipalName=bob@x enabled=yes");
+    assert_ne!(added(&world.sync(bob))[0], nickname, "another object draws another");
+}

@@ -10,6 +10,10 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("connector-name-invalid", "A connector's name has letters, digits, `-` and `_`; `mv` means the metaverse."),
     ("connector-unknown", "No connector of this name stands in metasync.toml."),
     ("deprovision-on-inbound", "An inbound rule writes nothing that could be deprovisioned."),
+    (
+        "drawn-value-not-kept",
+        "An expression calls Guid or RandomNum where it is computed again and again; only a flow with `once = true` keeps the value.",
+    ),
     ("expression-argument-count", "A function has too few or too many arguments."),
     ("expression-compares-null", "A comparison with NULL never holds; IsNull and IsPresent ask for it."),
     (
@@ -145,7 +149,12 @@ mod tests {
     fn the_manual_lists_what_the_tables_hold() {
         let text = std::fs::read_to_string(manual()).unwrap();
         let mut wanted = text.clone();
-        for (name, part) in [("functions", crate::functions_reference()), ("codes", codes_reference())] {
+        let parts = [
+            ("language", crate::language_reference()),
+            ("functions", crate::functions_reference()),
+            ("codes", codes_reference()),
+        ];
+        for (name, part) in parts {
             let (open, close) = (format!("<!-- {name} -->\n"), format!("\n<!-- /{name} -->"));
             let start = wanted.find(&open).expect("the manual has the opening mark") + open.len();
             let end = start + wanted[start..].find(&close).expect("the manual has the closing mark");
@@ -156,6 +165,24 @@ mod tests {
         } else {
             assert!(text == wanted, "docs/rules-reference.md is not up to date: run this test with UPDATE_EXPECT=1");
         }
+    }
+
+    /// The table of scope operators is written by hand, and names each of them once and nothing else.
+    #[test]
+    fn the_manual_lists_every_scope_operator() {
+        let text = std::fs::read_to_string(manual()).unwrap();
+        let section = text.split("### Scope clauses").nth(1).and_then(|rest| rest.split("\n### ").next()).unwrap();
+        let rows: String = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let mut listed: Vec<&str> = rows
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter(|word| word.len() > 3 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+            .collect();
+        let mut known: Vec<&str> = crate::document::SCOPE_OPERATORS.iter().map(|(word, _)| *word).collect();
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known);
     }
 
     /// Every code that stands in the sources has a meaning, and every meaning a code that is used.

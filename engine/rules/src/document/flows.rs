@@ -1,7 +1,7 @@
 //! Reads `[rule.flow]`: one flow for each target attribute, direct, constant or by expression.
 
 use super::reader::{Report, Table, Text, as_table, read_text, wrong_kind};
-use super::rules::{Head, check_metaverse_attribute, read_expression};
+use super::rules::{Head, check_metaverse_attribute, read_expression, read_once_expression};
 use crate::expression::{Kind, KnownKind, Lookup};
 use crate::model::{Direction, Flow, FlowSource, MergeType};
 use metaverse_schema::{AttributeName, Plurality, Value, ValueKind};
@@ -159,7 +159,8 @@ fn read_computed(report: &mut Report<'_>, flow: &mut Flow, text: &Text, head: &H
         Direction::Inbound => &blind,
         Direction::Outbound => &metaverse,
     };
-    let (expression, known) = read_expression(report, text, kinds)?;
+    let read = if flow.once { read_once_expression } else { read_expression };
+    let (expression, known) = read(report, text, kinds)?;
     if known.kind == Some(Kind::Reference) || is_reference_target(flow, head) {
         let message = format!("`{}` is a reference and cannot be computed", flow.target);
         let help = "references flow as they are: { direct = \"manager\" }; CStr([dn]) gives the text of a DN";

@@ -8,6 +8,8 @@ mod check;
 mod configuration;
 mod cycle;
 mod deletion;
+#[cfg(test)]
+mod expression_tests;
 mod fingerprint;
 mod flows;
 mod join_key;
@@ -34,6 +36,8 @@ use toml::de::DeTable;
 
 pub(crate) use canonical::MATCHING;
 pub(crate) use fingerprint::fingerprint;
+#[cfg(test)]
+pub(crate) use scope::OPERATORS as SCOPE_OPERATORS;
 
 pub use canonical::{CanonicalError, read_canonical};
 pub use configuration::CONNECTOR_KINDS;

@@ -304,7 +304,24 @@ pub(crate) fn check_metaverse_attribute(
 }
 
 /// Parses an expression and checks it against what is known of its attributes.
+/// An expression that is computed again and again, and so draws no value (X49).
 pub(crate) fn read_expression(
+    report: &mut Report<'_>,
+    text: &Text,
+    kinds: &dyn Kinds,
+) -> Option<(Expression, KnownKind)> {
+    let (expression, known) = read_once_expression(report, text, kinds)?;
+    if expression.draws() {
+        let message = "Guid and RandomNum draw a value, and nothing keeps it here";
+        let help = "draw it in a flow that is applied once: { expression = '...', once = true }";
+        report.error("drawn-value-not-kept", text.inner(), message, "draws a value", help);
+        return None;
+    }
+    Some((expression, known))
+}
+
+/// An expression whose value is kept: it may draw one.
+pub(crate) fn read_once_expression(
     report: &mut Report<'_>,
     text: &Text,
     kinds: &dyn Kinds,

@@ -110,6 +110,12 @@ impl Lexer<'_> {
                 self.push(Token::Operator("<>"), start);
             }
             '=' => self.push(Token::Operator("="), start),
+            '/' => self.problem(
+                "expression-syntax",
+                "there is no operator `/`",
+                start,
+                "numbers are whole and are not divided; BitAnd and DateAdd serve most of what one divides for",
+            ),
             '+' => self.push(Token::Operator("+"), start),
             '-' => self.push(Token::Operator("-"), start),
             '*' => self.push(Token::Operator("*"), start),

@@ -12,6 +12,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod types;
+mod vocabulary;
 
 use crate::model::SourcePlace;
 use metaverse_schema::{AttributeName, Value, Values};
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 pub use functions::{Function, FunctionGroup, date_as_text, date_from_text, functions_reference};
 pub use types::{AnyKinds, Kind, Kinds, KnownKind, Lookup};
+pub use vocabulary::language_reference;
 
 /// Longest expression, in bytes of its text.
 pub const MAX_EXPRESSION_LENGTH: usize = 65_536;

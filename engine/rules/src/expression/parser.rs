@@ -4,7 +4,8 @@
 use super::data::Data;
 use super::functions::{self, Accepts};
 use super::lexer::{Spanned, Token, tokens};
-use super::syntax::{Arithmetic, Comparison, Node, NodeKind};
+use super::syntax::{Node, NodeKind};
+use super::vocabulary::{AND, ARITHMETIC, COMPARISONS, LITERALS, OR};
 use super::{ExpressionProblem, MAX_EXPRESSION_DEPTH, MAX_EXPRESSION_LENGTH};
 use crate::suggest::did_you_mean;
 use metaverse_schema::AttributeName;
@@ -87,13 +88,26 @@ impl Parser {
         hit
     }
 
+    /// The operator that stands here, when it is one of this table.
+    fn one_of<T>(
+        &mut self,
+        table: &'static [(&'static str, T, &'static str)],
+    ) -> Option<&'static (&'static str, T, &'static str)> {
+        let Some(Token::Operator(operator)) = self.peek() else {
+            return None;
+        };
+        let found = table.iter().find(|(symbol, ..)| symbol == operator)?;
+        self.next += 1;
+        Some(found)
+    }
+
     fn any(&mut self) -> Option<Node> {
-        let nodes = self.chain(Parser::all, "||")?;
+        let nodes = self.chain(Parser::all, OR.0)?;
         Some(flat(nodes, NodeKind::Any))
     }
 
     fn all(&mut self) -> Option<Node> {
-        let nodes = self.chain(Parser::comparison, "&&")?;
+        let nodes = self.chain(Parser::comparison, AND.0)?;
         Some(flat(nodes, NodeKind::All))
     }
 
@@ -108,18 +122,8 @@ impl Parser {
     fn comparison(&mut self) -> Option<Node> {
         let first = self.arithmetic()?;
         let mut rest = Vec::new();
-        while let Some(Token::Operator(operator)) = self.peek() {
-            let comparison = match *operator {
-                "=" => Comparison::Equal,
-                "<>" => Comparison::NotEqual,
-                "<" => Comparison::Less,
-                "<=" => Comparison::LessOrEqual,
-                ">" => Comparison::Greater,
-                ">=" => Comparison::GreaterOrEqual,
-                _ => break,
-            };
-            self.next += 1;
-            rest.push((comparison, self.arithmetic()?));
+        while let Some((_, comparison, _)) = self.one_of(&COMPARISONS) {
+            rest.push((*comparison, self.arithmetic()?));
         }
         Some(self.tier(first, rest, NodeKind::Comparison))
     }
@@ -127,16 +131,8 @@ impl Parser {
     fn arithmetic(&mut self) -> Option<Node> {
         let first = self.signed()?;
         let mut rest = Vec::new();
-        while let Some(Token::Operator(operator)) = self.peek() {
-            let arithmetic = match *operator {
-                "+" => Arithmetic::Plus,
-                "-" => Arithmetic::Minus,
-                "*" => Arithmetic::Times,
-                "&" => Arithmetic::Concatenate,
-                _ => break,
-            };
-            self.next += 1;
-            rest.push((arithmetic, self.signed()?));
+        while let Some((_, arithmetic, _)) = self.one_of(&ARITHMETIC) {
+            rest.push((*arithmetic, self.signed()?));
         }
         Some(self.tier(first, rest, NodeKind::Arithmetic))
     }
@@ -242,18 +238,12 @@ impl Parser {
     }
 
     fn literal(&mut self, name: String, span: Range<usize>) -> Option<Node> {
-        let data = match name.as_str() {
-            "True" => Data::boolean(true),
-            "False" => Data::boolean(false),
-            "NULL" => Data::Null,
-            "AuthoritativeNull" => Data::AuthoritativeNull,
-            "IgnoreThisFlow" => Data::IgnoreThisFlow,
-            "CRLF" => Data::text("\r\n"),
-            _ => {
-                let literals = ["True", "False", "NULL", "AuthoritativeNull", "IgnoreThisFlow", "CRLF"];
+        let data = match LITERALS.iter().find(|literal| literal.word == name) {
+            Some(literal) => (literal.data)(),
+            None => {
                 let help = match functions::find(&name) {
                     Some(_) => format!("`{name}` is a function: write `{name}(...)`"),
-                    None => match crate::suggest::nearest(&name, literals) {
+                    None => match crate::suggest::nearest(&name, LITERALS.iter().map(|literal| literal.word)) {
                         Some(literal) => format!("did you mean `{literal}`? Names are case-sensitive"),
                         None => format!("an attribute is written `[{name}]`, a text `\"{name}\"`"),
                     },
