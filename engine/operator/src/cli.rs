@@ -177,6 +177,9 @@ pub(crate) struct InitArgs {
     /// Name of the deployment, for reports [default: the folder's name]
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Add one more source of this name to the deployment that exists, behind those that are there
+    #[arg(long, value_name = "NAME")]
+    pub(crate) add_source: Option<String>,
     /// Where people, groups and contacts come from
     #[arg(long, value_enum)]
     pub(crate) source: Option<Source>,

@@ -47,7 +47,10 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("flow-type-mismatch", "A flow gives a value of another kind than its target holds."),
     ("flow-without-source", "A flow has none of direct, constant and expression."),
     ("join-mixed", "A join group has both `clauses` and a pair of its own."),
-    ("join-multi-valued", "A join needs one value on each side; only a review-only group may list by several."),
+    (
+        "join-multi-valued",
+        "A join needs one value on each side; only what lists or holds (review-only, deleted-twin) may have several.",
+    ),
     ("join-not-indexable", "A join reads a reference, a secret or the DN of a target, which no index holds."),
     ("join-type-mismatch", "The two sides of a join are of different kinds and never equal."),
     ("join-uses-now", "A join key cannot depend on the time."),

@@ -240,7 +240,7 @@ fn confirm(context: &Context, shown: &str) -> Result<bool, Failure> {
 }
 
 /// Whole or not at all, and not over somebody else's change.
-fn replace(path: &Path, before: &str, after: &str) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, before: &str, after: &str) -> Result<(), Failure> {
     let now = std::fs::read_to_string(path).map_err(|error| Failure::file("cannot read", path, &error))?;
     if now != before {
         return Err(Failure::new(

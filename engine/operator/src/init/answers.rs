@@ -185,7 +185,7 @@ pub(crate) fn gather(args: InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result
 }
 
 /// The choices among the shipped rules.
-fn rules(args: &InitArgs, source: &SourceAnswers, ask: &mut dyn Ask) -> Result<ShippedOptions, Failure> {
+pub(super) fn rules(args: &InitArgs, source: &SourceAnswers, ask: &mut dyn Ask) -> Result<ShippedOptions, Failure> {
     let is_directory = matches!(source, SourceAnswers::ActiveDirectory(_));
     let anchor = match args.source_anchor {
         Some(anchor) => anchor,
@@ -268,7 +268,7 @@ fn known_login_attribute(attribute: &str) -> Result<String, Failure> {
     ))
 }
 
-fn source(args: &InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<SourceAnswers, Failure> {
+pub(super) fn source(args: &InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result<SourceAnswers, Failure> {
     let source = match args.source {
         Some(source) => source,
         None if args.file.is_some() => Source::Ldif,

@@ -1,7 +1,9 @@
-//! `metasync init`: writes a deployment folder. Never overwrites a file, never connects, never synchronises or exports.
+//! `metasync init`: writes a deployment folder. Never overwrites a file (`--add-source` adds to metasync.toml), never
+//! connects, never synchronises or exports.
 //! A fresh deployment starts in staging mode (the operator guide says why): the first cycle
 //! shows what it would do.
 
+mod another;
 mod answers;
 mod template;
 
@@ -25,7 +27,9 @@ use sync_rules::{CONFIGURATION_FILE, Package, RULES_FOLDER, SourceAnchor, TESTS_
 const EXAMPLE_TEST: &str = "00-example.toml";
 
 pub(crate) fn run(context: &Context, args: InitArgs) -> Result<Report, Failure> {
-    refuse_existing(&context.folder)?;
+    if args.add_source.is_none() {
+        refuse_existing(&context.folder)?;
+    }
     let mut nobody = AskNobody;
     let mut operator = AskOperator;
     let ask: &mut dyn Ask = if args.yes {
@@ -39,6 +43,9 @@ pub(crate) fn run(context: &Context, args: InitArgs) -> Result<Report, Failure> 
             "give --yes and the flags that `metasync init --help` lists",
         ));
     };
+    if let Some(name) = args.add_source.clone() {
+        return another::run(context, &args, &name, ask);
+    }
     let answers = gather(args, &context.folder, ask)?;
     write_deployment(context, &answers)
 }
@@ -370,6 +377,37 @@ mod tests {
         assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
         let configuration = fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap();
         assert!(configuration.contains("\"contact\", \"foreignSecurityPrincipal\", \"computer\"]"), "{configuration}");
+    }
+
+    /// S60: a forest that comes later; what is there keeps its lines, and a mistake leaves nothing behind.
+    #[test]
+    fn s60_a_source_is_added_to_a_deployment() {
+        let below = tempfile::tempdir().unwrap();
+        let folder = below.path().join("x");
+        init(&folder, &DIRECTORY).unwrap();
+        let before = fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap();
+        let rules_before = fs::read_dir(folder.join("rules")).unwrap().count();
+        let add = |name: &'static str, container: &'static str| {
+            let mut flags = DIRECTORY[..10].to_vec();
+            flags[3] = "dc1.west.example";
+            flags[9] = container;
+            init(&folder, &[&["--add-source", name], flags.as_slice()].concat())
+        };
+        let failure = add("west", "OU=Staff,,").map(drop).unwrap_err();
+        assert!(failure.message.starts_with("nothing was changed"), "{}", failure.message);
+        assert_eq!(fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap(), before);
+        assert_eq!(fs::read_dir(folder.join("rules")).unwrap().count(), rules_before);
+        assert_eq!(add("ad", "DC=west").map(drop).unwrap_err().code, "connector-exists");
+        assert_eq!(add("mv", "DC=west").map(drop).unwrap_err().code, "connector-name-invalid");
+
+        add("west", "DC=west,DC=example").unwrap();
+        assert!(fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap().starts_with(&before));
+        let loaded = sync_rules::load_folder(&folder);
+        assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+        let rules = loaded.rules.unwrap().rules;
+        let first: Vec<&str> = rules.iter().take(3).map(|rule| &*rule.id).collect();
+        assert_eq!(first, ["in-from-ad-user-join", "in-from-west-user-join", "in-from-ad-inetorgperson-join"]);
+        assert!(folder.join("tests/10-west-accounts.toml").exists());
     }
 
     #[test]

@@ -58,31 +58,32 @@ at_least = 5
 ",
         name = quoted(&answers.name),
         staging = answers.staging,
-        source = source(answers),
+        source = source(&answers.source, &answers.rules, SOURCE),
         cloud = cloud(&answers.cloud),
     )
 }
 
-fn source(answers: &Answers) -> String {
-    match &answers.source {
-        SourceAnswers::ActiveDirectory(directory) => active_directory(directory) + &object_classes(&answers.rules),
+/// The connector of a source, under this name.
+pub(super) fn source(source: &SourceAnswers, options: &ShippedOptions, name: &str) -> String {
+    match source {
+        SourceAnswers::ActiveDirectory(directory) => active_directory(directory, name) + &object_classes(options),
         SourceAnswers::Ldif { file } => format!(
             "# A file with the content of an Active Directory, as ldifde or ldapsearch write it.
-[connector.{SOURCE}]
+[connector.{name}]
 kind = \"text-file\"
 
-[connector.{SOURCE}.settings]
+[connector.{name}.settings]
 format = \"ldif\"
 path = {}
 schema = \"active-directory\"
 ",
             quoted_path(file)
         ),
-        SourceAnswers::Csv(table) => csv(table),
+        SourceAnswers::Csv(table) => csv(table, name),
     }
 }
 
-fn active_directory(directory: &DirectoryAnswers) -> String {
+fn active_directory(directory: &DirectoryAnswers, name: &str) -> String {
     let encryption = match directory.encryption {
         EncryptionMode::Ldaps => "ldaps",
         EncryptionMode::Starttls => "starttls",
@@ -104,10 +105,10 @@ fn active_directory(directory: &DirectoryAnswers) -> String {
     };
     format!(
         "# Where people, groups and contacts are mastered.
-[connector.{SOURCE}]
+[connector.{name}]
 kind = \"active-directory\"
 
-[connector.{SOURCE}.settings]
+[connector.{name}.settings]
 # Domain controllers in order of preference; one of them serves each step.
 servers = [{servers}]
 # ldaps or starttls.
@@ -144,7 +145,7 @@ fn object_classes(options: &ShippedOptions) -> String {
     )
 }
 
-fn csv(table: &CsvAnswers) -> String {
+fn csv(table: &CsvAnswers, name: &str) -> String {
     let types = if table.has_classes {
         "# The column that says of which type an object is.\nobject_type_attribute = \"objectClass\"\n"
     } else {
@@ -157,10 +158,10 @@ fn csv(table: &CsvAnswers) -> String {
     };
     format!(
         "# A table with a title line; columns are named as in Active Directory.
-[connector.{SOURCE}]
+[connector.{name}]
 kind = \"text-file\"
 
-[connector.{SOURCE}.settings]
+[connector.{name}.settings]
 format = \"csv\"
 path = {path}
 schema = \"active-directory\"

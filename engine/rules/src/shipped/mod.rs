@@ -2,6 +2,8 @@
 //! Fills in connector names and numbers; `init` writes the texts out, and from then on they belong to the operator.
 
 mod another;
+#[cfg(test)]
+mod choice_tests;
 mod packages;
 mod rule_tests;
 #[cfg(test)]
