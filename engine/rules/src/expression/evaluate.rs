@@ -26,6 +26,7 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
         match scalar {
             // S49: an empty text is no value.
             Scalar::Value(Value::Text(text)) if text.is_empty() => {}
+            Scalar::Value(Value::Binary(bytes)) if bytes.is_empty() => {}
             Scalar::Value(value) => kept.push(value),
             Scalar::Date(_) => {
                 let fault = Fault::type_mismatch("a date cannot be stored; use FormatDateTime");

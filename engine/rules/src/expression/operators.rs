@@ -86,15 +86,7 @@ pub(super) fn overflow() -> Fault {
 /// Arithmetic on an absent number is absent; concatenation takes an absent text as empty, and two absent ones as absent.
 pub(super) fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
     if operator == Arithmetic::Concatenate {
-        let mut joined = String::new();
-        for side in [left, right].into_iter().flatten() {
-            match side {
-                Scalar::Value(Value::Text(text)) => joined.push_str(text),
-                other => return Err(operand_mismatch("&", "texts", other)),
-            }
-        }
-        let absent = left.is_none() && right.is_none();
-        return Ok(if absent { Data::Null } else { Data::text(joined) });
+        return concatenate(left, right);
     }
     let symbol = match operator {
         Arithmetic::Plus => "+",
@@ -121,6 +113,25 @@ pub(super) fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Opti
     }
     .map(Data::integer)
     .ok_or_else(overflow)
+}
+
+fn concatenate(left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
+    let (Some(first), second) = (left.or(right), left.and(right)) else {
+        return Ok(Data::Null);
+    };
+    match (first, second) {
+        (Scalar::Value(Value::Text(text)), None) => Ok(Data::text(text.as_str())),
+        (Scalar::Value(Value::Text(text)), Some(Scalar::Value(Value::Text(more)))) => {
+            Ok(Data::text(format!("{text}{more}")))
+        }
+        (Scalar::Value(Value::Binary(bytes)), None) => Ok(Data::binary(bytes.clone())),
+        (Scalar::Value(Value::Binary(bytes)), Some(Scalar::Value(Value::Binary(more)))) => {
+            Ok(Data::binary([bytes.as_slice(), more].concat()))
+        }
+        (Scalar::Value(Value::Text(_)), Some(other)) => Err(operand_mismatch("&", "texts", other)),
+        (Scalar::Value(Value::Binary(_)), Some(other)) => Err(operand_mismatch("&", "binary values", other)),
+        (other, _) => Err(operand_mismatch("&", "texts", other)),
+    }
 }
 
 /// X10: text compares with case. X11: with an absent side only `<>` holds.

@@ -259,18 +259,29 @@ impl Checker<'_> {
     }
 
     fn arithmetic(&mut self, first: &Node, rest: &[(Arithmetic, Node)]) -> KnownKind {
-        let kind_of = |operator: Arithmetic| match operator {
-            Arithmetic::Concatenate => (Kind::Text, "`&` joins"),
-            _ => (Kind::Integer, "`+`, `-` and `*` take"),
+        let takes = |operator: Arithmetic| match operator {
+            Arithmetic::Concatenate => (KindSet::of(Kind::Text).and(Kind::Binary), "`&` joins"),
+            _ => (KindSet::of(Kind::Integer), "`+`, `-` and `*` take"),
         };
         let mut known = self.wanted(first, KindSet::ANY, "");
         let mut left_span = first.span.clone();
         for (operator, right) in rest {
-            let (kind, verb) = kind_of(*operator);
-            self.fits(known, KindSet::of(kind), verb, &left_span);
-            let right_known = self.wanted(right, KindSet::of(kind), verb);
-            known = mapped(Some(kind), &[known, right_known]);
-            left_span = first.span.start..right.span.end;
+            let (kinds, verb) = takes(*operator);
+            let fits = self.fits(known, kinds, verb, &left_span);
+            let right_known = self.wanted(right, kinds, verb);
+            let span = first.span.start..right.span.end;
+            let kind = match (operator, known.kind.filter(|_| fits), right_known.kind) {
+                (Arithmetic::Concatenate, Some(left), Some(right)) if left != right && kinds.holds(right) => {
+                    let message = format!("{} and {} are never joined", left.with_article(), right.with_article());
+                    let help = "convert one side: ConvertToBase64, StringFromGuid or StringFromSid";
+                    self.problem("expression-type-mismatch", message, &span, help);
+                    None
+                }
+                (Arithmetic::Concatenate, left, right) => left.or(right).filter(|kind| kinds.holds(*kind)),
+                _ => Some(Kind::Integer),
+            };
+            known = mapped(kind, &[known, right_known]);
+            left_span = span;
         }
         known
     }
@@ -301,7 +312,8 @@ impl Checker<'_> {
         known
     }
 
-    fn fits(&mut self, known: KnownKind, wanted: KindSet, verb: &str, span: &Range<usize>) {
+    /// Whether the kind, as far as it is known, is a wanted one; reports it when not.
+    fn fits(&mut self, known: KnownKind, wanted: KindSet, verb: &str, span: &Range<usize>) -> bool {
         if let Some(kind) = known.kind.filter(|kind| !wanted.holds(*kind)) {
             let message = format!("{verb} {wanted}, and this is {}", kind.with_article());
             let help = match kind {
@@ -312,10 +324,13 @@ impl Checker<'_> {
                 Kind::Date if wanted.holds(Kind::Text) => "convert it: FormatDateTime(..., \"yyyy-MM-dd\")",
                 Kind::Text if wanted.holds(Kind::Integer) => "convert it: CNum(...)",
                 Kind::Integer if wanted.holds(Kind::Boolean) => "convert it: CBool(...), or compare it",
-                _ => "there is no conversion without a function (X12)",
+                // X12
+                _ => "there is no conversion without a function",
             };
-            self.problem("expression-type-mismatch", message, span, help.replace(" (X12)", ""));
+            self.problem("expression-type-mismatch", message, span, help);
+            return false;
         }
+        true
     }
 
     fn call(&mut self, function: &'static Function, arguments: &[Node]) -> KnownKind {
@@ -356,6 +371,7 @@ impl Checker<'_> {
             .collect();
         match function.gives {
             Gives::Kind(kind) => mapped(Some(kind), &scalars),
+            Gives::KindOfFirst => mapped(at(0).kind, &scalars),
             Gives::Many(kind) => KnownKind { kind: Some(kind), plurality: Some(Plurality::Multi), nothing: false },
             Gives::ValueOf(position) => KnownKind { plurality: Some(Plurality::Single), ..at(position) },
             Gives::ListOf(position) => KnownKind { plurality: Some(Plurality::Multi), ..at(position) },

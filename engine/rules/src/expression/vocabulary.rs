@@ -37,7 +37,7 @@ pub(super) const ARITHMETIC: [(&str, Arithmetic, &str); 4] = [
     (
         "&",
         Arithmetic::Concatenate,
-        "Two texts as one. Before hexadecimal digits `&H` begins a number, except behind a value.",
+        "Two texts as one, or two binary values. Before hexadecimal digits `&H` begins a number, except behind a value.",
     ),
 ];
 

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use metaverse_schema::Value;
 use sha1::{Digest as _, Sha1};
+use sha2::Sha256;
 use std::borrow::Cow;
 use x509_parser::asn1_rs::ToDer as _;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
@@ -189,15 +190,15 @@ pub(super) fn functions() -> Vec<Function> {
         function(
             "Thumbprint",
             const { &[one("value", BINARY)] },
-            text,
+            Gives::Kind(Kind::Binary),
             |evaluator, a| {
                 let Some(bytes) = a.binary(0)? else {
                     return Ok(Data::Null);
                 };
                 evaluator.charge(bytes.len() as u64)?;
-                Ok(Data::text(upper_hex(&Sha1::digest(bytes))))
+                Ok(Data::binary(Sha256::digest(bytes).to_vec()))
             },
-            "SHA-1 of any bytes in upper-case hexadecimal. The public reference does not describe it: see the decisions below.",
+            "SHA-256 of the bytes, as 32 bytes: the key hash of msDS-KeyCredentialLink (MS-ADTS 2.2.20). For key write-back; the public reference does not describe it.",
         ),
     ]
 }

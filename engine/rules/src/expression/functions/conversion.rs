@@ -38,10 +38,10 @@ pub(super) fn functions() -> Vec<Function> {
         Function::eager(
             "CNum",
             Conversion,
-            const { &[one("value", TEXT.and(Kind::Integer))] },
+            const { &[one("value", TEXT.and(Kind::Integer).and(Kind::Binary))] },
             number,
             cnum,
-            "A text of decimal digits as a number; an error for any other, so guard it with IsNumeric.",
+            "A text of decimal digits as a number; an error for any other, so guard it with IsNumeric. Of a binary value its 1 to 8 bytes, the lowest first.",
         ),
         Function::eager(
             "CGuid",
@@ -57,7 +57,7 @@ pub(super) fn functions() -> Vec<Function> {
             const { &[one("number", INTEGER), one("length", INTEGER)] },
             Gives::Kind(Kind::Binary),
             cbin,
-            "A number as that many bytes, 1 to 8, the lowest first; an error when it needs more. The public reference does not describe it: see the decisions below.",
+            "A number as that many bytes, 1 to 8, the lowest first; an error when it needs more. For key write-back; the public reference does not describe it.",
         ),
         Function::eager(
             "IsString",
@@ -80,6 +80,7 @@ pub(super) fn functions() -> Vec<Function> {
                 Ok(all_values(a, |scalar| match scalar {
                     Scalar::Value(Value::Integer(_)) => true,
                     Scalar::Value(Value::Text(text)) => text.trim().parse::<i64>().is_ok(),
+                    Scalar::Value(Value::Binary(bytes)) => number_of(bytes).is_some(),
                     _ => false,
                 }))
             },
@@ -198,8 +199,24 @@ fn cnum(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
             Ok(number) => Ok(Data::integer(number)),
             Err(_) => Err(unconvertible(a, text, "a whole number of at most 64 bits")),
         },
-        Some(other) => Err(a.mismatch(0, other, "a text")),
+        Some(Scalar::Value(Value::Binary(bytes))) => match number_of(bytes) {
+            Some(number) => Ok(Data::integer(number)),
+            None => {
+                let message = format!("`CNum`: {} bytes are not a number of at most 64 bits", bytes.len());
+                Err(Fault::new("expression-conversion-failed", message))
+            }
+        },
+        Some(other) => Err(a.mismatch(0, other, "a text or a binary value")),
     }
+}
+
+/// The lowest byte first, as in the binary structures of a directory; never negative.
+fn number_of(bytes: &[u8]) -> Option<i64> {
+    if !(1..=8).contains(&bytes.len()) {
+        return None;
+    }
+    let number = bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    i64::try_from(number).ok()
 }
 
 /// Whether there is a value, and all values are such.

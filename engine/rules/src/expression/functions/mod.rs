@@ -108,6 +108,8 @@ pub(crate) enum Accepts {
 pub(crate) enum Gives {
     /// One value for each one given.
     Kind(Kind),
+    /// One value for each one given, of the kind of the first argument.
+    KindOfFirst,
     Many(Kind),
     /// One of the values of this argument.
     ValueOf(usize),
@@ -304,6 +306,13 @@ pub(crate) const fn optional(parameter: Parameter) -> Parameter {
     Parameter { optional: true, ..parameter }
 }
 
+/// What Left, Right, Mid and Len cut: the rules of key write-back cut bytes as well (X75).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sequence<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
 /// The evaluated arguments of an eager function. Where one value is wanted there is one value or NULL.
 #[derive(Debug)]
 pub(crate) struct Arguments<'a> {
@@ -334,6 +343,14 @@ impl Arguments<'_> {
             None => Ok(None),
             Some(Scalar::Value(Value::Text(text))) => Ok(Some(text)),
             Some(other) => Err(self.mismatch(position, other, "a text")),
+        }
+    }
+
+    /// A text or bytes; NULL is the empty text.
+    pub(crate) fn sequence(&self, position: usize) -> Result<Sequence<'_>, Fault> {
+        match self.scalar(position) {
+            Some(Scalar::Value(Value::Binary(bytes))) => Ok(Sequence::Bytes(bytes)),
+            _ => Ok(Sequence::Text(self.text(position)?.unwrap_or(""))),
         }
     }
 

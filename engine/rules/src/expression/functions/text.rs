@@ -3,13 +3,15 @@
 
 use super::characters::{offset, units};
 use super::{
-    Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, invalid_argument, one, optional, parameter,
+    Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, Sequence, TEXT, invalid_argument, one, optional,
+    parameter,
 };
 use crate::expression::data::{Data, Fault};
 use crate::expression::evaluate::Evaluator;
-use crate::expression::types::Kind;
+use crate::expression::types::{Kind, KindSet};
 use std::collections::BTreeMap;
 
+const SEQUENCE: KindSet = TEXT.and(Kind::Binary);
 const COMPARE: Accepts = Accepts::Word(&["vbBinaryCompare", "vbTextCompare"]);
 
 pub(super) fn functions() -> Vec<Function> {
@@ -32,34 +34,36 @@ pub(super) fn functions() -> Vec<Function> {
         ),
         function(
             "Left",
-            const { &[one("text", TEXT), one("count", INTEGER)] },
-            text,
+            const { &[one("text", SEQUENCE), one("count", INTEGER)] },
+            Gives::KindOfFirst,
             left,
-            "The first `count` characters. A negative count gives the text itself, an absent text the empty one.",
+            "The first `count` characters, of a binary value its first bytes. A negative count gives the text itself, an absent text the empty one.",
         ),
         function(
             "Right",
-            const { &[one("text", TEXT), one("count", INTEGER)] },
-            text,
+            const { &[one("text", SEQUENCE), one("count", INTEGER)] },
+            Gives::KindOfFirst,
             right,
             "The last `count` characters; edges as `Left`.",
         ),
         function(
             "Mid",
-            const { &[one("text", TEXT), one("start", INTEGER), optional(one("count", INTEGER))] },
-            text,
+            const { &[one("text", SEQUENCE), one("start", INTEGER), optional(one("count", INTEGER))] },
+            Gives::KindOfFirst,
             mid,
             "`count` characters from `start` (the first is 1), without `count` the rest. A start outside the text or a negative count gives the text itself; an absent text gives the empty one.",
         ),
         function(
             "Len",
-            const { &[one("text", TEXT)] },
+            const { &[one("text", SEQUENCE)] },
             number,
             |_, a| {
-                let length = a.text(0)?.map_or(0, |text| text.encode_utf16().count());
-                Ok(Data::integer(count(length)))
+                Ok(Data::integer(count(match a.sequence(0)? {
+                    Sequence::Text(text) => units(text),
+                    Sequence::Bytes(bytes) => bytes.len(),
+                })))
             },
-            "Number of characters (UTF-16 units); 0 for an absent text.",
+            "Number of characters (UTF-16 units), of a binary value its bytes; 0 when absent.",
         ),
         function(
             "InStr",
@@ -151,39 +155,52 @@ fn pcase(text: &str) -> String {
 }
 
 fn left(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let (text, wanted) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
-    Ok(Data::text(match usize::try_from(wanted) {
-        Ok(wanted) => &text[..offset(text, wanted, false)],
-        Err(_) => text,
-    }))
+    let wanted = a.integer(1)?.unwrap_or(0);
+    Ok(match (a.sequence(0)?, usize::try_from(wanted)) {
+        (Sequence::Text(text), Ok(wanted)) => Data::text(&text[..offset(text, wanted, false)]),
+        (Sequence::Text(text), Err(_)) => Data::text(text),
+        (Sequence::Bytes(bytes), wanted) => {
+            Data::binary(bytes[..wanted.unwrap_or(bytes.len()).min(bytes.len())].to_vec())
+        }
+    })
 }
 
 fn right(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let (text, wanted) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
-    Ok(Data::text(match usize::try_from(wanted) {
-        Ok(wanted) => &text[offset(text, units(text).saturating_sub(wanted), true)..],
-        Err(_) => text,
-    }))
+    let wanted = a.integer(1)?.unwrap_or(0);
+    Ok(match (a.sequence(0)?, usize::try_from(wanted)) {
+        (Sequence::Text(text), Ok(wanted)) => {
+            Data::text(&text[offset(text, units(text).saturating_sub(wanted), true)..])
+        }
+        (Sequence::Text(text), Err(_)) => Data::text(text),
+        (Sequence::Bytes(bytes), wanted) => {
+            Data::binary(bytes[bytes.len().saturating_sub(wanted.unwrap_or(bytes.len()))..].to_vec())
+        }
+    })
 }
 
 /// X62: out of range gives the input, not the empty text.
 fn mid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let Some(text) = a.text(0)? else {
-        return Ok(Data::text(""));
+    let sequence = a.sequence(0)?;
+    let length = match sequence {
+        Sequence::Text(text) => units(text),
+        Sequence::Bytes(bytes) => bytes.len(),
     };
     let start = a.integer(1)?.unwrap_or(0);
     let wanted = if a.is_null(2) { i64::MAX } else { a.integer(2)?.unwrap_or(0) };
-    if wanted == 0 {
-        return Ok(Data::text(""));
-    }
-    if wanted < 0 || start <= 0 || start > count(units(text)) {
-        return Ok(Data::text(text));
-    }
-    let skipped = usize::try_from(start - 1).unwrap_or(usize::MAX);
-    let from = offset(text, skipped, true);
-    let end_units = skipped.saturating_add(usize::try_from(wanted).unwrap_or(usize::MAX));
-    let to = offset(text, end_units, false).max(from);
-    Ok(Data::text(&text[from..to]))
+    let outside = wanted < 0 || start <= 0 || start > count(length);
+    let (skipped, taken) = match wanted {
+        0 => (0, 0),
+        _ if outside => (0, length),
+        _ => (usize::try_from(start - 1).unwrap_or(usize::MAX), usize::try_from(wanted).unwrap_or(usize::MAX)),
+    };
+    let end = skipped.saturating_add(taken);
+    Ok(match sequence {
+        Sequence::Text(text) => {
+            let from = offset(text, skipped, true);
+            Data::text(&text[from..offset(text, end, false).max(from)])
+        }
+        Sequence::Bytes(bytes) => Data::binary(bytes[skipped..end.min(bytes.len())].to_vec()),
+    })
 }
 
 /// One character for each character, so that positions stay: lower case where that is a single character.

@@ -205,23 +205,48 @@ fn x74_forms_of_a_certificate_and_what_is_none() {
     );
 }
 
+/// What the rules of key write-back do with `msDS-KeyCredentialLink` (MS-ADTS 2.2.20): behind the version and the entry of
+/// the key's id they put the entry of the key's hash, which is that of all that follows.
 #[test]
 fn x75_bytes_and_thumbprints_of_key_writeback() {
+    use sha2::{Digest as _, Sha256};
+    let mut object = object();
+    let version_and_id = [0, 2, 0, 0, 3, 0, 1, 0xaa, 0xbb, 0xcc];
+    let rest = [4, 0, 3, 1, 2, 3, 4];
+    object.attributes.add("key", Value::Binary([version_and_id.as_slice(), &rest].concat()));
+    let text = r#"With($id,7+CNum(Mid([key],5,2)),With($rest,Mid([key],$id+1,Len([key])),
+        IIF(CNum(Mid([key],1,1))=0,Left([key],$id) & CBin(Len(Thumbprint($rest)),2) & CBin(2,1) & Thumbprint($rest) & $rest,NULL)))"#;
+    let wanted = [version_and_id.as_slice(), &[32, 0, 2], &Sha256::digest(rest), &rest].concat();
+    assert_eq!(evaluated_on(&object, text), format!("{:?}", Value::Binary(wanted)));
     check_certificates(
         r#"
-        Thumbprint([ann]) = CertThumbprint([ann])
-        Thumbprint(CBin(97,1))
         CBin(258,2)
         CBin(-2,4)
         CBin(256,1)
         CBin(1,9)
         CBin([none],1)
+        CNum(CBin(258,2))
+        CNum(CBin(258,8)) + CNum(CBin(255,1) & CBin(0,1))
+        CNum(CBin(-1,8))
+        CNum([objectGUID])
+        IsNumeric(CBin(1,4)) && IsNumeric([objectGUID]) = False
+        Left(CBin(258,2),1)
+        Left(CBin(258,2),-1)
+        Right(CBin(258,2),1)
+        Right(CBin(258,2),9)
+        Mid(CBin(258,2),2)
+        Mid(CBin(258,2),3,1)
+        Len(Mid(CBin(258,2),1,0))
+        Mid(CBin(258,2),1,0)
+        CBin(1,1) & [none]
+        [none] & CBin(1,1)
+        CBin(1,1) & "x"
+        [objectGUID] & [sn]
+        "x" & CBin(1,1)
+        Thumbprint([none])
+        Thumbprint("x")
         "#,
         expect![[r#"
-            Thumbprint([ann]) = CertThumbprint([ann])
-            => True
-            Thumbprint(CBin(97,1))
-            => "86F7E437FAA5A7FCE15D1DDCB9EAEAEA377667B8"
             CBin(258,2)
             => b64(AgE=)
             CBin(-2,4)
@@ -232,6 +257,46 @@ fn x75_bytes_and_thumbprints_of_key_writeback() {
             => ! expression-invalid-argument: `CBin` makes 1 to 8 bytes, not 9 at `CBin(1,9)`
             CBin([none],1)
             => Null
+            CNum(CBin(258,2))
+            => 258
+            CNum(CBin(258,8)) + CNum(CBin(255,1) & CBin(0,1))
+            => 513
+            CNum(CBin(-1,8))
+            => ! expression-conversion-failed: `CNum`: 8 bytes are not a number of at most 64 bits at `CNum(CBin(-1,8))`
+            CNum([objectGUID])
+            => ! expression-conversion-failed: `CNum`: 16 bytes are not a number of at most 64 bits at `CNum([objectGUID])`
+            IsNumeric(CBin(1,4)) && IsNumeric([objectGUID]) = False
+            => True
+            Left(CBin(258,2),1)
+            => b64(Ag==)
+            Left(CBin(258,2),-1)
+            => b64(AgE=)
+            Right(CBin(258,2),1)
+            => b64(AQ==)
+            Right(CBin(258,2),9)
+            => b64(AgE=)
+            Mid(CBin(258,2),2)
+            => b64(AQ==)
+            Mid(CBin(258,2),3,1)
+            => b64(AgE=)
+            Len(Mid(CBin(258,2),1,0))
+            => 0
+            Mid(CBin(258,2),1,0)
+            => Null
+            CBin(1,1) & [none]
+            => b64(AQ==)
+            [none] & CBin(1,1)
+            => b64(AQ==)
+            CBin(1,1) & "x"
+            => !! expression-type-mismatch `CBin(1,1) & "x"` a binary value and a text are never joined (convert one side: ConvertToBase64, StringFromGuid or StringFromSid)
+            [objectGUID] & [sn]
+            => ! expression-type-mismatch: `&` takes binary values, and this is a text at `[objectGUID] & [sn]`
+            "x" & CBin(1,1)
+            => !! expression-type-mismatch `"x" & CBin(1,1)` a text and a binary value are never joined (convert one side: ConvertToBase64, StringFromGuid or StringFromSid)
+            Thumbprint([none])
+            => Null
+            Thumbprint("x")
+            => !! expression-type-mismatch `"x"` `Thumbprint` takes as `value` a binary value, and this is a text (there is no conversion without a function)
         "#]],
     );
 }

@@ -252,7 +252,7 @@ fn mistakes_are_all_named_with_their_place() {
             BitAnd("a",1)
             => !! expression-type-mismatch `"a"` `BitAnd` takes as `value` a number, and this is a text (convert it: CNum(...))
             1 & "a"
-            => !! expression-type-mismatch `1` `&` joins a text, and this is a number (convert it: CStr(...))
+            => !! expression-type-mismatch `1` `&` joins a text or a binary value, and this is a number (convert it: CStr(...))
             "a" + 1
             => !! expression-type-mismatch `"a"` `+`, `-` and `*` take a number, and this is a text (convert it: CNum(...))
             [sn] = NULL

@@ -6,7 +6,7 @@ use super::{Object, evaluated_on, object};
 use metaverse_schema::{Reference, Value};
 
 /// Expression and outcome.
-const EXAMPLES: [(&str, &str); 61] = [
+const EXAMPLES: [(&str, &str); 65] = [
     ("BitAnd(&HF, &HF7)", "7"),
     ("CBool([attrib1] = [attrib2])", "True"),
     ("CStr(CDate([employeeStartTime]) < CDate(\"2015-01-01\"))", "\"True\""),
@@ -85,6 +85,11 @@ const EXAMPLES: [(&str, &str); 61] = [
     ("UCase(\"TeSt\")", "\"TEST\""),
     ("Word(\"The quick brown fox\",3,\" \")", "\"brown\""),
     ("Word(\"This,string!has&many separators\",3,\",!&#\")", "\"has\""),
+    // Those of the page on expressions.
+    ("Word([proxyAddresses],1,\"@\") & \"@contoso.com\"", "[\"SMTP:john.doe@contoso.com\", \"smtp:jd@contoso.com\"]"),
+    ("IIF(InStr([proxyAddresses],\"smtp:\")=1,NULL,[proxyAddresses])", "\"SMTP:john.doe@contoso.com\""),
+    ("2*(5+3)", "16"),
+    ("2*5+3", "13"),
     (
         "With($unExpiredCerts,Where($item,[userCertificate],CertNotAfter($item)>Now()),IIF(Count($unExpiredCerts)>0,$unExpiredCerts,NULL))",
         "Null",

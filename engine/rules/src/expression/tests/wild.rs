@@ -133,14 +133,27 @@ fn odd_spacing() {
             - 1
             => -1
             3&-1
-            => !! expression-type-mismatch `3` `&` joins a text, and this is a number (convert it: CStr(...))
-               !! expression-type-mismatch `-1` `&` joins a text, and this is a number (convert it: CStr(...))
+            => !! expression-type-mismatch `3` `&` joins a text or a binary value, and this is a number (convert it: CStr(...))
+               !! expression-type-mismatch `-1` `&` joins a text or a binary value, and this is a number (convert it: CStr(...))
             BitAnd(&hff,&H0F)+1
             => 16
             "a"&"b"&CRLF&"c"
             => "ab\r\nc"
         "#]],
     );
+}
+
+/// Choices nested ten deep, each in parentheses and on a line of its own, as in the rules of a hybrid Exchange.
+#[test]
+fn choices_nested_ten_deep() {
+    let mut text = "False".to_owned();
+    for number in (0..10).rev() {
+        let indent = " ".repeat(4 * number);
+        text = format!("(\n{indent}IIF([userAccountControl]={},True,{text}))", 505 + number);
+    }
+    let text = format!("\n  CBool(\n    IIF(IsPresent([userAccountControl]),{text},False))\n  ");
+    assert_eq!(evaluated(&text), "True");
+    assert_eq!(evaluated(&text.replace("=514", "=515")), "False");
 }
 
 /// X2: a name in the wrong case is refused, with the right spelling.
