@@ -16,7 +16,7 @@ use crate::plan::{
 };
 use crate::takeover::is_true;
 use crate::view::{
-    ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, Ownership, Staged,
+    ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
 };
 use metaverse_schema::{AttributeName, Attributes, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
@@ -350,7 +350,10 @@ fn choose_link(
         JoinDecision::Project { rule } => {
             let rule = rule_at(rule);
             // An object whose joining rule left scope while another one projects keeps its metaverse object: the person is the same.
-            let same = lost.filter(|_| rule.link == LinkType::Provision).map(|link| MvRef::Existing(link.mv));
+            // Whom an operator joined it to, and takes that back, is another person.
+            let same = lost
+                .filter(|link| rule.link == LinkType::Provision && &*link.rule != OPERATOR_LINK)
+                .map(|link| MvRef::Existing(link.mv));
             let object_type = type_of(rule);
             Choice {
                 joins: Some((same.unwrap_or(MvRef::New), rule.id.clone(), object_type)),

@@ -79,6 +79,10 @@ pub(crate) enum Command {
     Pending(PendingArgs),
     /// Let exactly the list with this digest through
     Approve(ApproveArgs),
+    /// Join an object of a connector space to a metaverse object, whatever the rules find
+    Join(JoinArgs),
+    /// Keep an object of a connector space apart from every metaverse object, whatever the rules find
+    Disconnect(DisconnectArgs),
     /// Show past runs: steps, counters, errors down to the object
     History(HistoryArgs),
     /// Compute one expression, with the attributes and parameters given; needs no deployment
@@ -103,6 +107,8 @@ impl Command {
             Command::Search(_) => "search",
             Command::Pending(_) => "pending",
             Command::Approve(_) => "approve",
+            Command::Join(_) => "join",
+            Command::Disconnect(_) => "disconnect",
             Command::History(_) => "history",
             Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
@@ -423,6 +429,35 @@ pub(crate) struct ApproveArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct JoinArgs {
+    pub(crate) connector: String,
+    /// DN, anchor, sign-in name, mail, sAMAccountName or display name
+    pub(crate) object: String,
+    /// The metaverse object: sign-in name, mail, display name, source anchor, or its number (mv:7)
+    #[arg(required_unless_present = "undo", conflicts_with = "undo")]
+    pub(crate) metaverse: Option<String>,
+    /// Take an earlier join back: the rules decide again
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DisconnectArgs {
+    pub(crate) connector: String,
+    /// DN, anchor, sign-in name, mail, sAMAccountName or display name
+    pub(crate) object: String,
+    /// Take an earlier disconnection back: the rules decide again
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct HistoryArgs {
     /// `NUMBER`, or `CONNECTOR/NUMBER`
     pub(crate) run: Option<String>,
@@ -520,23 +555,26 @@ mod tests {
             Usage: metasync [OPTIONS] <COMMAND>
 
             Commands:
-              demo     Tell the whole story on a sample directory and a rehearsal tenant
-              init     Write a deployment folder; never synchronises or exports by itself
-              check    Show every mistake in the configuration, and whether every system can be reached
-              scope    List, add or remove the containers that a source connector reads
-              run      Run one run profile of one connector
-              cycle    Run a whole cycle: imports, synchronisations, exports
-              preview  Show what a synchronisation of one object would do, attribute by attribute; writes
-                       nothing
-              explain  Say why: who contributed a value, by which rule, who lost; why joined, held or not
-                       exported
-              test     Carry out the rule tests of tests/: given objects, expected values, joins and exports
-              search   Search the metaverse (`mv`) or a connector space
-              pending  Show what is to be exported, what is held and what waits for an approval
-              approve  Let exactly the list with this digest through
-              history  Show past runs: steps, counters, errors down to the object
-              eval     Compute one expression, with the attributes and parameters given; needs no deployment
-              tenant   Start a rehearsal tenant on a loopback address, until Ctrl-C
+              demo        Tell the whole story on a sample directory and a rehearsal tenant
+              init        Write a deployment folder; never synchronises or exports by itself
+              check       Show every mistake in the configuration, and whether every system can be reached
+              scope       List, add or remove the containers that a source connector reads
+              run         Run one run profile of one connector
+              cycle       Run a whole cycle: imports, synchronisations, exports
+              preview     Show what a synchronisation of one object would do, attribute by attribute; writes
+                          nothing
+              explain     Say why: who contributed a value, by which rule, who lost; why joined, held or not
+                          exported
+              test        Carry out the rule tests of tests/: given objects, expected values, joins and exports
+              search      Search the metaverse (`mv`) or a connector space
+              pending     Show what is to be exported, what is held and what waits for an approval
+              approve     Let exactly the list with this digest through
+              join        Join an object of a connector space to a metaverse object, whatever the rules find
+              disconnect  Keep an object of a connector space apart from every metaverse object, whatever the
+                          rules find
+              history     Show past runs: steps, counters, errors down to the object
+              eval        Compute one expression, with the attributes and parameters given; needs no deployment
+              tenant      Start a rehearsal tenant on a loopback address, until Ctrl-C
 
             Options:
                   --deployment <DIR>  The deployment's folder [env: METASYNC_DEPLOYMENT] [default: .]
@@ -577,6 +615,8 @@ mod tests {
             ("search", vec!["mv", "Ann"]),
             ("pending", vec!["cloud"]),
             ("approve", vec!["0123"]),
+            ("join", vec!["cloud", "Ann", "mv:7"]),
+            ("disconnect", vec!["cloud", "Ann"]),
             ("history", vec![]),
             ("tenant", vec![]),
         ] {

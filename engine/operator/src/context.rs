@@ -132,6 +132,17 @@ impl Context {
         if here == "." { String::new() } else { format!(" --deployment {here}") }
     }
 
+    /// Shows and asks; only `y` and `yes` agree.
+    pub(crate) fn confirm(&self, shown: &str, question: &str) -> Result<bool, Failure> {
+        self.output.complain(shown);
+        self.output.complain(&format!("{question} [y/N]"));
+        let mut answer = String::new();
+        std::io::stdin()
+            .read_line(&mut answer)
+            .map_err(|error| Failure::new("terminal", format!("the answer cannot be read: {error}"), ""))?;
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+
     pub(crate) fn colour(&self) -> bool {
         use std::io::IsTerminal;
         !self.output.json

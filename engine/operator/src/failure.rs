@@ -76,6 +76,7 @@ impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         let code = match error {
             EngineError::Store(error) => return error.into(),
+            EngineError::LinkRefused { code, message, remedy } => return Failure::new(code, message, remedy),
             EngineError::UnknownConnector { .. } => "connector-unknown",
             EngineError::UnknownProfile { .. } => "profile-unknown",
             EngineError::NotFound { .. } => "not-found",

@@ -92,6 +92,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Search(args) => commands::search::run(context, &args),
         Command::Pending(args) => commands::pending::run(context, &args),
         Command::Approve(args) => commands::approve::run(context, &args),
+        Command::Join(args) => commands::join::run(context, &args),
+        Command::Disconnect(args) => commands::disconnect::run(context, &args),
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,

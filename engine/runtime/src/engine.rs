@@ -144,6 +144,10 @@ pub enum EngineError {
     #[error("stopped by the operator")]
     Interrupted,
 
+    /// An operator's join or disconnect that cannot be.
+    #[error("{message}")]
+    LinkRefused { code: &'static str, message: String, remedy: String },
+
     #[error("`{object}` could not be decided: what it depends on was not known after {rounds} rounds of questions")]
     Undecided { object: String, rounds: usize },
 

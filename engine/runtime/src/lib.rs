@@ -30,6 +30,7 @@ mod send;
 mod digest;
 mod explain;
 mod hypothesis;
+mod links;
 mod names;
 mod overview;
 mod preview;
@@ -47,6 +48,7 @@ pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, Sy
 pub use event::{Event, Events, NoEvents};
 pub use explain::{Explanation, ExportState, LinkedObject, StandingError, privilege_text};
 pub use hypothesis::scratch_with_values;
+pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};
 pub use overview::{ConnectorStatus, LastRun, Status};
 pub use places::ContainerLine;

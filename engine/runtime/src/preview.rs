@@ -196,6 +196,9 @@ pub(crate) fn rule_name(reading: &Reading<'_>, id: &str) -> String {
 
 /// The name of a rule; of one that there is no longer, its id.
 pub(crate) fn rule_name_in(rules: &RuleSet, id: &str) -> String {
+    if id == sync_kernel::OPERATOR_LINK {
+        return "an operator".to_owned();
+    }
     rules.rules.iter().find(|rule| &*rule.id == id).map_or_else(|| id.to_owned(), |rule| rule.name.clone())
 }
 
@@ -242,7 +245,8 @@ pub(crate) fn join_line(reading: &Reading<'_>, reason: &LinkReason) -> Result<Jo
         LinkReason::NeverSync { reason } => line("never-sync", format!("never synchronised: {reason}"), None, None),
         LinkReason::Deleted => line("deleted", "its import is a delete, so it is unlinked".into(), None, None),
         LinkReason::ExplicitlyDisconnected => {
-            line("not-joined", "an operator or a rule disconnected it".into(), None, None)
+            let text = "an operator or a rule disconnected it for good; `metasync disconnect CONNECTOR OBJECT --undo` lets it be joined again";
+            line("not-joined", text.into(), None, None)
         }
     })
 }

@@ -229,13 +229,7 @@ impl Store {
         message: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.db.write("recording an event", |db| {
-            db.run(
-                "INSERT INTO event (run, level, code, message, occurred) VALUES (?1, ?2, ?3, ?4, ?5)",
-                (run.map(|run| run.0), level_code(level), code, message, now),
-            )
-            .map(drop)
-        })
+        self.db.write("recording an event", |db| db.insert_event(run, level, code, message, now))
     }
 
     /// Events, newest first; of one run, or of all.
@@ -413,5 +407,22 @@ impl Db {
                 })
             })
             .collect()
+    }
+}
+
+impl Db {
+    pub(crate) fn insert_event(
+        &self,
+        run: Option<RunId>,
+        level: EventLevel,
+        code: &str,
+        message: &str,
+        now: i64,
+    ) -> Inner<()> {
+        self.run(
+            "INSERT INTO event (run, level, code, message, occurred) VALUES (?1, ?2, ?3, ?4, ?5)",
+            (run.map(|run| run.0), level_code(level), code, message, now),
+        )
+        .map(drop)
     }
 }

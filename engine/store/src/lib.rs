@@ -18,6 +18,7 @@ mod head;
 mod history;
 mod import;
 mod keys;
+mod link_order;
 mod lock;
 mod migrations;
 mod names;
@@ -49,6 +50,7 @@ pub use import::{
     FinishImport, ImportMode, ImportSession, ImportSummary, StagedChange, StagedItem, StagedObject, StagedPage,
     StagedPlace, StagingCounters, StagingIssue,
 };
+pub use link_order::LinkOrder;
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
 pub use pending::{HeldLine, HoldFilter, PendingFilter, PendingLine};

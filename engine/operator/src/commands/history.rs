@@ -9,7 +9,7 @@ use crate::render::counters::recorded_sentence;
 use crate::text::{Table, count, duration, paragraph, time};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use sync_store::{ErrorFilter, RunFilter, RunRecord, StepRecord, Store};
+use sync_store::{ErrorFilter, EventRecord, RunFilter, RunRecord, StepRecord, Store};
 
 /// Errors of one listing.
 const ERRORS: usize = 1_000;
@@ -29,6 +29,7 @@ pub(crate) fn run(context: &Context, args: &HistoryArgs) -> Result<Report, Failu
 
 fn list(store: &Store, limit: usize) -> Result<Report, Failure> {
     let runs = store.runs(&RunFilter { limit, ..RunFilter::default() })?;
+    let said: Vec<EventRecord> = store.events(None, limit)?.into_iter().filter(|event| event.run.is_none()).collect();
     if runs.is_empty() {
         return Ok(Report::new(Exit::Success, "no run yet\n".to_owned(), json!({ "runs": [] })));
     }
@@ -47,7 +48,16 @@ fn list(store: &Store, limit: usize) -> Result<Report, Failure> {
             result,
         ]);
     }
-    Ok(Report::new(Exit::Success, table.render(), json!({ "runs": to_json(&runs) })))
+    let mut text = table.render();
+    if !said.is_empty() {
+        text.push_str("\nBetween runs\n");
+        let mut table = Table::new(&["when", "what", ""]);
+        for event in &said {
+            table.row([time(event.occurred), event.code.clone(), event.message.clone()]);
+        }
+        text.push_str(&table.render());
+    }
+    Ok(Report::new(Exit::Success, text, json!({ "runs": to_json(&runs), "events": to_json(&said) })))
 }
 
 /// `cloud/7`, or `7` where only one connector has a run of that number.

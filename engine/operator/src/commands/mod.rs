@@ -6,7 +6,9 @@ pub(crate) mod scope;
 pub(crate) mod run;
 
 pub(crate) mod approve;
+pub(crate) mod disconnect;
 pub(crate) mod explain;
+pub(crate) mod join;
 pub(crate) mod pending;
 pub(crate) mod preview;
 pub(crate) mod search;

@@ -178,7 +178,7 @@ async fn save(context: &Context, change: &ScopeChange, direction: Direction) -> 
     let store = store(context, &opened)?;
     let trial = trial::run(&connector, store.as_ref(), &change.connector).await?;
     let mut text = render(&trial, &change.connector);
-    let saved = change.yes || (context.output.is_interactive() && confirm(context, &text)?);
+    let saved = change.yes || (context.output.is_interactive() && context.confirm(&text, "save this?")?);
     if saved {
         replace(&path, &before, &after)?;
         text.push_str(&format!("saved in {}; the next cycle reads {} in full\n", path.display(), change.connector));
@@ -227,16 +227,6 @@ fn reread(context: &Context, text: &str, connector: &str) -> Result<ConnectorCon
             "edit it by hand",
         )
     })
-}
-
-fn confirm(context: &Context, shown: &str) -> Result<bool, Failure> {
-    context.output.complain(shown);
-    context.output.complain("save this? [y/N]");
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::new("terminal", format!("the answer cannot be read: {error}"), ""))?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Whole or not at all, and not over somebody else's change.

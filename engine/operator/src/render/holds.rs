@@ -16,7 +16,7 @@ const fn hold(code: &'static str, meaning: &'static str, remedy: &'static str) -
     HoldMeaning { code, meaning, remedy }
 }
 
-pub(crate) const HOLDS: [HoldMeaning; 34] = [
+pub(crate) const HOLDS: [HoldMeaning; 36] = [
     // Waiting for an approval.
     hold("match-candidate", "matches an existing cloud object", "look at the list, then `metasync approve DIGEST`"),
     hold(
@@ -87,8 +87,18 @@ pub(crate) const HOLDS: [HoldMeaning; 34] = [
     hold("reanimated-incomplete", "came back without mail and sign-in name", "complete the account in the source"),
     hold(
         "dn-occupied",
-        "another object stands at its place in the target",
+        "somebody else's object stands at its place in the target",
         "rename one of them, or change the rule that places it",
+    ),
+    hold(
+        "explicitly-disconnected",
+        "the match was disconnected by an operator, or by a rule that says `explicit-disconnect`",
+        "`metasync disconnect CONNECTOR OBJECT --undo`, or join it to somebody",
+    ),
+    hold(
+        "ambiguous-join-rules",
+        "two rules in scope look for its object in different ways",
+        "give both the same join, or keep one out of scope",
     ),
     hold("dynamic-group", "the match computes its members by a rule", "make it an assigned group, or delete it"),
     hold("role-assignable-group", "the match gives its members directory roles", "keep such groups in the cloud"),

@@ -11,6 +11,7 @@ mod guards;
 mod hierarchy;
 mod hypotheses;
 mod imports;
+mod links;
 mod matching;
 mod reading;
 mod rule_changes;
