@@ -108,6 +108,8 @@ fn sf28_the_instant_at_which_an_answer_changes() {
         IIF([flag],[sn],FormatDateTime(Now(),"yyyy"))
         IIF(CDate("2026-04-01") < Now(),FormatDateTime(Now(),"ss"),"not yet")
         IsDate(Now())
+        Count(RemoveDuplicates(Select($i,[otherPhone],IIF($i = "5",Now(),CDate("2026-04-01")))))
+        DateAdd("yyyy",9000,Now()) > Now()
         DateFromNum(9223372036854775807) < Now()
         "#,
         expect![[r#"
@@ -163,6 +165,10 @@ fn sf28_the_instant_at_which_an_answer_changes() {
             => 2026-04-01T00:00:00.000001Z
             IsDate(Now())
             => never
+            Count(RemoveDuplicates(Select($i,[otherPhone],IIF($i = "5",Now(),CDate("2026-04-01")))))
+            => 2026-03-10T08:30:15.250001Z (same)
+            DateAdd("yyyy",9000,Now()) > Now()
+            => 2026-03-10T08:30:15.250001Z (same)
             DateFromNum(9223372036854775807) < Now()
             => never
         "#]],

@@ -135,6 +135,9 @@ fn x40_to_x44_computing_with_dates() {
         IsNull(DateAdd("d",CNum([none]),Now()))
         DateAdd("yyyy",9000,Now()) > Now()
         DateAdd("ww",9223372036854775807,Now()) > Now()
+        FormatDateTime(DateAdd("d",-735000,Now()),"yyyy-MM-dd")
+        FormatDateTime(DateAdd("d",-736000,Now()),"yyyy-MM-dd")
+        DateAdd("d",-736000,Now()) < DateAdd("d",-735000,Now())
         NumFromDate(CDate("2012-01-01 23:00:00"))
         NumFromDate(DateFromNum(129699324000000009))
         NumFromDate(DateFromNum(-9223372036854775808))
@@ -184,6 +187,12 @@ fn x40_to_x44_computing_with_dates() {
             => ! expression-conversion-failed: `DateAdd`: the date lies outside the years 1 to 9999; 9223372036854775807 in accountExpires means never at `DateAdd("yyyy",9000,Now())`
             DateAdd("ww",9223372036854775807,Now()) > Now()
             => ! expression-conversion-failed: `DateAdd`: the date lies outside the years 1 to 9999; 9223372036854775807 in accountExpires means never at `DateAdd("ww",9223372036854775807,Now())`
+            FormatDateTime(DateAdd("d",-735000,Now()),"yyyy-MM-dd")
+            => "0002-04-26"
+            FormatDateTime(DateAdd("d",-736000,Now()),"yyyy-MM-dd")
+            => ! expression-conversion-failed: `FormatDateTime`: the date lies outside the years 1 to 9999; 9223372036854775807 in accountExpires means never at `FormatDateTime(DateAdd("d",-736000,Now()),"yyyy-MM-dd")`
+            DateAdd("d",-736000,Now()) < DateAdd("d",-735000,Now())
+            => True
             NumFromDate(CDate("2012-01-01 23:00:00"))
             => 129699324000000000
             NumFromDate(DateFromNum(129699324000000009))
