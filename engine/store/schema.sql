@@ -122,6 +122,12 @@ CREATE TABLE key_definition (
     active   INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE left_source (
+    object    INTEGER PRIMARY KEY,
+    connector INTEGER NOT NULL,
+    anchor    BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE metaverse (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     object_type INTEGER NOT NULL,
@@ -203,7 +209,7 @@ CREATE TABLE pending_export (
     remedy    TEXT,
     retry     INTEGER NOT NULL DEFAULT 0,
     attempts  INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, not_before INTEGER, if_deleted INTEGER) STRICT;
 
 CREATE TABLE pending_reference (
     object    INTEGER NOT NULL,
@@ -367,6 +373,8 @@ CREATE INDEX hold_by_candidate ON hold (candidate) WHERE candidate IS NOT NULL;
 
 CREATE INDEX hold_by_code ON hold (connector, code);
 
+CREATE INDEX left_source_by_anchor ON left_source (connector, anchor);
+
 CREATE INDEX metaverse_key_by_object ON metaverse_key (object);
 
 CREATE INDEX object_error_by_connector ON object_error (connector, phase);
@@ -374,6 +382,8 @@ CREATE INDEX object_error_by_connector ON object_error (connector, phase);
 CREATE INDEX owned_reference_by_member ON owned_reference (member);
 
 CREATE INDEX pending_export_by_connector ON pending_export (connector, object);
+
+CREATE INDEX pending_export_in_grace ON pending_export (not_before) WHERE not_before IS NOT NULL;
 
 CREATE INDEX pending_reference_by_connector ON pending_reference (connector, object) WHERE state <> 2;
 

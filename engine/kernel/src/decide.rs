@@ -215,6 +215,8 @@ fn decide_present(
     let cause = match object.state {
         _ if never.is_some() => DeleteCause::NeverSync,
         ConnectorState::ExplicitlyDisconnected => DeleteCause::DisconnectedByOperator,
+        // O33: a delete-add is a delete first; what is gone did not only leave scope.
+        _ if replaced => DeleteCause::DeletedInSource,
         _ => standing_cause(run),
     };
     plan.join = Some(choice.reason);
@@ -642,7 +644,7 @@ fn finish_metaverse(
                 plan.links.retain(|link| link.object != linked.object.id);
             }
             if !replaced || gained {
-                let explicitly = ends_explicitly(linked, run);
+                let explicitly = ends_explicitly(linked, change.cause, run);
                 plan.links.push(LinkChange { explicitly, ..LinkChange::cut(linked.object.id) });
             }
         }
@@ -660,7 +662,7 @@ fn finish_metaverse(
     }
     plan.facts_wanted.extend(targets.facts_wanted);
     for target in targets.targets {
-        record_link(&target.target, &target.link, change.object, plan, base, reader, run);
+        record_link(&target.target, &target.link, &change, plan, base, reader, run);
         for dropped in &target.dropped {
             plan.links.push(LinkChange::cut(*dropped));
         }
@@ -675,7 +677,7 @@ fn finish_metaverse(
 fn record_link(
     target: &Option<TargetRef>,
     link: &Option<(RuleId, Ownership)>,
-    mv: MvRef,
+    change: &Change,
     plan: &mut ObjectPlan,
     base: &[LinkedTarget<'_>],
     reader: &mut Reader<'_>,
@@ -686,19 +688,20 @@ fn record_link(
     let same = match (before, link) {
         (None, None) => true,
         (Some(before), Some((rule, ownership))) => {
-            MvRef::Existing(before.mv) == mv && before.rule == *rule && before.ownership == *ownership
+            MvRef::Existing(before.mv) == change.object && before.rule == *rule && before.ownership == *ownership
         }
         _ => false,
     };
-    let known = plan.links.iter().any(|change| change.object == *id);
+    let known = plan.links.iter().any(|known| known.object == *id);
     if same || (known && link.is_none()) || (link.is_none() && !base.iter().any(|linked| linked.object.id == *id)) {
         return;
     }
-    plan.links.retain(|change| change.object != *id);
+    plan.links.retain(|known| known.object != *id);
     plan.links.push(match link {
-        Some((rule, ownership)) => LinkChange::made(*id, mv, rule.clone(), *ownership),
+        Some((rule, ownership)) => LinkChange::made(*id, change.object, rule.clone(), *ownership),
         None => {
-            let explicitly = base.iter().any(|linked| linked.object.id == *id && ends_explicitly(linked, run));
+            let explicitly =
+                base.iter().any(|linked| linked.object.id == *id && ends_explicitly(linked, change.cause, run));
             LinkChange { explicitly, ..LinkChange::cut(*id) }
         }
     });

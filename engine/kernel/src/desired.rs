@@ -12,7 +12,7 @@ use crate::view::{
 };
 use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, ValueKind, Values};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{AddressesChoice, Flow, FlowSource, Rule};
+use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
 
 /// The outcome of the flows for one target object. An attribute that is not in `values` is not managed (S48) or is left
 /// alone (S46); empty values mean that the target is to have none.
@@ -45,14 +45,14 @@ pub(crate) fn compute_desired(
             desired.references.extend(reference);
             continue;
         }
-        let merge = flows.first().map_or(sync_rules::MergeType::Update, |(_, flow)| flow.merge);
+        let merge = merge_type(target, &flows)?;
         let mut weighed = Weighed::new(merge);
         for (rule, flow) in &flows {
             if weighed.is_settled() && !run.trace {
                 break;
             }
             if flow.once && exists {
-                weighed.weigh(rule, None, sync_rules::Outcome::IgnoreThisFlow);
+                weighed.pass_once(rule, None);
                 continue;
             }
             let reader = MetaverseInputs::of(attributes, &rule.connector, run);
@@ -63,6 +63,15 @@ pub(crate) fn compute_desired(
         let leaves_alone = weighed.leaves_alone();
         let (values, _, decision) = weighed.settle(target, None, run.trace);
         desired.decisions.extend(decision);
+        let connector = flows.first().map(|(rule, _)| &*rule.connector).unwrap_or_default();
+        if values.len() > 1 && run.is_single_valued(connector, target.as_str()) {
+            return Err(ObjectError {
+                code: "ambiguous-export-flow-to-single-valued-attribute".into(),
+                message: format!("`{target}` of `{connector}` holds one value, and the flows give {}", values.len()),
+                rule: flows.first().map(|(rule, _)| rule.id.clone()),
+                attribute: Some(target.to_string()),
+            });
+        }
         if *target == "dn" {
             desired.dn = dn_of(&values, &flows)?;
         } else if !leaves_alone {
@@ -70,6 +79,20 @@ pub(crate) fn compute_desired(
         }
     }
     Ok(desired)
+}
+
+/// S55: rules in scope together merge alike.
+fn merge_type(target: &AttributeName, flows: &[(&Rule, &Flow)]) -> Result<MergeType, ObjectError> {
+    let merge = flows.first().map_or(MergeType::Update, |(_, flow)| flow.merge);
+    match flows.iter().find(|(_, flow)| flow.merge != merge) {
+        None => Ok(merge),
+        Some((rule, _)) => Err(ObjectError {
+            code: "ambiguous-merge-type".into(),
+            message: format!("the rules in scope set `{target}` with different merge types (S55)"),
+            rule: Some(rule.id.clone()),
+            attribute: Some(target.to_string()),
+        }),
+    }
 }
 
 /// A flow of a reference attribute: its rows are decided one by one. `Some(None)`: it is one, but nobody contributes.
@@ -101,7 +124,7 @@ fn reference_flow(
             source: value.contributor,
             source_attribute,
             rule: rule.id.clone(),
-            single: run.is_single_reference(&rule.connector, target.as_str()),
+            single: run.is_single_valued(&rule.connector, target.as_str()),
             keep_foreign: false,
         })
     }))
@@ -239,7 +262,7 @@ pub(crate) fn carry(before: Option<&PendingExport>, operation: PendingOperation)
         Some(PendingExport { state: SentState::InFlight, .. }) => SentState::InFlight,
         _ => SentState::Pending,
     };
-    PendingExport { operation, state }
+    PendingExport { operation, state, grace: None }
 }
 
 fn addresses_choice(standing: &Standing<'_>, attribute: &AttributeName, wanted: &Values, present: &Values) -> Values {

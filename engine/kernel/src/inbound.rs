@@ -6,9 +6,9 @@ use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
 use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
-use metaverse_schema::{AttributeName, Attributes, ObjectType, ValueKind, Values, match_key};
+use metaverse_schema::{AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind, Values, match_key};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{Direction, Flow, FlowSource, Inputs, LinkType, MergeType, Outcome, Rule};
+use sync_rules::{Direction, Flow, FlowSource, Inputs, KeySpace, LinkType, MergeType, Outcome, Rule};
 
 /// One linked object and the inbound rules it is in scope of.
 pub(crate) struct Contribution<'a> {
@@ -78,7 +78,14 @@ pub(crate) fn compute_metaverse(
             }
         }
     }
-    let mut attributes = BTreeMap::new();
+    let mut attributes: BTreeMap<AttributeName, MvValue> = previous
+        .into_iter()
+        .flat_map(|object| &object.attributes)
+        .filter(|(name, value)| {
+            !by_attribute.contains_key(name) && stays_without_recall(object_type, name, value, contributions, run)
+        })
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     let mut decisions = Vec::new();
     for (target, mut flows) in by_attribute {
         // One forest's rules stand before another's by precedence; two objects under one rule by their number.
@@ -91,7 +98,9 @@ pub(crate) fn compute_metaverse(
         let (value, decision) = if is_reference {
             resolve_reference(target, &flows, run.trace)
         } else {
-            resolve(target, &flows, previous, run)?
+            let present = previous.and_then(|object| object.attributes.get(target.as_str()));
+            let kept = present.filter(|value| stays_without_recall(object_type, target, value, contributions, run));
+            resolve(object_type, target, &flows, previous, kept, run)?
         };
         if let Some(value) = value {
             attributes.insert(target.clone(), value);
@@ -99,6 +108,30 @@ pub(crate) fn compute_metaverse(
         decisions.extend(decision);
     }
     Ok((attributes, decisions))
+}
+
+/// S50: values of a connector without recall stay when their contributor is no longer linked or its rule has left scope. Rows of a
+/// reference attribute are those of their contributor and go with it.
+fn stays_without_recall(
+    object_type: &ObjectType,
+    name: &AttributeName,
+    value: &MvValue,
+    contributions: &[Contribution<'_>],
+    run: &Run<'_>,
+) -> bool {
+    let contributes = || {
+        contributions.iter().any(|contribution| {
+            contribution.object.id == value.contributor && contribution.rules.iter().any(|rule| rule.id == value.rule)
+        })
+    };
+    let is_kept = || {
+        run.rules.rules.iter().any(|rule| rule.id == value.rule && run.rules.without_recall.contains(&rule.connector))
+    };
+    let attribute = run.rules.metaverse.attribute(object_type.as_str(), name.as_str());
+    !run.rules.without_recall.is_empty()
+        && attribute.is_some_and(|attribute| attribute.kind != ValueKind::Reference)
+        && is_kept()
+        && !contributes()
 }
 
 type Resolved = (Option<MvValue>, Option<AttributeDecision>);
@@ -142,10 +175,53 @@ fn resolve_reference(target: &AttributeName, flows: &[(&Contribution<'_>, &Rule,
     (Some(value), decision)
 }
 
+/// O9: text that an index holds is limited to so many UTF-16 units.
+const INDEXED_LENGTH: usize = 448;
+
+/// O10: the metaverse attribute must be able to hold the values.
+fn check_constraints(
+    object_type: &ObjectType,
+    target: &AttributeName,
+    values: &Values,
+    rule: &Rule,
+    run: &Run<'_>,
+) -> Result<(), ObjectError> {
+    let error = |code: &str, message: String| {
+        Err(ObjectError {
+            code: code.into(),
+            message,
+            rule: Some(rule.id.clone()),
+            attribute: Some(target.to_string()),
+        })
+    };
+    let attribute = run.rules.metaverse.attribute(object_type.as_str(), target.as_str());
+    if values.len() > 1 && attribute.is_some_and(|attribute| attribute.plurality == Plurality::Single) {
+        let message = format!("`{target}` holds one value, and the flow gives {}", values.len());
+        return error("flow-multi-values-to-single-value", message);
+    }
+    let longest = values.iter().filter_map(Value::as_text).map(|text| text.encode_utf16().count()).max().unwrap_or(0);
+    let is_indexed = || {
+        run.rules.keys.iter().any(|key| {
+            key.space == KeySpace::Metaverse
+                && key.object_type.as_ref().is_none_or(|wanted| wanted == object_type)
+                && key.expression.attributes().contains(target)
+        })
+    };
+    if longest > INDEXED_LENGTH && is_indexed() {
+        let message = format!(
+            "`{target}` is a join key and holds at most {INDEXED_LENGTH} characters, and a value has {longest}"
+        );
+        return error("mv-constraint-violation", message);
+    }
+    Ok(())
+}
+
 fn resolve(
+    object_type: &ObjectType,
     target: &AttributeName,
     flows: &[(&Contribution<'_>, &Rule, &Flow)],
     previous: Option<&MvObject>,
+    without_recall: Option<&MvValue>,
     run: &Run<'_>,
 ) -> Result<Resolved, ObjectError> {
     let merge = flows.first().map_or(MergeType::Update, |(_, _, flow)| flow.merge);
@@ -163,7 +239,7 @@ fn resolve(
             break;
         }
         if flow.once && previous.is_some() {
-            weighed.weigh(rule, Some(contribution.object.id), Outcome::IgnoreThisFlow);
+            weighed.pass_once(rule, Some(contribution.object.id));
             continue;
         }
         let reader = ConnectorInputs::of(contribution.object, contribution.image, run);
@@ -172,14 +248,27 @@ fn resolve(
         let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
         weighed.weigh(rule, Some(contribution.object.id), outcome);
     }
-    let kept = previous.and_then(|object| object.attributes.get(target.as_str()));
+    // S46 against S50: a value that nobody touches stays as long as the flow it came from is in scope; then it is recalled.
+    let kept = previous.and_then(|object| object.attributes.get(target.as_str())).filter(|value| {
+        without_recall.is_some()
+            || flows
+                .iter()
+                .any(|(contribution, rule, _)| contribution.object.id == value.contributor && rule.id == value.rule)
+    });
+    // An authoritative null empties the attribute whoever filled it.
+    let fallback = without_recall.filter(|_| !weighed.authoritative);
     let (values, winner, decision) = weighed.settle(target, kept.map(|value| &value.values), run.trace);
     if values.is_empty() {
-        return Ok((None, decision));
+        let decision = decision.map(|decision| match fallback {
+            Some(value) => AttributeDecision { values: value.values.clone(), ..decision },
+            None => decision,
+        });
+        return Ok((fallback.cloned(), decision));
     }
     let value = match winner {
         Some(position) => {
             let (contribution, rule, _) = flows[position];
+            check_constraints(object_type, target, &values, rule, run)?;
             Some(MvValue { values, contributor: contribution.object.id, rule: rule.id.clone() })
         }
         None => kept.cloned(),
@@ -194,6 +283,8 @@ pub(crate) struct Weighed {
     merged: Vec<Values>,
     authoritative: bool,
     first_is_ignore: Option<bool>,
+    /// A flow that applies once had its turn when the object was created.
+    applied_once: bool,
     seen: Vec<Candidate>,
 }
 
@@ -205,6 +296,7 @@ impl Weighed {
             merged: Vec::new(),
             authoritative: false,
             first_is_ignore: None,
+            applied_once: false,
             seen: Vec::new(),
         }
     }
@@ -244,9 +336,16 @@ impl Weighed {
         });
     }
 
-    /// Whether the target keeps what it has: nobody gave a value and the first word was `IgnoreThisFlow` (S46, S47).
+    /// S53: the object exists, so the flow says nothing any more; what it once gave is not cleared by rules that give nothing.
+    pub(crate) fn pass_once(&mut self, rule: &Rule, contributor: Option<CsId>) {
+        self.applied_once = true;
+        self.weigh(rule, contributor, Outcome::IgnoreThisFlow);
+    }
+
+    /// Whether the target keeps what it has: nobody gave a value, and the first word was `IgnoreThisFlow` (S46, S47) or a value
+    /// was given once (S53). An `IgnoreThisFlow` behind a NULL changes nothing: the better rule has said that there is no value.
     pub(crate) fn leaves_alone(&self) -> bool {
-        self.winner.is_none() && !self.authoritative && self.first_is_ignore == Some(true)
+        self.winner.is_none() && !self.authoritative && (self.first_is_ignore == Some(true) || self.applied_once)
     }
 
     /// The values, the winner's position, and the record of it all.

@@ -35,7 +35,7 @@ impl RunInputs {
             .is_none_or(|definition| definition.writable)
     }
 
-    pub(crate) fn is_single_reference(&self, connector: &str, attribute: &str) -> bool {
+    pub(crate) fn is_single_valued(&self, connector: &str, attribute: &str) -> bool {
         self.schemas
             .get(connector)
             .and_then(|schema| schema.attributes.get(attribute))

@@ -14,6 +14,7 @@ mod inbound;
 mod inputs;
 mod join;
 mod keys;
+mod leaving;
 #[cfg(test)]
 mod link_tests;
 mod neighbourhood;
@@ -45,7 +46,7 @@ pub use plan::{
 pub use references::{ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
 pub use scope::{clause_holds, rule_in_scope};
 pub use view::{
-    Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, Link, MemoryState, MvId,
-    MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PendingExport, PendingOperation, Privilege, ReferenceFlow,
-    Remembered, SentState, Staged,
+    Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link, MemoryState,
+    MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PendingExport, PendingOperation, Privilege,
+    ReferenceFlow, Remembered, SentState, Staged,
 };

@@ -612,7 +612,7 @@ fn s39_what_counts_as_a_disconnection() {
 
     let (mut provisioning, ann, _) = world("cloud");
     provisioning.rule("out-user").scope = vec![vec![clause("displayName", Operator::Equal, "Nobody")]];
-    provisioning.rule("out-user").deprovision.provisioned = DeprovisionAction::Disconnect;
+    provisioning.rule("out-user").leave.provisioned = DeprovisionAction::Disconnect;
     provisioning.sync(ann);
     assert!(provisioning.cloud().unwrap().link.is_none());
     assert_eq!(provisioning.metaverse.len(), 1);

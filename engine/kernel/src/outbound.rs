@@ -7,6 +7,7 @@ use crate::evaluate::MetaverseInputs;
 use crate::inputs::Run;
 use crate::join::{AMBIGUOUS_RULES, differing_joins, differing_text};
 use crate::keys::key_values;
+use crate::leaving::{departure, departure_action};
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
 use crate::scope::rule_in_scope;
@@ -17,9 +18,7 @@ use crate::view::{
 };
 use metaverse_schema::{AttributeName, Dn, MatchKey, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{
-    ConnectorName, Criterion, Deprovision, DeprovisionAction, Direction, Inputs, JoinGroup, LinkType, Rule, RuleId,
-};
+use sync_rules::{ConnectorName, Criterion, DeprovisionAction, Direction, Inputs, JoinGroup, LinkType, Rule, RuleId};
 
 /// A metaverse object as this plan leaves it.
 pub(crate) struct MvState<'a> {
@@ -346,6 +345,11 @@ fn flow(
         plan.counter = Some(OutboundCounter::ConnectorNoFlow);
         return Ok(plan);
     }
+    // What was to leave and returns was ours before: no takeover, and no approval (SF18).
+    let returns = matches!(
+        &target.pending,
+        Some(PendingExport { operation: PendingOperation::Delete { .. } | PendingOperation::Detach { .. }, .. })
+    );
     let is_takeover =
         target.link.is_none() || target.link.as_ref().is_some_and(|link| link.ownership == Ownership::Joined);
     let standing = Standing {
@@ -353,7 +357,7 @@ fn flow(
         mv: mv.object,
         ownership,
         rule,
-        is_takeover: is_takeover && ownership == Ownership::Adopted,
+        is_takeover: is_takeover && !returns && ownership == Ownership::Adopted,
         is_restore,
     };
     let Difference { pending, memory, owned, holds } = difference(&standing, &desired, run);
@@ -499,21 +503,13 @@ pub(crate) fn let_go(object: &CsObject, mv: MvRef, object_type: &ObjectType, run
 }
 
 /// S39: whether the end of this link is to last until an operator says otherwise.
-pub(crate) fn ends_explicitly(linked: &LinkedTarget<'_>, run: &Run<'_>) -> bool {
-    deprovision_action(linked, run) == DeprovisionAction::ExplicitDisconnect
+pub(crate) fn ends_explicitly(linked: &LinkedTarget<'_>, cause: DeleteCause, run: &Run<'_>) -> bool {
+    departure_action(made_by(linked, run), linked.ownership, cause) == DeprovisionAction::ExplicitDisconnect
 }
 
-fn deprovision_action(linked: &LinkedTarget<'_>, run: &Run<'_>) -> DeprovisionAction {
-    let made_by = run.rules.rules.iter().find(|rule| rule.id == linked.rule && rule.direction == Direction::Outbound);
-    let settings = made_by
-        .map_or(Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach }, |rule| {
-            rule.deprovision
-        });
-    match linked.ownership {
-        Ownership::Provisioned => settings.provisioned,
-        Ownership::Adopted => settings.adopted,
-        Ownership::Joined => DeprovisionAction::Disconnect,
-    }
+/// The outbound rule that made the link, if the files still have it.
+fn made_by<'r>(linked: &LinkedTarget<'_>, run: &'r Run<'_>) -> Option<&'r Rule> {
+    run.rules.rules.iter().find(|rule| rule.id == linked.rule && rule.direction == Direction::Outbound)
 }
 
 /// No rule provisions the target any longer: by ownership it is deleted, detached or only let go (S34-S38, SF4). While the
@@ -545,26 +541,20 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
     }
     let cause = mv.deleted.unwrap_or(mv.cause);
     let ownership = linked.ownership;
-    let action = deprovision_action(linked, run);
+    let made_by = made_by(linked, run);
+    let action = departure_action(made_by, ownership, cause);
     let is_restore = matches!(&target.pending, Some(PendingExport { operation: PendingOperation::Restore { .. }, .. }));
     let operation = match action {
         _ if is_restore || matches!(target.staged, Some(Staged::Deleted(_))) => None,
         DeprovisionAction::Delete => Some(PendingOperation::Delete { cause, ownership }),
         DeprovisionAction::Detach => Some(PendingOperation::Detach { cause, ownership }),
-        DeprovisionAction::Disconnect | DeprovisionAction::ExplicitDisconnect => None,
+        DeprovisionAction::Disconnect | DeprovisionAction::ExplicitDisconnect | DeprovisionAction::Keep => None,
     };
-    // The cause that was found first stays: a later pass only sees that the object has no rule.
-    let operation =
-        operation.map(|operation| match (&operation, target.pending.as_ref().map(|pending| &pending.operation)) {
-            (PendingOperation::Delete { .. }, Some(before @ PendingOperation::Delete { .. }))
-            | (PendingOperation::Detach { .. }, Some(before @ PendingOperation::Detach { .. })) => before.clone(),
-            _ => operation,
-        });
-    let keeps_link = operation.is_some() && mv.deleted.is_none();
+    let keeps_link = (operation.is_some() || action == DeprovisionAction::Keep) && mv.deleted.is_none();
     Some(TargetPlan {
         target: Some(TargetRef::Existing(target.id)),
         link: keeps_link.then(|| (linked.rule.clone(), ownership)),
-        pending: operation.map(|operation| carry(target.pending.as_ref(), operation)),
+        pending: operation.map(|operation| departure(target.pending.as_ref(), operation, made_by, run)),
         memory: target.memory.clone(),
         owned: target.owned.clone(),
         counter: Some(OutboundCounter::ProvisionedDisconnect),

@@ -4,7 +4,7 @@ use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, Dn, O
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use sync_rules::{ConnectorName, RuleId};
+use sync_rules::{ConnectorName, DeprovisionAction, RuleId};
 
 /// Number of an object in a connector space; given by the store, never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -98,6 +98,21 @@ pub enum DeleteCause {
     NeverSync,
     /// An operator disconnected it.
     DisconnectedByOperator,
+}
+
+impl DeleteCause {
+    /// The source object left what is synchronised, and nobody said that it was deleted (SF18). Not to be returned by a full
+    /// import is leaving too: the object may be out of sight only (SF13, SF15).
+    pub fn is_leaving(self) -> bool {
+        match self {
+            DeleteCause::LeftContainerScope
+            | DeleteCause::NotSeen
+            | DeleteCause::FilteredByRule
+            | DeleteCause::RuleChanged
+            | DeleteCause::DisconnectedByOperator => true,
+            DeleteCause::DeletedInSource | DeleteCause::NeverSync => false,
+        }
+    }
 }
 
 impl fmt::Display for DeleteCause {
@@ -209,6 +224,27 @@ pub struct MvValue {
 pub struct PendingExport {
     pub operation: PendingOperation,
     pub state: SentState,
+    /// The source object only left scope: until then nothing of this is sent, and nothing else either (SF18).
+    pub grace: Option<Grace>,
+}
+
+/// The grace period of one target object: it is left as it is, and returns without another approval when its source does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grace {
+    /// Microseconds UTC.
+    pub until: i64,
+    /// What is done at once when the source object turns out to be deleted.
+    pub if_deleted: DeprovisionAction,
+}
+
+impl Grace {
+    /// The day on which the period ends, in UTC: `2026-12-02`.
+    pub fn date(&self) -> String {
+        match jiff::Timestamp::from_microsecond(self.until) {
+            Ok(until) => until.strftime("%Y-%m-%d").to_string(),
+            Err(_) => "a day that the calendar does not have".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

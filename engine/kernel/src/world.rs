@@ -2,7 +2,7 @@
 
 use crate::*;
 use metaverse_schema::{Anchor, AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use sync_rules::*;
@@ -42,6 +42,7 @@ pub(crate) fn rule(
         flows: Vec::new(),
         takeover: None,
         deprovision: Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach },
+        leave: Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach },
         limitations: Vec::new(),
         place: SourcePlace::default(),
     }
@@ -145,6 +146,8 @@ impl World {
             keys,
             parameters: BTreeMap::new(),
             matching,
+            grace_days: 7,
+            without_recall: BTreeSet::new(),
             hash: "test".into(),
             text: String::new(),
         };
@@ -398,7 +401,7 @@ impl World {
     pub(crate) fn export(&mut self) {
         let mut gone = Vec::new();
         for object in self.objects.values_mut() {
-            let Some(pending) = object.pending.take() else { continue };
+            let Some(pending) = object.pending.take_if(|pending| pending.grace.is_none()) else { continue };
             let mut remember = |values: &metaverse_schema::AttributesDelta| {
                 for (name, change) in &values.0 {
                     if let metaverse_schema::AttributeChange::Replace(values) = change {

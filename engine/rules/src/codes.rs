@@ -59,6 +59,7 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("join-without-type", "A join with the recycle bin needs its object type."),
     ("key-missing", "A required key is missing."),
     ("key-unknown", "There is no key of this name here."),
+    ("leave-on-inbound", "An inbound rule writes nothing that could leave a target."),
     ("limitation-on-inbound", "Only an outbound rule has limitations."),
     ("merge-mixture", "Rules of one target attribute merge in different ways."),
     ("merge-on-single-value", "An attribute that holds one value cannot be merged."),

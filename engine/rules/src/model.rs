@@ -3,7 +3,7 @@
 
 use crate::expression::Expression;
 use metaverse_schema::{AttributeName, ObjectType, Plurality, Value, ValueKind};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -25,6 +25,10 @@ pub struct RuleSet {
     /// Values of `%Name%` parameters that the deployment sets; a connector's own are found under `Connector.ID` of that connector.
     pub parameters: BTreeMap<String, Value>,
     pub matching: Matching,
+    /// Days that an object which left scope stays in its targets as it is (SF18); 0: it leaves at once.
+    pub grace_days: u32,
+    /// Connectors with `recall = false`: what they contributed stays when they no longer contribute it (S50).
+    pub without_recall: BTreeSet<ConnectorName>,
     /// SHA-256, as 64 hexadecimal digits, over everything that can change a decision. Recorded with each synchronisation.
     pub hash: String,
     /// The canonical text of the rule set, from which it can be read again (kept by hash for lineage).
@@ -160,6 +164,8 @@ pub struct Rule {
     pub takeover: Option<Takeover>,
     /// Outbound only: what becomes of the target object when this rule no longer provisions it.
     pub deprovision: Deprovision,
+    /// Outbound only: the same, when the object only left scope and was not deleted (SF18).
+    pub leave: Deprovision,
     /// Outbound only: conditions on the metaverse object under which the target system cannot hold it.
     pub limitations: Vec<Limitation>,
     /// Where the rule stands: file index and byte offsets of its heading.
@@ -399,6 +405,8 @@ pub enum DeprovisionAction {
     Disconnect,
     /// Unlink, and never join it again until an operator says so (`metasync disconnect --undo`).
     ExplicitDisconnect,
+    /// Leave the object and its link alone, and write nothing to it (`[rule.leave]` only).
+    Keep,
 }
 
 /// The target system cannot hold such an object: named, counted, never dropped silently.

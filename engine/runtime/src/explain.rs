@@ -7,7 +7,7 @@ use crate::preview::{AttributeLine, CandidateLine, JoinLine, Preview, TargetPrev
 use crate::reading::Reading;
 use metaverse_schema::{AttributeName, Values};
 use serde::Serialize;
-use sync_kernel::{CsObject, MemoryState, ObjectError, PendingExport, Privilege, SentState, Subject};
+use sync_kernel::{CsObject, MemoryState, ObjectError, PendingExport, PendingOperation, Privilege, SentState, Subject};
 use sync_store::{ErrorFilter, ErrorSubject, StoreError, WaitingMember};
 
 /// Waiting members and errors that an explanation shows.
@@ -235,14 +235,18 @@ fn export_states(object: &CsObject, attribute: Option<&str>) -> Vec<ExportState>
             message,
         });
     }
-    if let Some(PendingExport { operation, state }) = &object.pending {
+    if let Some(PendingExport { operation, state, grace }) = &object.pending {
+        let sent = operation;
         let operation = crate::preview::operation_name(operation);
-        let (state, message) = match state {
-            SentState::Pending => ("pending", format!("{operation}: to be sent with the next export")),
-            SentState::InFlight => {
+        let (state, message) = match (grace, state) {
+            (Some(grace), _) => {
+                ("leaving-scope", format!("{}: {operation} with the first export after that", leaves(sent, grace)))
+            }
+            (None, SentState::Pending) => ("pending", format!("{operation}: to be sent with the next export")),
+            (None, SentState::InFlight) => {
                 ("in-flight", format!("{operation}: sent, and not answered; the next export settles it"))
             }
-            SentState::Refused { code, message, remedy, .. } => {
+            (None, SentState::Refused { code, message, remedy, .. }) => {
                 ("refused", format!("{operation}: {code}: {message}; {remedy}"))
             }
         };
@@ -309,6 +313,15 @@ fn sentences(explanation: &Explanation, preview: &Preview, attribute: Option<&st
     text
 }
 
+/// SF18.
+fn leaves(operation: &PendingOperation, grace: &sync_kernel::Grace) -> String {
+    let cause = match operation {
+        PendingOperation::Delete { cause, .. } | PendingOperation::Detach { cause, .. } => cause.to_string(),
+        _ => String::new(),
+    };
+    format!("leaves on {} ({cause})", grace.date())
+}
+
 fn ownership_text(ownership: sync_kernel::Ownership) -> &'static str {
     match ownership {
         sync_kernel::Ownership::Provisioned => "created and linked",
@@ -320,6 +333,10 @@ fn ownership_text(ownership: sync_kernel::Ownership) -> &'static str {
 fn target_text(target: &TargetPreview) -> String {
     let name = target.object.as_ref().map(ObjectName::text);
     match (target.operation, name) {
+        (_, Some(name)) if target.leaves_on.is_some() => {
+            let day = target.leaves_on.as_deref().unwrap_or_default();
+            format!("{name}: it left scope; leaves on {day}, and is left as it is until then")
+        }
         ("none", Some(name)) => format!("{name}: nothing to send"),
         ("none", None) => "no object, and none is made".into(),
         ("add", _) => format!("a {} is to be created", target.object_type),

@@ -102,6 +102,7 @@ impl Engine {
                 "remove the export step from the profile",
             ));
         }
+        self.end_grace(step)?;
         if let Some(stopped) = self.guard(step)? {
             return Ok(stopped);
         }

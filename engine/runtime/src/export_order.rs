@@ -137,7 +137,7 @@ mod tests {
             anchor: None,
             dn: Some(dn.parse().unwrap()),
             mv: None,
-            pending: operation.map(|operation| PendingExport { operation, state: SentState::Pending }),
+            pending: operation.map(|operation| PendingExport { operation, state: SentState::Pending, grace: None }),
             references: members
                 .iter()
                 .map(|member| ExportReference {
@@ -184,7 +184,7 @@ mod tests {
         ];
         assert_eq!(layers(&adds, ExportPhase::Writes), [vec![vec![1], vec![3]], vec![vec![2]], vec![vec![0]]]);
         let removals = adds.map(|entry| ExportEntry {
-            pending: delete().map(|operation| PendingExport { operation, state: SentState::Pending }),
+            pending: delete().map(|operation| PendingExport { operation, state: SentState::Pending, grace: None }),
             ..entry
         });
         assert_eq!(layers(&removals, ExportPhase::Removals), [vec![vec![0], vec![3]], vec![vec![2]], vec![vec![1]]]);

@@ -73,6 +73,8 @@ pub struct TargetPreview {
     pub dn: Option<String>,
     /// `none`, `add`, `update`, `takeover`, `rename`, `restore`, `delete`, `detach`.
     pub operation: &'static str,
+    /// The day (UTC) before which the operation is not sent: the source object left scope (SF18).
+    pub leaves_on: Option<String>,
     pub link: Option<LinkLine>,
     /// Which join group found the object, when this plan links it.
     pub matched_by: Option<String>,
@@ -405,6 +407,7 @@ fn target_preview(reading: &Reading<'_>, plan: &ObjectPlan, target: &TargetPlan)
         object_type,
         dn: dn.map(|dn| dn.to_string()),
         operation: operation.map_or("none", operation_name),
+        leaves_on: target.pending.as_ref().and_then(|pending| pending.grace.as_ref()).map(sync_kernel::Grace::date),
         link: target.link.as_ref().map(|(rule, ownership)| LinkLine {
             rule: rule.to_string(),
             rule_name: rule_name(reading, rule),

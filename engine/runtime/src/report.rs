@@ -180,7 +180,8 @@ pub fn is_limitation(rules: &RuleSet, code: &str) -> bool {
         || rules.rules.iter().flat_map(|rule| &rule.limitations).any(|limitation| &*limitation.code == code)
 }
 
-/// Whether somebody has to do something about it: not a limitation, and not a member that only follows its object.
+/// Whether somebody has to do something about it: not a limitation, not a member that only follows its object, and not what
+/// leaves scope, which time alone settles.
 pub(crate) fn waits_for_somebody(rules: &RuleSet, code: &str) -> bool {
-    !is_limitation(rules, code) && !code.starts_with("members-held")
+    !is_limitation(rules, code) && !code.starts_with("members-held") && code != sync_store::LEAVING_SCOPE
 }

@@ -81,6 +81,7 @@ impl Engine {
                 format!("metaverse objects decided again because their time has come: {due}"),
             );
         }
+        self.end_grace(step)?;
         let early = match self.synchronise_connector(step, &mut sync, &scope).await? {
             None => self.synchronise_metaverse(step, &mut sync).await?,
             early => early,
@@ -102,6 +103,15 @@ impl Engine {
             self.store.full_sync_done(&step.connector)?;
         }
         Ok(End::with(if step.report.errors > 0 { status::COMPLETED_SYNC_ERRORS } else { status::SUCCESS }))
+    }
+
+    /// SF18: what left scope long enough ago leaves the targets with the next export.
+    pub(crate) fn end_grace(&mut self, step: &mut StepRun) -> Result<(), StoreError> {
+        let over = self.store.end_grace(step.now)?;
+        if over > 0 {
+            step.note("grace-period-over", format!("objects that left scope and leave the targets now: {over}"));
+        }
+        Ok(())
     }
 
     async fn synchronise_connector(

@@ -2,6 +2,7 @@
 
 use crate::error::{Fault, Inner};
 use sync_kernel::{ApprovalKind, ConnectorState, DeleteCause, Ownership, PendingOperation};
+use sync_rules::DeprovisionAction;
 
 fn unknown<T>(what: &str, code: i64) -> Inner<T> {
     Err(Fault::damaged(format!("unknown {what} {code}")))
@@ -88,6 +89,27 @@ pub(crate) fn operation(operation: &PendingOperation) -> i64 {
         PendingOperation::Delete { .. } => DELETE,
         PendingOperation::Detach { .. } => 4,
     }
+}
+
+pub(crate) fn action(action: DeprovisionAction) -> i64 {
+    match action {
+        DeprovisionAction::Delete => 0,
+        DeprovisionAction::Detach => 1,
+        DeprovisionAction::Disconnect => 2,
+        DeprovisionAction::Keep => 3,
+        DeprovisionAction::ExplicitDisconnect => 4,
+    }
+}
+
+pub(crate) fn action_of(code: i64) -> Inner<DeprovisionAction> {
+    Ok(match code {
+        0 => DeprovisionAction::Delete,
+        1 => DeprovisionAction::Detach,
+        2 => DeprovisionAction::Disconnect,
+        3 => DeprovisionAction::Keep,
+        4 => DeprovisionAction::ExplicitDisconnect,
+        other => return unknown("deprovision action", other),
+    })
 }
 
 pub(crate) fn approval(kind: ApprovalKind) -> i64 {

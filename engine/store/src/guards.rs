@@ -145,7 +145,10 @@ impl Db {
     fn object_lines(&self, connector: i64, roles: &GuardRoles) -> Inner<Vec<GuardLine>> {
         let mut lines = Vec::new();
         let (mut deleted, mut added): (BTreeMap<String, GuardLine>, Vec<(String, GuardLine)>) = Default::default();
-        for id in self.ids("SELECT object FROM pending_export WHERE connector = ?1 ORDER BY object", [connector])? {
+        for id in self.ids(
+            "SELECT object FROM pending_export WHERE connector = ?1 AND not_before IS NULL ORDER BY object",
+            [connector],
+        )? {
             let head = self.head(id)?;
             let Some(pending) = self.load_pending(id, connector)?.filter(|pending| can_be_sent(&pending.state)) else {
                 continue;

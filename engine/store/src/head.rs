@@ -337,7 +337,7 @@ impl Db {
         self.put_body(&mut head.memory_body, None)?;
         self.replace_connector_keys(head.id, &[])?;
         self.drop_references_of(head.id)?;
-        for table in ["pending_export", "owned_attribute", "dirty", "fact_privilege", "approval"] {
+        for table in ["pending_export", "left_source", "owned_attribute", "dirty", "fact_privilege", "approval"] {
             self.run(&format!("DELETE FROM {table} WHERE object = ?1"), [head.id])?;
         }
         for table in ["owned_reference", "reference_flow", "pending_reference", "waiting_reference"] {

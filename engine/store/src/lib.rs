@@ -53,7 +53,7 @@ pub use import::{
 pub use link_order::LinkOrder;
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
-pub use pending::{HeldLine, HoldFilter, PendingFilter, PendingLine};
+pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};
 pub use query::{MvSummary, ObjectSummary, PendingImport, SpaceCounts};
 pub use rules::RulesRegistration;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};

@@ -120,6 +120,7 @@ impl Db {
             Some(PendingExport {
                 operation: PendingOperation::Update { takeover: true, .. },
                 state: SentState::Pending | SentState::Refused { .. },
+                ..
             })
         );
         if unsent_takeover && let Some(link) = head.link {

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("history", include_str!("../migrations/0005_history.sql")),
     ("watched groups", include_str!("../migrations/0006_watched_groups.sql")),
     ("what is due", include_str!("../migrations/0007_due.sql")),
+    ("leaving scope", include_str!("../migrations/0008_leaving.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -47,6 +47,9 @@ pub struct HoldFilter {
     pub mv: Option<MvId>,
 }
 
+/// The code under which an object in its grace period is counted among what is held (SF18).
+pub const LEAVING_SCOPE: &str = "leaving-scope";
+
 /// One held decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeldLine {
@@ -128,6 +131,11 @@ impl Store {
             let mut counts = BTreeMap::new();
             for (code, count) in pairs("SELECT code, count(*) FROM hold WHERE connector = ?1 GROUP BY code")? {
                 counts.insert(code, u64::try_from(count).unwrap_or(0));
+            }
+            let leaving =
+                db.count("SELECT count(*) FROM pending_export WHERE connector = ?1 AND not_before IS NOT NULL", [connector])?;
+            if leaving > 0 {
+                counts.insert(LEAVING_SCOPE.to_owned(), leaving);
             }
             let waiting = pairs(
                 "SELECT w.code, count(*) FROM waiting_reference w JOIN head h ON h.id = w.object WHERE h.connector = ?1 GROUP BY w.code",

@@ -400,7 +400,7 @@ impl Db {
             }
         }
         let operations: Vec<(i64, i64)> = self.all(
-            "SELECT operation, count(*) FROM pending_export WHERE connector = ?1 GROUP BY operation",
+            "SELECT operation, count(*) FROM pending_export WHERE connector = ?1 AND not_before IS NULL GROUP BY operation",
             [connector],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

@@ -7,7 +7,8 @@ use crate::head::Head;
 use metaverse_schema::{AttributeName, Attributes};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
-    Approval, CsId, CsObject, Hold, Link, MvId, MvObject, MvValue, PendingExport, ReferenceFlow, SentState, Staged,
+    Approval, CsId, CsObject, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, ReferenceFlow, SentState,
+    Staged,
 };
 
 impl Db {
@@ -66,13 +67,15 @@ impl Db {
     }
 
     pub(crate) fn load_pending(&self, object: i64, connector: i64) -> Inner<Option<PendingExport>> {
-        type Row = (Vec<u8>, i64, Option<String>, Option<String>, Option<String>, bool, i64);
+        type Row = (Vec<u8>, i64, Option<String>, Option<String>, Option<String>, bool, i64, Option<i64>, Option<i64>);
         let row: Option<Row> = self.one(
-            "SELECT content, state, code, message, remedy, retry, attempts FROM pending_export WHERE object = ?1",
+            "SELECT content, state, code, message, remedy, retry, attempts, not_before, if_deleted FROM pending_export WHERE object = ?1",
             [object],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?, row.get(8)?)),
         )?;
-        let Some((content, state, code, message, remedy, retry, attempts)) = row else { return Ok(None) };
+        let Some((content, state, code, message, remedy, retry, attempts, not_before, if_deleted)) = row else {
+            return Ok(None);
+        };
         let state = match state {
             codes::PENDING => SentState::Pending,
             codes::IN_FLIGHT => SentState::InFlight,
@@ -85,7 +88,12 @@ impl Db {
             },
             other => return Err(Fault::damaged(format!("unknown export state {other}"))),
         };
-        Ok(Some(PendingExport { operation: self.decode_operation(connector, &content)?, state }))
+        let grace = match (not_before, if_deleted) {
+            (Some(until), Some(action)) => Some(Grace { until, if_deleted: codes::action_of(action)? }),
+            (None, None) => None,
+            _ => return Err(Fault::damaged(format!("the grace period of object {object}"))),
+        };
+        Ok(Some(PendingExport { operation: self.decode_operation(connector, &content)?, state, grace }))
     }
 
     /// Replaces what is pending for an object. Returns whether it changed.
@@ -95,6 +103,7 @@ impl Db {
         }
         let Some(pending) = pending else {
             self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
+            self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
             return Ok(true);
         };
         let none = String::new();
@@ -106,8 +115,8 @@ impl Db {
             }
         };
         self.run(
-            "INSERT OR REPLACE INTO pending_export (object, connector, operation, content, state, code, message, remedy, retry, attempts) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO pending_export (object, connector, operation, content, state, code, message, remedy, retry, attempts, not_before, if_deleted) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             rusqlite::params![
                 object,
                 connector,
@@ -119,8 +128,13 @@ impl Db {
                 remedy,
                 retry,
                 i64::try_from(count).unwrap_or(i64::MAX),
+                pending.grace.as_ref().map(|grace| grace.until),
+                pending.grace.as_ref().map(|grace| codes::action(grace.if_deleted)),
             ],
         )?;
+        if pending.grace.is_none() {
+            self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
+        }
         Ok(true)
     }
 

@@ -295,7 +295,9 @@ pub(crate) fn rules(variant: &Variant) -> RuleSet {
     let files = Files {
         configuration: FileText::text(
             "metasync.toml",
-            format!("[deployment]\nname = \"worlds\"\n[matching]\nmode = \"automatic\"\n{connectors}"),
+            format!(
+                "[deployment]\nname = \"worlds\"\n[leaving]\ngrace_days = 0\n[matching]\nmode = \"automatic\"\n{connectors}"
+            ),
         ),
         rules: vec![FileText::text("rules/worlds.toml", format!("{METAVERSE}{text}"))],
     };

@@ -475,7 +475,7 @@ impl World {
 
     fn export_one(&mut self, connector: &'static str, id: CsId) {
         let Some(object) = self.objects.get_mut(&id) else { return };
-        let Some(PendingExport { operation, state }) = object.pending.take() else { return };
+        let Some(PendingExport { operation, state, grace }) = object.pending.take() else { return };
         let mv = object.link.as_ref().map(|link| link.mv);
         let anchor = object.anchor.as_ref().map(Anchor::to_string);
         let sent: Vec<AttributesDelta> = match &operation {
@@ -499,7 +499,7 @@ impl World {
                 retry: false,
                 count: count + 1,
             };
-            object.pending = Some(PendingExport { operation, state });
+            object.pending = Some(PendingExport { operation, state, grace });
             self.tally.count("refusals");
             return;
         }

@@ -66,7 +66,9 @@ pub(crate) fn run(context: &Context, args: &PendingArgs) -> Result<Report, Failu
 
 fn render(pending: &Pending, limit: usize, option: &str) -> String {
     let connector = &pending.connector;
-    let (refused, waiting): (Vec<_>, Vec<_>) = pending.objects.iter().partition(|object| object.refused.is_some());
+    let (leaving, objects_to_send): (Vec<_>, Vec<_>) =
+        pending.objects.iter().partition(|object| object.leaves_on.is_some());
+    let (refused, waiting): (Vec<_>, Vec<_>) = objects_to_send.into_iter().partition(|object| object.refused.is_some());
     let mut text = format!("{connector}: {}", counted(waiting.len() as u64, "object to send", "objects to send"));
     if !refused.is_empty() {
         text.push_str(&format!(", {} refused", count(refused.len() as u64)));
@@ -79,6 +81,7 @@ fn render(pending: &Pending, limit: usize, option: &str) -> String {
     text.push_str(&refusals(&refused, limit));
     text.push_str(&approvals(pending, limit, option));
     text.push_str(&guard(pending, limit, option));
+    text.push_str(&leaving_scope(&leaving, limit));
     text.push_str(&held(pending, limit));
     text.push_str(&holds::tables(connector, &pending.counts, &pending.rules, Detail::WithRemedies));
     text
@@ -198,6 +201,30 @@ fn guard(pending: &Pending, limit: usize, option: &str) -> String {
 fn line_detail(line: &GuardLine) -> String {
     let detail = cut(&line.detail);
     if line.counted_by.is_empty() { detail } else { format!("{}: {detail}", line.counted_by) }
+}
+
+/// SF18: who left scope and is left alone until the grace period is over.
+fn leaving_scope(list: &[&PendingObject], limit: usize) -> String {
+    if list.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["leaves on", "operation", "type", "name", "because"]);
+    for object in list.iter().take(limit) {
+        let day = object.leaves_on.clone().unwrap_or_default();
+        table.row([
+            day,
+            object.operation.to_owned(),
+            object.object_type.clone(),
+            object.name.clone(),
+            object.cause.clone(),
+        ]);
+    }
+    format!(
+        "Held as leaving-scope: left as it is until its day, and kept if it returns before: {}\n{}{}\n",
+        count(list.len() as u64),
+        table.render(),
+        more(list.len(), limit)
+    )
 }
 
 /// Names with their reasons; limitations are counted in the table that follows, approvals were listed above.

@@ -275,7 +275,7 @@ fn render(trial: &Trial, connector: &str) -> String {
     let exported = trial.goes.iter().filter(|person| !person.exported.is_empty()).count();
     if exported > 0 {
         text.push_str(&format!(
-            "{} in a target: what leaves is deleted there or detached, as metasync.toml says, after the guard\n",
+            "{} in a target: it stays as it is for the grace period of metasync.toml ([leaving]), then it is deleted there or detached, after the guard\n",
             counted(exported as u64, "of those that go has an object", "of those that go have an object")
         ));
     }

@@ -41,6 +41,11 @@ addresses = \"hold\"
 # When a taken-over user leaves: detach (block sign-in, revoke sessions, clear the stamp), or delete.
 on_deprovision_adopted = \"detach\"
 
+# Who leaves scope (moved out of the containers, filtered, a rule changed) stays in the cloud as it is for so many days,
+# and is kept if it returns. What is deleted in the source has no such period.
+[leaving]
+grace_days = 7
+
 # Before the first byte of an export, each kind of change is counted by itself. More than `objects`, or more
 # than `percent` of what the target holds (never below `at_least`), whichever is smaller, stops the export
 # until you approve exactly that list.

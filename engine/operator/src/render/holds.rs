@@ -16,7 +16,7 @@ const fn hold(code: &'static str, meaning: &'static str, remedy: &'static str) -
     HoldMeaning { code, meaning, remedy }
 }
 
-pub(crate) const HOLDS: [HoldMeaning; 36] = [
+pub(crate) const HOLDS: [HoldMeaning; 37] = [
     // Waiting for an approval.
     hold("match-candidate", "matches an existing cloud object", "look at the list, then `metasync approve DIGEST`"),
     hold(
@@ -28,6 +28,12 @@ pub(crate) const HOLDS: [HoldMeaning; 36] = [
         "would-enable",
         "the existing account is blocked, the takeover would enable it",
         "disable it in the source, unblock it in the cloud, or approve the list",
+    ),
+    // Time settles it.
+    hold(
+        "leaving-scope",
+        "it left scope and stays as it is until its day",
+        "nothing, or bring it back into scope before that day",
     ),
     // A match that is not made.
     hold("guest", "the match is a guest account", "convert the account, or take the address from the source account"),

@@ -1,11 +1,11 @@
 //! The canonical text of a rule set: the same for the same decisions, however the files are cut, ordered or commented.
 //! It is rule-file TOML with `[matching]` and `[parameters]` before it, and reading it gives the rule set back.
 
-use super::configuration::Decisions;
+use super::configuration::{Decisions, GRACE_DAYS, read_leaving};
 use super::flows::MERGE_TYPES;
 use super::metaverse::{Parameters, attribute_text, read as read_metaverse};
 use super::reader::{Report, Table};
-use super::rules::{Context, DEPROVISION_ACTIONS};
+use super::rules::{Context, DEPROVISION_ACTIONS, LEAVE_ACTIONS};
 use super::scope::operator_word;
 use super::{check, precedence, rules};
 use crate::diagnostic::Diagnostic;
@@ -62,6 +62,13 @@ fn value_text(value: &Value) -> String {
 pub(crate) fn canonical_text(rule_set: &RuleSet) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "[matching]\nmode = {}", quoted(word(&MATCHING, rule_set.matching)));
+    if rule_set.grace_days != GRACE_DAYS {
+        let _ = writeln!(text, "\n[leaving]\ngrace_days = {}", rule_set.grace_days);
+    }
+    if !rule_set.without_recall.is_empty() {
+        let names: Vec<String> = rule_set.without_recall.iter().map(|name| quoted(name)).collect();
+        let _ = writeln!(text, "\n[recall]\noff = [{}]", names.join(", "));
+    }
     if !rule_set.parameters.is_empty() {
         text.push_str("\n[parameters]\n");
         for (name, value) in &rule_set.parameters {
@@ -130,6 +137,14 @@ fn write_rule(text: &mut String, rule: &Rule) {
             word(&DEPROVISION_ACTIONS, rule.deprovision.provisioned),
             word(&DEPROVISION_ACTIONS, rule.deprovision.adopted)
         );
+        if rule.leave != rule.deprovision {
+            let _ = writeln!(
+                text,
+                "[rule.leave]\nprovisioned = \"{}\"\nadopted = \"{}\"",
+                word(&LEAVE_ACTIONS, rule.leave.provisioned),
+                word(&LEAVE_ACTIONS, rule.leave.adopted)
+            );
+        }
     }
     for limitation in &rule.limitations {
         let _ = writeln!(
@@ -222,7 +237,18 @@ pub fn read_canonical(text: &str) -> Result<RuleSet, CanonicalError> {
     let file: Arc<str> = Arc::from("the stored rule set");
     let (mut report, mut root) = Report::parse(file.clone(), text);
     let mut decisions = Decisions::unknown();
-    let heads = [root.remove("matching"), root.remove("parameters")];
+    let heads = [root.remove("matching"), root.remove("parameters"), root.remove("leaving"), root.remove("recall")];
+    if let Some(value) = &heads[2]
+        && let Some(table) = super::reader::as_table(&mut report, "leaving", value, "[leaving]")
+    {
+        decisions.grace_days = read_leaving(&mut report, table);
+    }
+    if let Some(value) = &heads[3]
+        && let Some(mut table) = super::reader::as_table(&mut report, "recall", value, "[recall]")
+        && let Some(names) = table.raw("off").and_then(|names| super::reader::read_texts(&mut report, "off", names))
+    {
+        decisions.without_recall = names.into_iter().map(|name| Arc::from(name.value)).collect();
+    }
     if let Some(value) = &heads[0]
         && let Some(mut table) = super::reader::as_table(&mut report, "matching", value, "[matching]")
     {

@@ -167,6 +167,8 @@ pub(crate) fn build(
         keys,
         parameters: decisions.parameters,
         matching: decisions.matching,
+        grace_days: decisions.grace_days,
+        without_recall: decisions.without_recall,
         hash: String::new(),
         text: String::new(),
     };

@@ -7,7 +7,7 @@ use crate::diagnostic::{is_reference, is_secret_key};
 use crate::model::{AddressesChoice, ConnectorName, DeprovisionAction, Matching};
 use crate::suggest::did_you_mean;
 use metaverse_schema::{Setting, SettingValue, SettingsTable, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub(crate) struct Decisions {
     pub(crate) matching: Matching,
     pub(crate) addresses: AddressesChoice,
     pub(crate) adopted: DeprovisionAction,
+    pub(crate) grace_days: u32,
+    pub(crate) without_recall: BTreeSet<ConnectorName>,
     pub(crate) parameters: BTreeMap<String, Value>,
 }
 
@@ -44,6 +46,8 @@ impl Decisions {
             matching: Matching::Review,
             addresses: AddressesChoice::Hold,
             adopted: DeprovisionAction::Detach,
+            grace_days: GRACE_DAYS,
+            without_recall: BTreeSet::new(),
             parameters: BTreeMap::new(),
         }
     }
@@ -89,12 +93,15 @@ pub(crate) fn read(report: &mut Report<'_>, root: &DeTable<'_>, folder: &Path) -
     }
     let matching = root.table(report, "matching", "[matching]");
     read_matching(report, matching, &mut decisions);
+    if let Some(table) = root.table(report, "leaving", "[leaving]") {
+        decisions.grace_days = read_leaving(report, table);
+    }
     if let Some(table) = root.table(report, "guards", "[guards]") {
         deployment.guards = read_guards(report, table);
     }
     if let Some(connectors) = root.table(report, "connector", "[connector]") {
         for (name, span, value) in connectors.entries() {
-            let connector = read_connector(report, name, span, value, &mut secrets);
+            let connector = read_connector(report, name, span, value, &mut secrets, &mut decisions);
             deployment.connectors.extend(connector);
         }
     }
@@ -181,6 +188,16 @@ pub(crate) const ADDRESSES: [(&str, AddressesChoice); 3] = [
     ("ad-wins", AddressesChoice::ActiveDirectoryWins),
 ];
 
+/// The grace period where nothing is said (SF18).
+pub(crate) const GRACE_DAYS: u32 = 7;
+
+/// SF18: days between leaving scope and what follows from it in the targets.
+pub(crate) fn read_leaving(report: &mut Report<'_>, mut table: Table<'_>) -> u32 {
+    let days = table.integer(report, "grace_days", 0..=3_650);
+    table.finish(report);
+    days.and_then(|days| u32::try_from(days).ok()).unwrap_or(GRACE_DAYS)
+}
+
 fn read_guards(report: &mut Report<'_>, mut table: Table<'_>) -> Guards {
     let default = Guards::default();
     let mut number = |report: &mut Report<'_>, key, most: i64, default: u64| {
@@ -202,6 +219,7 @@ fn read_connector(
     name_span: Range<usize>,
     value: &Spanned<DeValue<'_>>,
     secrets: &mut Vec<Range<usize>>,
+    decisions: &mut Decisions,
 ) -> Option<ConnectorConfig> {
     let well_named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || !name.chars().all(well_named) || name == "mv" {
@@ -223,6 +241,9 @@ fn read_connector(
         },
         None => SettingsTable { span: table.span.clone(), ..SettingsTable::default() },
     };
+    if table.boolean(report, "recall") == Some(false) {
+        decisions.without_recall.insert(Arc::from(name));
+    }
     table.finish(report);
     Some(ConnectorConfig { name: Arc::from(name), kind: kind.map(|kind| kind.value).unwrap_or_default(), settings })
 }

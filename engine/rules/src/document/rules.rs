@@ -110,6 +110,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
     let flows = flows::read(report, &mut table, &head);
     let takeover = read_takeover(report, &mut table, &head);
     let deprovision = read_deprovision(report, &mut table, &head);
+    let leave = read_leave(report, &mut table, &head, deprovision);
     let limitations = read_limitations(report, &mut table, &head);
     table.finish(report);
     if link == LinkType::Provision
@@ -138,6 +139,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
             flows,
             takeover,
             deprovision,
+            leave,
             limitations,
             place: report.place(heading),
         },
@@ -571,6 +573,37 @@ fn read_deprovision(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<
     }
     given.finish(report);
     deprovision
+}
+
+/// What follows from leaving scope may be gentler than what follows from a deletion.
+pub(crate) const LEAVE_ACTIONS: [(&str, DeprovisionAction); 5] = [
+    ("delete", DeprovisionAction::Delete),
+    ("detach", DeprovisionAction::Detach),
+    ("disconnect", DeprovisionAction::Disconnect),
+    ("explicit-disconnect", DeprovisionAction::ExplicitDisconnect),
+    ("keep", DeprovisionAction::Keep),
+];
+
+/// SF18: by itself the same as for a deletion.
+fn read_leave(
+    report: &mut Report<'_>,
+    table: &mut Table<'_>,
+    head: &Head<'_>,
+    deprovision: Deprovision,
+) -> Deprovision {
+    let mut leave = deprovision;
+    let Some(mut given) = table.table(report, "leave", "this leave table") else {
+        return leave;
+    };
+    refuse_inbound(report, head, "leave-on-inbound", "a leave table", given.span.clone());
+    if let Some(action) = given.choice(report, "provisioned", &LEAVE_ACTIONS) {
+        leave.provisioned = action;
+    }
+    if let Some(action) = given.choice(report, "adopted", &LEAVE_ACTIONS) {
+        leave.adopted = action;
+    }
+    given.finish(report);
+    leave
 }
 
 fn read_limitations(report: &mut Report<'_>, table: &mut Table<'_>, head: &Head<'_>) -> Vec<Limitation> {

@@ -779,6 +779,49 @@ fn the_canonical_text_gives_the_rule_set_back() {
     assert!(error.contains("cannot be read by this version"), "{error}");
 }
 
+/// SF18, S50: the grace period, what leaving does, and the recall switch decide, so they are part of the rule set and of its text.
+#[test]
+fn leaving_and_recall_are_part_of_the_rule_set() {
+    let read = |configuration: &str, body: &str| {
+        let configuration = FileText::text("metasync.toml", format!("{CONFIGURATION}{configuration}"));
+        let rules = vec![FileText::text("rules/r.toml", format!("{METAVERSE}{}", outbound("out", 1, body)))];
+        let loaded = load(&Files { configuration, rules }, PathBuf::from("/d"));
+        (shown(&loaded.diagnostics, &loaded.sources), loaded.rules)
+    };
+    let said = |configuration: &str, body: &str| {
+        let (mistakes, rules) = read(configuration, body);
+        assert_eq!(mistakes, "");
+        let rules = rules.unwrap();
+        let again = read_canonical(&rules.text).unwrap();
+        assert_eq!((&again.text, &again.hash), (&rules.text, &rules.hash));
+        assert_eq!((again.grace_days, &again.without_recall), (rules.grace_days, &rules.without_recall));
+        assert_eq!(again.rules[0].leave, rules.rules[0].leave);
+        rules
+    };
+    let plain = said("", "");
+    assert_eq!(
+        (plain.grace_days, plain.without_recall.len(), plain.rules[0].leave),
+        (7, 0, plain.rules[0].deprovision)
+    );
+    let gentle = said("", "[rule.leave]\nprovisioned = \"keep\"");
+    let keep = crate::DeprovisionAction::Keep;
+    assert_eq!(
+        (gentle.rules[0].leave.provisioned, gentle.rules[0].deprovision.provisioned),
+        (keep, crate::DeprovisionAction::Delete)
+    );
+    let at_once = said("[leaving]\ngrace_days = 0\n", "");
+    assert_eq!(at_once.grace_days, 0);
+    let kept = said("[connector.hr]\nkind = \"text-file\"\nrecall = false\n", "");
+    assert!(kept.without_recall.contains("hr"));
+    let hashes: std::collections::BTreeSet<String> = [plain, gentle, at_once, kept].map(|rules| rules.hash).into();
+    assert_eq!(hashes.len(), 4);
+    expect![[r#"
+        metasync.toml:11:14 error out-of-range <-1> `grace_days` lies between 0 and 3650 (choose a number within the bounds)
+        rules/r.toml:18:15 error unknown-value <"keep"> `provisioned` cannot be `keep` (known: delete, detach, disconnect, explicit-disconnect)
+    "#]]
+    .assert_eq(&read("[leaving]\ngrace_days = -1\n", "[rule.deprovision]\nprovisioned = \"keep\"").0);
+}
+
 #[test]
 fn keys_are_collected_once_with_their_types() {
     let rules = [

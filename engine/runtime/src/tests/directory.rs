@@ -51,7 +51,7 @@ pub(super) struct Behaviour {
     pub(super) breaks_after: Option<usize>,
     /// Told as unreadable instead of as objects.
     pub(super) unreadable: BTreeSet<String>,
-    /// A full read returns nothing of these.
+    /// Out of the selected containers: a full read returns nothing of these, a delta says that they left.
     pub(super) hidden: BTreeSet<String>,
     /// The first delta answers that its watermark is no longer usable.
     pub(super) forgets_watermarks: bool,
@@ -207,6 +207,20 @@ impl Directory {
             state.objects.values().filter_map(|entry| entry.dn.as_ref()).map(ToString::to_string).collect();
         names.sort();
         names
+    }
+
+    /// Moves an object out of the selected containers.
+    pub(super) fn hide(&self, anchor: &str) {
+        let mut state = self.state();
+        state.behaviour.hidden.insert(anchor.to_owned());
+        state.changes.push(anchor.to_owned());
+    }
+
+    /// Moves it back.
+    pub(super) fn show(&self, anchor: &str) {
+        let mut state = self.state();
+        state.behaviour.hidden.remove(anchor);
+        state.changes.push(anchor.to_owned());
     }
 
     /// The object that carries this text.
@@ -415,6 +429,9 @@ impl DeltaImport for Directory {
             let from: usize = since.0.parse().unwrap();
             let changed: BTreeSet<String> = state.changes[from..].iter().cloned().collect();
             let items = changed.into_iter().map(|anchor| match state.objects.get(&anchor) {
+                Some(_) if state.behaviour.hidden.contains(&anchor) => {
+                    ImportItem::Deleted { anchor: Anchor::Text(anchor), cause: DeletionCause::LeftScope }
+                }
                 Some(entry) if state.behaviour.partial_deltas => change_of(entry, &anchor),
                 Some(entry) => Directory::item(entry, &anchor, &state),
                 None => ImportItem::Deleted { anchor: Anchor::Text(anchor), cause: DeletionCause::DeletedInSource },

@@ -11,6 +11,7 @@ mod guards;
 mod hierarchy;
 mod hypotheses;
 mod imports;
+mod leaving;
 mod links;
 mod matching;
 mod reading;

@@ -173,6 +173,8 @@ pub(super) struct Settings {
     pub(super) guard_objects: u64,
     pub(super) guard_at_least: u64,
     pub(super) rules: String,
+    /// SF18; most tests want the consequences at once.
+    pub(super) grace_days: u32,
 }
 
 impl Default for Settings {
@@ -186,6 +188,7 @@ impl Default for Settings {
             guard_objects: 1_000_000,
             guard_at_least: 1_000_000,
             rules: RULES.to_owned(),
+            grace_days: 0,
         }
     }
 }
@@ -239,13 +242,14 @@ impl Lab {
         let settings = &self.settings;
         let configuration = format!(
             "[deployment]\nname = \"test\"\nstaging = {}\nworkers = {}\nerror_limit = {}\n\
-             [matching]\nmode = \"{}\"\n\
+             [matching]\nmode = \"{}\"\n[leaving]\ngrace_days = {}\n\
              [guards]\nobjects = {}\npercent = 100\nat_least = {}\n\
              [connector.hr]\nkind = \"text-file\"\n[connector.crm]\nkind = \"text-file\"\n[connector.dir]\nkind = \"text-file\"\n",
             settings.staging,
             settings.workers,
             settings.error_limit,
             settings.matching,
+            settings.grace_days,
             settings.guard_objects,
             settings.guard_at_least.min(settings.guard_objects),
         );

@@ -239,7 +239,7 @@ impl Db {
                 self.save_pending(
                     head.id,
                     head.connector,
-                    Some(&PendingExport { operation: pending.operation, state }),
+                    Some(&PendingExport { operation: pending.operation, state, grace: None }),
                 )?;
                 self.mark_references(entry, REFERENCE_PENDING)?;
             }

@@ -114,8 +114,9 @@ impl Db {
     pub(crate) fn settle_found(&self, head: &mut Head) -> Inner<()> {
         head.flags &= !CREATED;
         let pending = self.load_pending(head.id, head.connector)?;
-        if let Some(PendingExport { operation: PendingOperation::Add { attributes }, state: SentState::InFlight }) =
-            pending
+        if let Some(PendingExport {
+            operation: PendingOperation::Add { attributes }, state: SentState::InFlight, ..
+        }) = pending
         {
             let mut memory = self.memory(head)?;
             for (name, wanted) in attributes {

@@ -275,9 +275,12 @@ impl Db {
         cause: DeleteCause,
         page: &mut StagedPage,
     ) -> Inner<()> {
-        match self.head_by_anchor(session.connector, anchor)? {
+        let known = self.head_by_anchor(session.connector, anchor)?.filter(|head| !head.is_placeholder());
+        if known.is_none() && cause == DeleteCause::DeletedInSource {
+            self.deleted_after_leaving(session.connector, anchor)?;
+        }
+        match known {
             None => page.counters.filtered_deletions += 1,
-            Some(head) if head.is_placeholder() => page.counters.filtered_deletions += 1,
             Some(head) if head.staged == codes::STAGED_DELETED => page.counters.no_change += 1,
             Some(head) => {
                 self.stage_delete(head, cause)?;

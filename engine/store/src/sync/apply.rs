@@ -12,6 +12,7 @@ use metaverse_schema::{AttributeName, ObjectType};
 use std::collections::BTreeMap;
 use sync_kernel::{
     ConnectorState, CsId, LinkChange, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject,
+    TargetRef,
 };
 
 impl Db {
@@ -53,6 +54,12 @@ impl Db {
         for target in &plan.targets {
             let mv = number_of(target.mv)?;
             applied.targets.extend(self.apply_target(target, mv)?.map(CsId));
+            if let (Subject::Connector(source), true, Some(TargetRef::Existing(object))) =
+                (plan.subject, plan.remove_subject, &target.target)
+                && let Some(source) = self.find_head(source.0)?
+            {
+                self.remember_source(object.0, &source)?;
+            }
         }
         for metaverse in &plan.metaverse {
             let mv = number_of(metaverse.object)?;

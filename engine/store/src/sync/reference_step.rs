@@ -278,6 +278,10 @@ impl Db {
     /// Whether any row of the flows wants this member.
     fn wish(&self, flows: &[Flow], member: i64) -> Inner<Wish> {
         let Some(end) = self.find_head(member)? else { return Ok(Wish::Unwanted) };
+        // SF18: while it may return, nobody loses a membership to its leaving.
+        if self.is_in_grace(member)? {
+            return Ok(Wish::Held);
+        }
         let Some(link) = end.link else { return Ok(Wish::Unwanted) };
         let mut wish = Wish::Unwanted;
         for flow in flows {

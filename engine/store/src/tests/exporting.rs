@@ -173,7 +173,7 @@ fn an_accepted_rename_takes_its_place() {
         afterwards: AttributesDelta::default(),
         takeover: false,
     };
-    let pending = PendingExport { operation, state: SentState::Pending };
+    let pending = PendingExport { operation, state: SentState::Pending, grace: None };
     world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Provisioned) });
     assert_eq!(world.export_all().counters["export-rename"], 1);
     assert_eq!(world.store.object(id).unwrap().unwrap().dn, Some(dn("cn=New,ou=new,o=y")));
@@ -186,16 +186,22 @@ fn an_accepted_rename_takes_its_place() {
 fn detached_objects_stay_and_deleted_ones_go() {
     let cause = DeleteCause::DeletedInSource;
     let ownership = Ownership::Adopted;
-    let (mut world, mv, id) =
-        adopted(PendingExport { operation: PendingOperation::Detach { cause, ownership }, state: SentState::Pending });
+    let (mut world, mv, id) = adopted(PendingExport {
+        operation: PendingOperation::Detach { cause, ownership },
+        state: SentState::Pending,
+        grace: None,
+    });
     assert!(page(&world).is_empty(), "removals are a phase of their own");
     world.export_all();
     let object = world.store.object(id).unwrap().unwrap();
     assert_eq!((object.state, object.link, object.pending), (ConnectorState::Disconnected, None, None));
     assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![mv]);
 
-    let (mut world, _, id) =
-        adopted(PendingExport { operation: PendingOperation::Delete { cause, ownership }, state: SentState::Pending });
+    let (mut world, _, id) = adopted(PendingExport {
+        operation: PendingOperation::Delete { cause, ownership },
+        state: SentState::Pending,
+        grace: None,
+    });
     assert_eq!(world.export_all().counters["export-delete"], 1);
     assert_eq!(world.store.object(id).unwrap(), None);
     assert_eq!(world.full("cloud", &[]).counters, StagingCounters::default());
@@ -212,7 +218,7 @@ fn a_restored_object_may_change_its_type() {
     let id = world.id("cloud", "c");
     let operation =
         PendingOperation::Restore { changes: set("displayName", "A"), afterwards: AttributesDelta::default() };
-    let pending = PendingExport { operation, state: SentState::Pending };
+    let pending = PendingExport { operation, state: SentState::Pending, grace: None };
     world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Adopted) });
     world.export_all();
     let (page, _) = world.delta("cloud", vec![object("c user - mail=a@x displayName=A")]);

@@ -39,7 +39,7 @@ fn with_operation(line: &str, enabled: Option<bool>, operation: PendingOperation
     world.delta("cloud", vec![StagedItem::Object(staged)]);
     world.promote_all("cloud");
     let id = world.id("cloud", "c");
-    let pending = PendingExport { operation, state: SentState::Pending };
+    let pending = PendingExport { operation, state: SentState::Pending, grace: None };
     world.target(mv, TargetPlan { pending: Some(pending), ..keep(mv, id, Ownership::Adopted) });
     world
 }
@@ -140,7 +140,10 @@ fn a_replaced_object_is_a_delete_add() {
     let operation = PendingOperation::Add { attributes: Attributes::new() };
     world.target(
         mv,
-        TargetPlan { pending: Some(PendingExport { operation, state }), ..create(mv, "user", Attributes::new()) },
+        TargetPlan {
+            pending: Some(PendingExport { operation, state, grace: None }),
+            ..create(mv, "user", Attributes::new())
+        },
     );
     check(
         &world,

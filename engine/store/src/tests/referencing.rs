@@ -26,6 +26,7 @@ fn with_flow(mv: MvId, group: CsId, source: CsId) -> TargetPlan {
     let pending = PendingExport {
         operation: PendingOperation::Add { attributes: image(&[("displayName", "g")]) },
         state: SentState::Pending,
+        grace: None,
     };
     TargetPlan {
         pending: Some(pending),
@@ -202,6 +203,7 @@ fn a_member_that_is_deleted_leaves_with_its_object() {
     let pending_delete = PendingExport {
         operation: PendingOperation::Delete { cause: DeleteCause::FilteredByRule, ownership: Ownership::Provisioned },
         state: SentState::Pending,
+        grace: None,
     };
     world.target(mv, TargetPlan { pending: Some(pending_delete), ..keep(mv, target, Ownership::Provisioned) });
     world.references();

@@ -37,6 +37,8 @@ pub(super) fn rules() -> RuleSet {
         ],
         parameters: BTreeMap::new(),
         matching: Matching::Automatic,
+        grace_days: 7,
+        without_recall: BTreeSet::new(),
         hash: "first".into(),
         text: "the first rules".into(),
     }
@@ -348,7 +350,11 @@ pub(super) fn create(mv: MvId, object_type: &str, attributes: Attributes) -> Tar
     TargetPlan {
         target: Some(TargetRef::New { object_type: object_type.into(), dn: None }),
         link: Some(("out".into(), Ownership::Provisioned)),
-        pending: Some(PendingExport { operation: PendingOperation::Add { attributes }, state: SentState::Pending }),
+        pending: Some(PendingExport {
+            operation: PendingOperation::Add { attributes },
+            state: SentState::Pending,
+            grace: None,
+        }),
         ..nothing(mv)
     }
 }
@@ -367,6 +373,7 @@ pub(super) fn update(changes: AttributesDelta) -> PendingExport {
             takeover: false,
         },
         state: SentState::Pending,
+        grace: None,
     }
 }
 

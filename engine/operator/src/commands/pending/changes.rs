@@ -5,8 +5,8 @@ use crate::output::to_json;
 use crate::render::objects::values;
 use metaverse_schema::{AttributeChange, Attributes, AttributesDelta, Values};
 use serde_json::{Value, json};
-use sync_kernel::{CsId, CsObject, PendingOperation, SentState};
-use sync_store::{HeldLine, PendingFilter, PendingLine, Store};
+use sync_kernel::{CsId, CsObject, Grace, PendingOperation, SentState};
+use sync_store::{HeldLine, LEAVING_SCOPE, PendingFilter, PendingLine, Store};
 
 const PAGE: usize = 1_000;
 
@@ -24,6 +24,8 @@ pub(crate) struct PendingObject {
     pub(crate) references_removed: u64,
     pub(crate) references_after_create: u64,
     pub(crate) refused: Option<Refused>,
+    /// The day (UTC) on which it leaves, when it only left scope (SF18): until then it is held.
+    pub(crate) leaves_on: Option<String>,
 }
 
 pub(crate) struct Refused {
@@ -89,6 +91,7 @@ impl PendingObject {
             })
             .collect();
         json!({
+            "leaves_on": self.leaves_on,
             "name": self.name,
             "object_type": self.object_type,
             "dn": self.dn,
@@ -142,6 +145,7 @@ fn pending_object(store: &Store, line: PendingLine) -> Result<PendingObject, Fai
         references_added: line.references_added,
         references_removed: line.references_removed,
         references_after_create: line.references_after_create,
+        leaves_on: line.pending.as_ref().and_then(|pending| pending.grace.as_ref()).map(Grace::date),
         refused: match line.pending.map(|pending| pending.state) {
             Some(SentState::Refused { code, message, remedy, count, .. }) => {
                 Some(Refused { code, message, remedy, count })
@@ -222,9 +226,12 @@ pub(crate) fn csv_table(objects: &[PendingObject], held: &[HeldLine]) -> Result<
         let mut table = csv::Writer::from_writer(Vec::new());
         table.write_record(COLUMNS)?;
         for object in objects {
-            let (state, reason) = match &object.refused {
-                Some(refused) => ("refused", refused.code.as_str()),
-                None => ("pending", object.cause.as_str()),
+            let leaving =
+                object.leaves_on.as_ref().map(|day| format!("{LEAVING_SCOPE}: leaves on {day} ({})", object.cause));
+            let (state, reason) = match (&leaving, &object.refused) {
+                (Some(leaving), _) => ("held", leaving.as_str()),
+                (None, Some(refused)) => ("refused", refused.code.as_str()),
+                (None, None) => ("pending", object.cause.as_str()),
             };
             let mut row = |attribute: &str, modification: &str, old: &str, new: &str, state: &str| {
                 table.write_record([
@@ -316,6 +323,7 @@ mod tests {
             references_removed: 1,
             references_after_create: 0,
             refused: None,
+            leaves_on: None,
         };
         expect![[r#"
             object_type,name,dn,anchor,OMODT,attribute,AMODT,old_value,new_value,state,reason
@@ -323,6 +331,31 @@ mod tests {
             user,"Díaz, Carla",,a1,update,department,update,Vertrieb,Sales,pending,
             user,"Díaz, Carla",,a1,update,mobile,delete,1; 2,,pending,
             user,"Díaz, Carla",,a1,update,members,delete,Bob,,pending,
+        "#]]
+        .assert_eq(&csv_table(&[object], &[]).unwrap());
+    }
+
+    /// SF18: one that left scope is held, and says until when.
+    #[test]
+    fn sf18_what_leaves_scope_is_held_until_its_day() {
+        let object = PendingObject {
+            name: "Ann".into(),
+            object_type: "user".into(),
+            dn: String::new(),
+            anchor: "a1".into(),
+            operation: "delete",
+            cause: "left the selected containers".into(),
+            changes: Vec::new(),
+            members: Vec::new(),
+            references_added: 0,
+            references_removed: 0,
+            references_after_create: 0,
+            refused: None,
+            leaves_on: Some("2026-12-02".into()),
+        };
+        expect![[r#"
+            object_type,name,dn,anchor,OMODT,attribute,AMODT,old_value,new_value,state,reason
+            user,Ann,,a1,delete,,,,,held,leaving-scope: leaves on 2026-12-02 (left the selected containers)
         "#]]
         .assert_eq(&csv_table(&[object], &[]).unwrap());
     }
