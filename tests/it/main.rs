@@ -1,6 +1,8 @@
 //! Everything that needs real servers or the whole product, in one binary: linking is the slow part of a test run.
 
+mod anchor_write_back;
 mod demo;
 mod files;
+mod into_directory;
 mod samba_connector;
 mod story;

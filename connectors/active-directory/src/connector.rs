@@ -2,6 +2,7 @@
 //! writes of the same run; every step of an import asks the domain controller anew who it is.
 
 use crate::check;
+use crate::check_rights;
 use crate::containers::{self, ContainerInfo, Scope};
 use crate::delta;
 use crate::directory::{SearchRequest, read_object};
@@ -16,7 +17,7 @@ use crate::watermark::Mark;
 use async_trait::async_trait;
 use connector_contract::{
     Check, Connector, ConnectorError, CreateRequest, DeltaImport, ErrorKind, ExportItem, ExportOutcome, Exporter,
-    FullImport, ImportEnd, ImportItem, ImportSink, ObjectReader, OwnAccount, Watermark,
+    FullImport, ImportEnd, ImportItem, ImportSink, IntendedExport, ObjectReader, OwnAccount, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema, Guid, ObjectType};
 use std::sync::Arc;
@@ -293,6 +294,10 @@ impl Exporter for ActiveDirectory {
             *self.current.lock().await = None;
         }
         Ok(outcomes)
+    }
+
+    async fn check_rights(&self, intended: &[IntendedExport]) -> Check {
+        check_rights::check_rights(&self.settings, intended).await
     }
 
     async fn find_created(

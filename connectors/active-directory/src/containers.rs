@@ -311,6 +311,24 @@ impl Scope {
         self.nodes.contains_key(container)
     }
 
+    /// The selected containers that are included.
+    pub(crate) fn included(&self) -> Vec<Dn> {
+        self.selected.iter().filter(|selected| selected.include).map(|selected| selected.dn.clone()).collect()
+    }
+
+    /// Organizational units and plain containers in scope, parents first, at most so many.
+    pub(crate) fn places(&self, most: usize) -> Vec<Dn> {
+        let holds_objects = |entry: &Entry| {
+            let class = entry.texts("objectClass").last().map(|class| class.to_ascii_lowercase());
+            matches!(class.as_deref(), Some("organizationalunit" | "container" | "domaindns"))
+        };
+        self.parents_first(self.in_scope())
+            .iter()
+            .filter_map(|container| self.entry(container).filter(|entry| holds_objects(entry))?.dn.parse().ok())
+            .take(most)
+            .collect()
+    }
+
     pub(crate) fn naming_context(&self) -> &Dn {
         &self.naming_context
     }

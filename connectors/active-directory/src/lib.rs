@@ -30,6 +30,7 @@ mod export;
 mod full;
 
 mod check;
+mod check_rights;
 mod connector;
 
 pub use connector::ActiveDirectory;

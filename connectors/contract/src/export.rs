@@ -1,8 +1,9 @@
 //! What the engine sends and what comes of it. An export is never a confirmation: only an import is (O44).
 
-use crate::ConnectorError;
+use crate::{Check, ConnectorError};
 use async_trait::async_trait;
 use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, Dn, ObjectType};
+use std::collections::BTreeSet;
 
 /// One object of an export batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,26 @@ pub struct ExportProblem {
     pub retry: bool,
 }
 
+/// What the rules would have a connector write to objects of one type: for finding out before the first export whether it
+/// may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntendedExport {
+    pub object_type: ObjectType,
+    pub creates: bool,
+    pub renames: bool,
+    pub deletes: bool,
+    /// Attributes of objects that exist; those that are only given to new ones are not among them.
+    pub attributes: BTreeSet<AttributeName>,
+}
+
+impl IntendedExport {
+    /// Nothing yet, for objects of this type.
+    pub fn of(object_type: ObjectType) -> Self {
+        let attributes = BTreeSet::new();
+        IntendedExport { object_type, creates: false, renames: false, deletes: false, attributes }
+    }
+}
+
 /// A connected system that can be written to.
 #[async_trait]
 pub trait Exporter: Send + Sync {
@@ -97,6 +118,12 @@ pub trait Exporter: Send + Sync {
     /// not settled. An error ends the step after the outcomes already known were kept, so it is only returned when
     /// nothing of this call was sent.
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
+
+    /// Asks the system whether the account may write what the rules intend, and names each missing right with the way to
+    /// grant it; writes nothing. A system that cannot be asked says nothing.
+    async fn check_rights(&self, _intended: &[IntendedExport]) -> Check {
+        Check::default()
+    }
 
     /// Looks in the system, not in any cache, for the object that a create would make: by its anchor stamp or own key.
     /// Asked after a crash, before a create is sent again.

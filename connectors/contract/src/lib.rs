@@ -15,7 +15,8 @@ pub use connector::{
 };
 pub use error::{ConnectorError, ErrorKind};
 pub use export::{
-    CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, Exporter, ReferenceChange, UpdateRequest,
+    CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, Exporter, IntendedExport,
+    ReferenceChange, UpdateRequest,
 };
 pub use import::{
     DeletionCause, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, ImportedChange,

@@ -447,8 +447,8 @@ fn provision(
     })
 }
 
-/// S27: somebody stands where the new object was to stand. An object of the same type that belongs to nobody may be the one that
-/// was to be created: a match by place, which waits for `matching` and every hold of a takeover as any other match does. A
+/// S27: somebody stands where the new object was to stand. An object of the same type that belongs to nobody (a container that
+/// rules are to provision among them) may be the one that was to be created: a match by place, which waits for `matching` and every hold of a takeover as any other match does. A
 /// place that is somebody else's stays his.
 fn meet_occupant(
     mv: &MvState<'_>,
@@ -465,7 +465,7 @@ fn meet_occupant(
     let is_free = occupant.link.is_none()
         && occupant.anchor.is_some()
         && rule.target_type.as_ref() == Some(&occupant.object_type)
-        && !matches!(occupant.state, ConnectorState::Placeholder | ConnectorState::Container)
+        && occupant.state != ConnectorState::Placeholder
         && !matches!(occupant.staged, Some(Staged::Deleted(_)));
     if !is_free {
         return Ok(held(mv, &rule.connector, vec![dn_occupied(dn, occupant.id)]));

@@ -10,6 +10,7 @@ mod diagnostics;
 mod exit;
 mod failure;
 mod init;
+mod intended;
 mod output;
 mod progress;
 mod render;

@@ -48,6 +48,14 @@ pub(crate) struct MissingRight {
     grant: Grant,
 }
 
+impl MissingRight {
+    /// Equal for rights that one grant gives.
+    pub(crate) fn grant_text(&self) -> String {
+        let Grant { on, dsacls: (inheritance, what), .. } = &self.grant;
+        format!("{on}{inheritance} {what}")
+    }
+}
+
 /// An access control entry, to be written for the account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Grant {
@@ -109,7 +117,7 @@ pub(crate) async fn explain(session: &Session, account: &str, deed: Deed<'_>) ->
 }
 
 /// `the account X lacks: ...`.
-pub(crate) fn listed(account: &str, rights: &[MissingRight]) -> String {
+fn listed(account: &str, rights: &[MissingRight]) -> String {
     let names: Vec<&str> = rights.iter().map(|right| right.right.as_str()).collect();
     format!("the account {account} lacks: {}", names.join("; "))
 }
@@ -120,10 +128,10 @@ async fn rename(session: &Session, from: &Dn, to: &Dn) -> Result<Vec<MissingRigh
         return Ok(rights);
     };
     let naming = from.rdn().and_then(|rdn| rdn.assertions().first()).map_or("cn", |pair| pair.attribute.as_str());
-    for attribute in ["name", &naming.to_ascii_lowercase()] {
-        if !object.names.contains(attribute) {
-            rights.push(write_property(attribute, &object.class, &object.dn));
-        }
+    // Servers do not list `name`, which goes with the naming attribute: it is written by the system only.
+    let naming = naming.to_ascii_lowercase();
+    if !object.names.contains(&naming) {
+        rights.extend([&naming, "name"].map(|attribute| write_property(attribute, &object.class, &object.dn)));
     }
     let (before, after) = (from.parent().unwrap_or_default(), to.parent().unwrap_or_default());
     if before.normalised() != after.normalised() {
@@ -140,8 +148,13 @@ async fn needed(session: &Session, deed: Deed<'_>) -> Result<Vec<MissingRight>, 
             let object = object(session, name).await?;
             attributes.iter().map(|attribute| write_property(attribute, &object.class, &object.dn)).collect()
         }
-        // Everything that the server shows is there, so it is the one that it does not show.
-        Deed::Rename { from, .. } => vec![delete(&object(session, &from.to_string()).await?)],
+        // Everything that the server shows is there, so it is one of those that it does not show.
+        Deed::Rename { from, to } => {
+            let object = object(session, &from.to_string()).await?;
+            let moves = from.parent().map(|dn| dn.normalised()) != to.parent().map(|dn| dn.normalised());
+            let name = write_property("name", &object.class, &object.dn);
+            if moves { vec![name, delete(&object)] } else { vec![name] }
+        }
         Deed::Delete { name } => vec![delete(&object(session, name).await?)],
         Deed::Reanimate => {
             let on = session.controller.naming_context.to_string();

@@ -6,6 +6,7 @@ use crate::context::{Context, Opened};
 use crate::diagnostics;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::intended::intended_exports;
 use crate::output::{Report, to_json};
 use crate::text::{Table, count, counted};
 use connector_contract::{CheckFinding, ConnectorError, Severity};
@@ -97,11 +98,13 @@ fn joined(lists: Vec<Value>) -> Value {
 
 /// All connectors at once: an unreachable one makes nobody wait for the others.
 async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
+    let mut intended = intended_exports(&opened.rules);
     let tasks: Vec<_> = opened
         .connectors
         .iter()
         .map(|(name, connector)| {
             let (name, connector) = (name.clone(), connector.clone());
+            let intended = intended.remove(&name).unwrap_or_default();
             tokio::spawn(async move {
                 let mut findings = connector.check().await.findings;
                 // A system that cannot be reached has said so already; its schema would say it again.
@@ -115,6 +118,11 @@ async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
                         }
                     },
                 };
+                if let Some(exporter) = connector.exporter().filter(|_| worst(&findings) < Severity::Error)
+                    && !intended.is_empty()
+                {
+                    findings.extend(exporter.check_rights(&intended).await.findings);
+                }
                 (name, Examination { findings, schema })
             })
         })
