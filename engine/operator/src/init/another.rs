@@ -107,10 +107,18 @@ fn write_files(
     written: &mut Written,
 ) -> Result<(), Failure> {
     let mut files = shipped_rules_for_another(name, &opened.rules, options);
-    let cloud = opened.deployment.connectors.iter().find(|connector| connector.kind == "azure-ad");
+    let connectors = &opened.deployment.connectors;
+    let cloud = connectors.iter().find(|connector| connector.kind == "azure-ad");
+    let first = connectors.iter().find(|connector| connector.kind != "azure-ad");
     let has_anchor = !matches!(source, SourceAnswers::Csv(table) if table.anchor != "objectGUID");
     if let Some(cloud) = cloud.filter(|_| has_anchor) {
         files.extend(shipped_tests(&[(name, &cloud.name)], options));
+        // What holds between the first source and this one.
+        if let Some(first) = first {
+            let of_one = |file: &str| [name, &*first.name].iter().any(|source| file.contains(&format!("-{source}-")));
+            let pairs = [(&*first.name, &*cloud.name), (name, &*cloud.name)];
+            files.extend(shipped_tests(&pairs, options).into_iter().filter(|(file, _)| !of_one(file)));
+        }
     }
     for (file, text) in files {
         let path = folder.join(&file);

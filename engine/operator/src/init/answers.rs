@@ -3,8 +3,10 @@
 
 use crate::cli::{EncryptionMode, Goal, InitArgs, MatchingMode, PackageChoice, Source, SourceAnchorChoice};
 use crate::failure::Failure;
+use clap::ValueEnum;
 use connector_contract::SecretReference;
 use metaverse_schema::{Plurality, ValueKind};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use sync_rules::{Package, ShippedOptions, SourceAnchor};
@@ -233,9 +235,31 @@ pub(super) fn rules(args: &InitArgs, source: &SourceAnswers, ask: &mut dyn Ask) 
         },
         login_attribute,
         sign_in_name_fallback: args.sign_in_name_fallback,
-        packages: args.package.iter().copied().map(package).collect(),
+        packages: packages(args, ask)?,
         ..ShippedOptions::default()
     })
+}
+
+fn packages(args: &InitArgs, ask: &mut dyn Ask) -> Result<BTreeSet<Package>, Failure> {
+    let mut choices = args.package.clone();
+    if choices.is_empty() {
+        let names: Vec<String> = PackageChoice::value_variants()
+            .iter()
+            .filter_map(|choice| Some(choice.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        let question = format!("--package: further rules, of {} (empty: none)", names.join(", "));
+        let answer = ask.text(&question, Some(""))?;
+        for name in answer.split([',', ' ']).filter(|name| !name.is_empty()) {
+            choices.push(PackageChoice::from_str(name, true).map_err(|_| {
+                Failure::new(
+                    "package-unknown",
+                    format!("there is no package `{name}`"),
+                    format!("known: {}", names.join(", ")),
+                )
+            })?);
+        }
+    }
+    Ok(choices.into_iter().map(package).collect())
 }
 
 fn package(choice: PackageChoice) -> Package {

@@ -348,6 +348,46 @@ mod tests {
         assert!(!plain.join("rules/24-ad-source-anchor.toml").exists());
     }
 
+    /// Answers as an operator would type them.
+    struct Typed(Vec<(&'static str, &'static str)>);
+
+    impl Ask for Typed {
+        fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure> {
+            let typed = self.0.iter().find(|(flag, _)| question.starts_with(flag)).map(|(_, answer)| *answer);
+            Ok(typed.or(default).unwrap_or_else(|| panic!("nobody said: {question}")).to_owned())
+        }
+
+        fn choice(&mut self, question: &str, options: &[(&str, &str)], default: usize) -> Result<usize, Failure> {
+            let typed = self.0.iter().find(|(start, _)| question.starts_with(start));
+            Ok(typed.map_or(default, |(_, answer)| options.iter().position(|(name, _)| name == answer).unwrap()))
+        }
+
+        fn yes(&mut self, _: &str) -> Result<bool, Failure> {
+            Ok(true)
+        }
+    }
+
+    /// What is asked on a terminal chooses the same as the flags do.
+    #[test]
+    fn the_rules_are_asked_for() {
+        let asked = |answers: &[(&'static str, &'static str)]| {
+            let line = ["metasync", "init"].iter().chain(&DIRECTORY);
+            let Ok(Cli { command: Command::Init(args), .. }) = Cli::try_parse_from(line) else { panic!("flags") };
+            gather(args, Path::new("/x"), &mut Typed(answers.to_vec())).map(|answers| answers.rules)
+        };
+        assert_eq!(asked(&[]).unwrap(), sync_rules::ShippedOptions::default());
+        let chosen = asked(&[
+            ("What identifies an account", "consistency-guid-writeback"),
+            ("--login-attribute", "mail"),
+            ("--package", "exchange-hybrid, account-expires"),
+        ])
+        .unwrap();
+        assert_eq!(chosen.source_anchor, SourceAnchor::ConsistencyGuidWriteBack);
+        assert_eq!(chosen.login_attribute.as_deref(), Some("mail"));
+        assert_eq!(chosen.packages.into_iter().collect::<Vec<_>>(), [Package::ExchangeHybrid, Package::AccountExpires]);
+        assert_eq!(asked(&[("--package", "exchange")]).unwrap_err().code, "package-unknown");
+    }
+
     /// SF29: packages are off unless asked for; what the target cannot hold is said and not written.
     #[test]
     fn packages_are_written_when_they_are_asked_for() {
@@ -407,7 +447,9 @@ mod tests {
         let rules = loaded.rules.unwrap().rules;
         let first: Vec<&str> = rules.iter().take(3).map(|rule| &*rule.id).collect();
         assert_eq!(first, ["in-from-ad-user-join", "in-from-west-user-join", "in-from-ad-inetorgperson-join"]);
-        assert!(folder.join("tests/10-west-accounts.toml").exists());
+        for file in ["10-west-accounts.toml", "20-two-forests.toml"] {
+            assert!(folder.join("tests").join(file).exists(), "{file}");
+        }
     }
 
     #[test]

@@ -37,6 +37,30 @@ async fn check(sources: &[&str], options: &ShippedOptions) -> u64 {
     carry_out(folder).await
 }
 
+/// A deployment that `init` wrote and to which it added a source keeps the promises of both, and those between them.
+#[tokio::test]
+async fn s60_a_deployment_with_an_added_source_passes_its_tests() {
+    let below = tempfile::tempdir().unwrap();
+    let folder = below.path().join("x");
+    let output = || Output { json: true, quiet: true };
+    let init = |flags: &str| {
+        let line = "metasync init --yes --source active-directory --server dc1.x.example --bind-user svc --password env:PW \
+                    --package foreign-principals";
+        let Ok(Cli { command: Command::Init(args), .. }) =
+            Cli::try_parse_from(line.split_whitespace().chain(flags.split_whitespace()))
+        else {
+            panic!("no init");
+        };
+        let context = Context { folder: folder.clone(), output: output(), stop: StopSignal::new() };
+        super::run(&context, args).map(drop).unwrap_or_else(|failure| panic!("{}", failure.text()));
+    };
+    init("--goal attributes --tenant contoso.example --client-id c-1 --client-secret env:X");
+    init("--add-source west");
+    let between = ["20-two-forests.toml", "42-foreign-principals.toml"];
+    assert!(between.iter().all(|file| folder.join("tests").join(file).exists()));
+    assert!(carry_out(&folder).await > 20);
+}
+
 async fn carry_out(folder: &Path) -> u64 {
     let Ok(Cli { command: Command::Test(args), .. }) = Cli::try_parse_from(["metasync", "test"]) else {
         panic!("no test");

@@ -184,7 +184,13 @@ impl Checker<'_> {
     fn class(&mut self, rule: &Rule, class: &ObjectType, schema: &ConnectorSchema) {
         if *class != "*" && !schema.classes.contains_key(class) {
             let message = format!("`{}` has no objects of type `{class}`", rule.connector);
-            let help = did_you_mean(class.as_str(), schema.classes.keys().map(ObjectType::as_str));
+            let is_active_directory = schema.attributes.contains_key("sAMAccountName");
+            let help = if is_active_directory && self.well_known.classes.contains_key(class) {
+                let connector = &rule.connector;
+                format!("import it: add \"{class}\" to object_classes under [connector.{connector}.settings]")
+            } else {
+                did_you_mean(class.as_str(), schema.classes.keys().map(ObjectType::as_str))
+            };
             self.report(Severity::Error, "class-unknown", &rule.place, message, "in this rule", help);
         }
     }

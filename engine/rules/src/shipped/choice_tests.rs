@@ -198,6 +198,20 @@ fn sf29_packages_load_and_fit() {
     assert!(!plain.text.contains("msExchMailboxGuid") && !plain.text.contains("accountExpires"));
 }
 
+/// A package whose objects the connector does not import says which setting to change.
+#[test]
+fn a_package_names_the_object_type_that_is_not_imported() {
+    let rules = rules_with(&packages(&[Package::ForeignPrincipals], CloudSchema::Graph));
+    let mut schema = active_directory::schema();
+    schema.classes.remove("foreignSecurityPrincipal");
+    let found = checked_rules(&rules, &[("ad", schema)]);
+    let said: Vec<String> = found.iter().map(|found| format!("{}: {}", found.code, found.help)).collect();
+    expect![[
+        r#"class-unknown: import it: add "foreignSecurityPrincipal" to object_classes under [connector.ad.settings]"#
+    ]]
+    .assert_eq(&said.join("\n"));
+}
+
 /// How many flows are in scope for a user with a mailbox, inbound and outbound, with everything on: the figure that the
 /// benchmark is measured over.
 #[test]
