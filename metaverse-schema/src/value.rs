@@ -4,6 +4,7 @@
 use crate::{Anchor, Dn, ValueKind};
 use base64::Engine as _;
 use serde::{Serialize, Serializer};
+use smallvec::{SmallVec, smallvec};
 use std::fmt;
 
 /// One value of an attribute.
@@ -103,13 +104,14 @@ impl Serialize for Value {
 }
 
 /// The values of one attribute: a set, ordered by kind and then by bytes. The order is documented because
-/// positional functions (`Item`, first value) read it (SF27); it is never the order of arrival.
+/// positional functions (`Item`, first value) read it (SF27); it is never the order of arrival. Most attributes have one
+/// value, and that one stands in place.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
-pub struct Values(Vec<Value>);
+pub struct Values(SmallVec<[Value; 1]>);
 
 impl Values {
     pub fn single(value: Value) -> Self {
-        Values(vec![value])
+        Values(smallvec![value])
     }
 
     pub fn iter(&self) -> std::slice::Iter<'_, Value> {
@@ -162,7 +164,7 @@ impl Values {
 
 impl FromIterator<Value> for Values {
     fn from_iter<I: IntoIterator<Item = Value>>(values: I) -> Self {
-        let mut values: Vec<Value> = values.into_iter().collect();
+        let mut values: SmallVec<[Value; 1]> = values.into_iter().collect();
         values.sort();
         values.dedup();
         Values(values)
@@ -177,7 +179,7 @@ impl From<Value> for Values {
 
 impl IntoIterator for Values {
     type Item = Value;
-    type IntoIter = std::vec::IntoIter<Value>;
+    type IntoIter = smallvec::IntoIter<[Value; 1]>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }

@@ -20,7 +20,7 @@ use crate::view::{
 };
 use metaverse_schema::{AttributeName, Attributes, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{ConnectorName, DeletionRule, Direction, JoinClause, LinkType, Rule, RuleId};
+use sync_rules::{ConnectorName, DeletionRule, Direction, Expression, JoinClause, LinkType, Rule, RuleId};
 
 /// Passes of outbound and inbound processing over one object (S64).
 const MAX_PASSES: usize = 10;
@@ -712,6 +712,16 @@ fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
     rule.join.iter().flat_map(|group| &group.clauses)
 }
 
+/// Whether an expression reads an attribute whose values differ.
+fn is_touched(
+    expression: &Expression,
+    before: &BTreeMap<AttributeName, MvValue>,
+    after: &BTreeMap<AttributeName, MvValue>,
+) -> bool {
+    expression
+        .reads_any(|name| before.get(name).map(|value| &value.values) != after.get(name).map(|value| &value.values))
+}
+
 /// Others that share a join key with the old or the new attributes may now match, or be ambiguous no longer.
 fn revisit_by_source_keys(
     change: &Change,
@@ -726,13 +736,17 @@ fn revisit_by_source_keys(
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for clause in clauses(rule) {
-            let keys = |attributes| {
+        for clause in clauses(rule).filter(|clause| is_touched(&clause.source, before, after)) {
+            let keys = |attributes: &BTreeMap<_, _>| {
+                if attributes.is_empty() {
+                    // There is no object, and nothing has no key.
+                    return BTreeSet::new();
+                }
                 let inputs = MetaverseInputs::of(attributes, &rule.connector, run);
                 key_values(&clause.source, clause.exact, &inputs).into_iter().collect::<BTreeSet<_>>()
             };
             for value in keys(before).symmetric_difference(&keys(after)) {
-                plan.revisit.extend(metaverse_hits(clause.source_key, value.clone(), reader));
+                plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
             }
         }
     }
@@ -755,11 +769,11 @@ fn rejoin_by_new_keys(
         rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for clause in clauses(rule) {
+        for clause in clauses(rule).filter(|clause| is_touched(&clause.target, before, after)) {
             let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
-            let known = keys(before);
+            let known = if before.is_empty() { Vec::new() } else { keys(before) };
             for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
-                let hits = reader.key(clause.source_key, value).unwrap_or_default();
+                let hits = reader.key(clause.source_key, &value).unwrap_or_default();
                 plan.rejoin.extend(hits.iter().filter_map(|hit| match hit {
                     KeyHit::Connector(id) => Some(*id),
                     KeyHit::Metaverse(_) => None,
@@ -787,7 +801,7 @@ fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut
                 values.extend(key_values(&clause.target, clause.exact, &ConnectorInputs::of(object, image, run)));
             }
             for value in values {
-                plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
+                plan.revisit.extend(metaverse_hits(clause.source_key, &value, reader));
             }
         }
     }

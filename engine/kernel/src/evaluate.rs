@@ -189,7 +189,7 @@ pub(crate) fn flow_outcome(
         FlowSource::Expression(expression) => evaluate(expression, inputs, rule, target)?,
     };
     Ok(match outcome {
-        Outcome::Values(values) => {
+        Outcome::Values(values) if values.iter().any(|value| value.as_text() == Some("")) => {
             let kept: Values = values.into_iter().filter(|value| value.as_text() != Some("")).collect();
             if kept.is_empty() { Outcome::Null } else { Outcome::Values(kept) }
         }
@@ -215,7 +215,7 @@ pub(crate) fn evaluate(
 /// The values of an expression where only values count: keys and conditions.
 pub(crate) fn values_of(expression: &Expression, inputs: &dyn Inputs) -> Result<Values, sync_rules::EvaluationError> {
     Ok(match expression.evaluate(inputs)? {
-        Outcome::Values(values) => values.into_iter().filter(|value| value.as_text() != Some("")).collect(),
+        Outcome::Values(values) => values,
         _ => Values::default(),
     })
 }

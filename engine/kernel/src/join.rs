@@ -138,7 +138,7 @@ fn find(
     for clause in &group.clauses {
         let mut hits = BTreeSet::new();
         for value in key_values(&clause.source, clause.exact, inputs) {
-            match reader.key(clause.target_key, value) {
+            match reader.key(clause.target_key, &value) {
                 None => complete = false,
                 Some(answers) => hits.extend(answers.iter().filter_map(|hit| match hit {
                     KeyHit::Metaverse(mv) => Some(*mv),

@@ -28,7 +28,7 @@ pub enum KeyHit {
 pub struct Neighbourhood {
     connectors: HashMap<CsId, Option<CsObject>>,
     metaverse: HashMap<MvId, Option<MvObject>>,
-    keys: HashMap<(KeyId, MatchKey), Vec<KeyHit>>,
+    keys: HashMap<KeyId, HashMap<MatchKey, Vec<KeyHit>>>,
     occupants: HashMap<(ConnectorName, String), Option<CsId>>,
 }
 
@@ -37,7 +37,7 @@ impl Neighbourhood {
         match question {
             Question::Connector(id) => self.connectors.contains_key(id),
             Question::Metaverse(id) => self.metaverse.contains_key(id),
-            Question::Key(key, value) => self.keys.contains_key(&(*key, value.clone())),
+            Question::Key(key, value) => self.keys.get(key).is_some_and(|values| values.contains_key(value)),
             Question::Occupant(space, dn) => self.occupants.contains_key(&(space.clone(), dn.clone())),
         }
     }
@@ -54,7 +54,7 @@ impl Neighbourhood {
     pub fn answer_key(&mut self, key: KeyId, value: MatchKey, mut hits: Vec<KeyHit>) {
         hits.sort();
         hits.dedup();
-        self.keys.insert((key, value), hits);
+        self.keys.entry(key).or_default().insert(value, hits);
     }
 
     pub fn answer_occupant(&mut self, space: ConnectorName, dn: String, occupant: Option<CsId>) {
@@ -90,9 +90,9 @@ impl<'a> Reader<'a> {
         self.answers.metaverse.get(&id).map(Option::as_ref)
     }
 
-    pub(crate) fn key(&mut self, key: KeyId, value: MatchKey) -> Option<&'a [KeyHit]> {
+    pub(crate) fn key(&mut self, key: KeyId, value: &MatchKey) -> Option<&'a [KeyHit]> {
         self.note(Question::Key(key, value.clone()));
-        self.answers.keys.get(&(key, value)).map(Vec::as_slice)
+        self.answers.keys.get(&key)?.get(value).map(Vec::as_slice)
     }
 
     pub(crate) fn occupant(&mut self, space: &ConnectorName, dn: String) -> Option<Option<CsId>> {

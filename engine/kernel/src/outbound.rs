@@ -18,7 +18,9 @@ use crate::view::{
 };
 use metaverse_schema::{AttributeName, Dn, MatchKey, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{ConnectorName, Criterion, DeprovisionAction, Direction, Inputs, JoinGroup, LinkType, Rule, RuleId};
+use sync_rules::{
+    ConnectorName, Criterion, DeprovisionAction, Direction, Inputs, JoinClause, JoinGroup, LinkType, Rule, RuleId,
+};
 
 /// A metaverse object as this plan leaves it.
 pub(crate) struct MvState<'a> {
@@ -577,34 +579,35 @@ fn search<'a>(
         return Ok(Search::Held(vec![hold(AMBIGUOUS_RULES, differing_text(one, other), remedy, None)]));
     }
     let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
-    for group in &rule.join {
-        connector_hits(group, &inputs, reader);
-        same_key_elsewhere(mv, group, &inputs, reader);
+    let groups: Vec<KeyedGroup<'_>> = rule.join.iter().map(|group| KeyedGroup::new(group, &inputs)).collect();
+    for group in &groups {
+        connector_hits(group, reader);
+        same_key_elsewhere(mv, group, reader);
     }
     Stop::if_missing(reader)?;
-    for group in &rule.join {
-        let hits = connector_hits(group, &inputs, reader);
+    for group in &groups {
+        let hits = connector_hits(group, reader);
         hits.iter().for_each(|hit| {
             reader.connector(*hit);
         });
-        same_key_elsewhere(mv, group, &inputs, reader).iter().for_each(|other| {
+        same_key_elsewhere(mv, group, reader).iter().for_each(|other| {
             reader.metaverse(*other);
         });
     }
     Stop::if_missing(reader)?;
 
-    for group in &rule.join {
-        let found: Vec<&CsObject> = connector_hits(group, &inputs, reader)
+    for group in &groups {
+        let found: Vec<&CsObject> = connector_hits(group, reader)
             .into_iter()
             .filter_map(|hit| reader.connector(hit).flatten())
             .filter(|object| object.connector == rule.connector && object.anchor.is_some())
             .filter(|object| !matches!(object.staged, Some(Staged::Deleted(_))))
             .collect();
-        let rivals: Vec<String> = same_key_elsewhere(mv, group, &inputs, reader)
+        let rivals: Vec<String> = same_key_elsewhere(mv, group, reader)
             .into_iter()
             .filter_map(|other| rival_name(other, mv, rule, reader, run))
             .collect();
-        if let Some(outcome) = judge_group(mv, group, &found, &rivals) {
+        if let Some(outcome) = judge_group(mv, group.group, &found, &rivals) {
             return Ok(outcome);
         }
     }
@@ -697,12 +700,30 @@ fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_
     })
 }
 
+/// A join group with the values of its keys for one metaverse object: computed once, looked up several times.
+struct KeyedGroup<'r> {
+    group: &'r JoinGroup,
+    /// By clause.
+    values: Vec<Vec<MatchKey>>,
+}
+
+impl<'r> KeyedGroup<'r> {
+    fn new(group: &'r JoinGroup, inputs: &MetaverseInputs<'_>) -> Self {
+        let values = group.clauses.iter().map(|clause| key_values(&clause.source, clause.exact, inputs)).collect();
+        KeyedGroup { group, values }
+    }
+
+    fn clauses(&self) -> impl Iterator<Item = (&JoinClause, &[MatchKey])> {
+        self.group.clauses.iter().zip(self.values.iter().map(Vec::as_slice))
+    }
+}
+
 /// The connector-space objects that all clauses of the group hit; a clause without a value hits nothing (S16).
-fn connector_hits(group: &JoinGroup, inputs: &MetaverseInputs<'_>, reader: &mut Reader<'_>) -> Vec<CsId> {
+fn connector_hits(group: &KeyedGroup<'_>, reader: &mut Reader<'_>) -> Vec<CsId> {
     let mut found: Option<BTreeSet<CsId>> = None;
-    for clause in &group.clauses {
+    for (clause, values) in group.clauses() {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, clause.exact, inputs) {
+        for value in values {
             hits.extend(reader.key(clause.target_key, value).unwrap_or_default().iter().filter_map(|hit| match hit {
                 KeyHit::Connector(id) => Some(*id),
                 KeyHit::Metaverse(_) => None,
@@ -717,16 +738,11 @@ fn connector_hits(group: &JoinGroup, inputs: &MetaverseInputs<'_>, reader: &mut 
 }
 
 /// Other metaverse objects with the same values of all the group's keys.
-fn same_key_elsewhere(
-    mv: &MvState<'_>,
-    group: &JoinGroup,
-    inputs: &MetaverseInputs<'_>,
-    reader: &mut Reader<'_>,
-) -> Vec<MvId> {
+fn same_key_elsewhere(mv: &MvState<'_>, group: &KeyedGroup<'_>, reader: &mut Reader<'_>) -> Vec<MvId> {
     let mut found: Option<BTreeSet<MvId>> = None;
-    for clause in &group.clauses {
+    for (clause, values) in group.clauses() {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, clause.exact, inputs) {
+        for value in values {
             hits.extend(metaverse_hits(clause.source_key, value, reader));
         }
         found = Some(match found {
@@ -741,7 +757,7 @@ fn same_key_elsewhere(
     found.into_iter().collect()
 }
 
-pub(crate) fn metaverse_hits(key: sync_rules::KeyId, value: MatchKey, reader: &mut Reader<'_>) -> Vec<MvId> {
+pub(crate) fn metaverse_hits(key: sync_rules::KeyId, value: &MatchKey, reader: &mut Reader<'_>) -> Vec<MvId> {
     let hits = reader.key(key, value).unwrap_or_default();
     hits.iter()
         .filter_map(|hit| match hit {

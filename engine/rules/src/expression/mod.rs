@@ -190,6 +190,11 @@ impl Expression {
         self.0.attributes.clone()
     }
 
+    /// Whether it may read an attribute of which this holds.
+    pub fn reads_any(&self, test: impl FnMut(&AttributeName) -> bool) -> bool {
+        self.0.attributes.iter().any(test)
+    }
+
     /// The attributes that it reads as they stand, without those that only `ImportedValue` reads; sorted.
     pub fn live_attributes(&self) -> Vec<AttributeName> {
         let mut attributes = Vec::new();
