@@ -625,10 +625,14 @@ fn finish_metaverse(
     let Settled { attributes, decisions, alive, targets, base } = settled;
     let none = BTreeMap::new();
     let before = previous.map_or(&none, |object| &object.attributes);
-    let changed: BTreeSet<AttributeName> = before
-        .keys()
-        .chain(attributes.keys())
-        .filter(|name| before.get(*name).map(|value| &value.values) != attributes.get(*name).map(|value| &value.values))
+    let differs =
+        |name: &AttributeName, value: &MvValue| before.get(name).map(|known| &known.values) != Some(&value.values);
+    let gone = before.keys().filter(|name| !attributes.contains_key(*name));
+    let changed: BTreeSet<AttributeName> = attributes
+        .iter()
+        .filter(|(name, value)| differs(name, value))
+        .map(|(name, _)| name)
+        .chain(gone)
         .cloned()
         .collect();
     let after = if alive { &attributes } else { &none };

@@ -2,7 +2,7 @@
 //! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
 
 use crate::evaluate::{MetaverseInputs, flow_outcome};
-use crate::inbound::Weighed;
+use crate::inbound::{Weighed, reference_attributes};
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, ObjectError};
 use crate::takeover::{as_text, is_approved};
@@ -10,7 +10,7 @@ use crate::view::{
     ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
     PendingOperation, ReferenceFlow, SentState,
 };
-use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, ValueKind, Values};
+use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
 
@@ -32,22 +32,25 @@ pub(crate) fn compute_desired(
     exists: bool,
     run: &Run<'_>,
 ) -> Result<Desired, ObjectError> {
-    let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Rule, &Flow)>> = BTreeMap::new();
-    for rule in rules {
-        for flow in &rule.flows {
-            by_attribute.entry(&flow.target).or_default().push((rule, flow));
-        }
-    }
+    let mut candidates: Vec<(&Rule, &Flow)> =
+        rules.iter().flat_map(|rule| rule.flows.iter().map(|flow| (*rule, flow))).collect();
+    // The flows of each rule stand in order already, so this only merges a few runs.
+    candidates.sort_by(|(rule, flow), (other_rule, other)| {
+        flow.target.cmp(&other.target).then(rule.precedence.cmp(&other_rule.precedence))
+    });
+    let declared = run.rules.metaverse.types.get(object_type);
+    let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
     let mut desired = Desired::default();
-    for (target, mut flows) in by_attribute {
-        flows.sort_by_key(|(rule, _)| rule.precedence);
-        if let Some(reference) = reference_flow(target, &flows, attributes, object_type, run) {
+    let mut wanted = Vec::new();
+    for flows in candidates.chunk_by(|(_, flow), (_, next)| flow.target == next.target) {
+        let Some((_, Flow { target, .. })) = flows.first() else { continue };
+        if let Some(reference) = reference_flow(target, flows, attributes, &references, run) {
             desired.references.extend(reference);
             continue;
         }
-        let merge = merge_type(target, &flows)?;
-        let mut weighed = Weighed::new(merge);
-        for (rule, flow) in &flows {
+        let merge = merge_type(target, flows)?;
+        let mut weighed = Weighed::new(merge, run.trace);
+        for (rule, flow) in flows {
             if weighed.is_settled() && !run.trace {
                 break;
             }
@@ -61,7 +64,7 @@ pub(crate) fn compute_desired(
             weighed.weigh(rule, None, outcome);
         }
         let leaves_alone = weighed.leaves_alone();
-        let (values, _, decision) = weighed.settle(target, None, run.trace);
+        let (values, _, decision) = weighed.settle(target, None);
         desired.decisions.extend(decision);
         let connector = flows.first().map(|(rule, _)| &*rule.connector).unwrap_or_default();
         if values.len() > 1 && run.is_single_valued(connector, target.as_str()) {
@@ -73,11 +76,12 @@ pub(crate) fn compute_desired(
             });
         }
         if *target == "dn" {
-            desired.dn = dn_of(&values, &flows)?;
+            desired.dn = dn_of(&values, flows)?;
         } else if !leaves_alone {
-            desired.values.insert(target.clone(), values);
+            wanted.push((target.clone(), values));
         }
     }
+    desired.values = wanted.into_iter().collect();
     Ok(desired)
 }
 
@@ -100,15 +104,14 @@ fn reference_flow(
     target: &AttributeName,
     flows: &[(&Rule, &Flow)],
     attributes: &BTreeMap<AttributeName, MvValue>,
-    object_type: &str,
+    references: &[&AttributeName],
     run: &Run<'_>,
 ) -> Option<Option<ReferenceFlow>> {
     let (rule, source) = flows.iter().find_map(|(rule, flow)| match &flow.source {
         FlowSource::Direct(source) => Some((rule, source)),
         _ => None,
     })?;
-    let definition = run.rules.metaverse.attribute(object_type, source.as_str())?;
-    if definition.kind != ValueKind::Reference {
+    if !references.contains(&source) {
         return None;
     }
     let value = attributes.get(source.as_str());

@@ -8,7 +8,9 @@ use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
 use metaverse_schema::{AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind, Values, match_key};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{Direction, Flow, FlowSource, Inputs, KeySpace, LinkType, MergeType, Outcome, Rule};
+use sync_rules::{
+    Direction, Flow, FlowSource, Inputs, KeySpace, LinkType, MergeType, MetaverseAttribute, Outcome, Rule,
+};
 
 /// One linked object and the inbound rules it is in scope of.
 pub(crate) struct Contribution<'a> {
@@ -67,46 +69,44 @@ pub(crate) fn compute_metaverse(
     previous: Option<&MvObject>,
     run: &Run<'_>,
 ) -> Result<Computed, ObjectError> {
-    let mut by_attribute: BTreeMap<&AttributeName, Vec<(&Contribution<'_>, &Rule, &Flow)>> = BTreeMap::new();
+    let mut candidates: Vec<(&Contribution<'_>, &Rule, &Flow)> = Vec::new();
     for contribution in contributions {
         for rule in &contribution.rules {
-            if rule.target_type.as_ref().is_some_and(|wanted| wanted != object_type) {
-                continue;
-            }
-            for flow in &rule.flows {
-                by_attribute.entry(&flow.target).or_default().push((contribution, rule, flow));
+            if rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type) {
+                candidates.extend(rule.flows.iter().map(|flow| (contribution, *rule, flow)));
             }
         }
     }
-    let mut attributes: BTreeMap<AttributeName, MvValue> = previous
+    // By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
+    // The flows of each rule stand in order already, so this only merges a few runs.
+    candidates.sort_by(|(contribution, rule, flow), (other_contribution, other_rule, other)| {
+        let standing = (rule.precedence, contribution.object.id);
+        flow.target.cmp(&other.target).then(standing.cmp(&(other_rule.precedence, other_contribution.object.id)))
+    });
+    let has_flow = |name: &AttributeName| candidates.binary_search_by(|(_, _, flow)| flow.target.cmp(name)).is_ok();
+    let mut attributes: Vec<(AttributeName, MvValue)> = previous
         .into_iter()
+        .filter(|_| !run.rules.without_recall.is_empty())
         .flat_map(|object| &object.attributes)
-        .filter(|(name, value)| {
-            !by_attribute.contains_key(name) && stays_without_recall(object_type, name, value, contributions, run)
-        })
+        .filter(|(name, value)| !has_flow(name) && stays_without_recall(object_type, name, value, contributions, run))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
+    let declared = run.rules.metaverse.types.get(object_type);
+    let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
     let mut decisions = Vec::new();
-    for (target, mut flows) in by_attribute {
-        // One forest's rules stand before another's by precedence; two objects under one rule by their number.
-        flows.sort_by_key(|(contribution, rule, _)| (rule.precedence, contribution.object.id));
-        let is_reference = run
-            .rules
-            .metaverse
-            .attribute(object_type.as_str(), target.as_str())
-            .is_some_and(|a| a.kind == ValueKind::Reference);
-        let (value, decision) = if is_reference {
-            resolve_reference(target, &flows, run.trace)
+    for flows in candidates.chunk_by(|(_, _, flow), (_, _, next)| flow.target == next.target) {
+        let Some((_, _, Flow { target, .. })) = flows.first() else { continue };
+        let (value, decision) = if references.contains(&target) {
+            resolve_reference(target, flows, run.trace)
         } else {
             let present = previous.and_then(|object| object.attributes.get(target.as_str()));
             let kept = present.filter(|value| stays_without_recall(object_type, target, value, contributions, run));
-            resolve(object_type, target, &flows, previous, kept, run)?
+            resolve(object_type, target, flows, previous, kept, run)?
         };
-        if let Some(value) = value {
-            attributes.insert(target.clone(), value);
-        }
+        attributes.extend(value.map(|value| (target.clone(), value)));
         decisions.extend(decision);
     }
+    let attributes = attributes.into_iter().collect();
     Ok((attributes, decisions))
 }
 
@@ -127,14 +127,19 @@ fn stays_without_recall(
     let is_kept = || {
         run.rules.rules.iter().any(|rule| rule.id == value.rule && run.rules.without_recall.contains(&rule.connector))
     };
-    let attribute = run.rules.metaverse.attribute(object_type.as_str(), name.as_str());
+    let attribute = || run.rules.metaverse.attribute(object_type.as_str(), name.as_str());
     !run.rules.without_recall.is_empty()
-        && attribute.is_some_and(|attribute| attribute.kind != ValueKind::Reference)
+        && attribute().is_some_and(|attribute| attribute.kind != ValueKind::Reference)
         && is_kept()
         && !contributes()
 }
 
 type Resolved = (Option<MvValue>, Option<AttributeDecision>);
+
+/// Few: their rows are no values.
+pub(crate) fn reference_attributes(declared: &BTreeMap<AttributeName, MetaverseAttribute>) -> Vec<&AttributeName> {
+    declared.iter().filter(|(_, attribute)| attribute.kind == ValueKind::Reference).map(|(name, _)| name).collect()
+}
 
 /// The first contributor that has any value wins all rows; without one, the first keeps the attribute, so that an emptied
 /// group is seen as emptied. Rows are compared one by one at the end of the step.
@@ -194,12 +199,14 @@ fn check_constraints(
             attribute: Some(target.to_string()),
         })
     };
-    let attribute = run.rules.metaverse.attribute(object_type.as_str(), target.as_str());
-    if values.len() > 1 && attribute.is_some_and(|attribute| attribute.plurality == Plurality::Single) {
+    let attribute = || run.rules.metaverse.attribute(object_type.as_str(), target.as_str());
+    if values.len() > 1 && attribute().is_some_and(|attribute| attribute.plurality == Plurality::Single) {
         let message = format!("`{target}` holds one value, and the flow gives {}", values.len());
         return error("flow-multi-values-to-single-value", message);
     }
-    let longest = values.iter().filter_map(Value::as_text).map(|text| text.encode_utf16().count()).max().unwrap_or(0);
+    // No text has more UTF-16 units than bytes.
+    let long = values.iter().filter_map(Value::as_text).filter(|text| text.len() > INDEXED_LENGTH);
+    let longest = long.map(|text| text.encode_utf16().count()).max().unwrap_or(0);
     let is_indexed = || {
         run.rules.keys.iter().any(|key| {
             key.space == KeySpace::Metaverse
@@ -233,7 +240,7 @@ fn resolve(
             attribute: Some(target.to_string()),
         });
     }
-    let mut weighed = Weighed::new(merge);
+    let mut weighed = Weighed::new(merge, run.trace);
     for (contribution, rule, flow) in flows {
         if weighed.is_settled() && !run.trace {
             break;
@@ -257,7 +264,7 @@ fn resolve(
     });
     // An authoritative null empties the attribute whoever filled it.
     let fallback = without_recall.filter(|_| !weighed.authoritative);
-    let (values, winner, decision) = weighed.settle(target, kept.map(|value| &value.values), run.trace);
+    let (values, winner, decision) = weighed.settle(target, kept.map(|value| &value.values));
     if values.is_empty() {
         let decision = decision.map(|decision| match fallback {
             Some(value) => AttributeDecision { values: value.values.clone(), ..decision },
@@ -279,25 +286,30 @@ fn resolve(
 /// Weighs candidates in order of precedence: what wins, and what is left alone (S43-S47, S54-S56).
 pub(crate) struct Weighed {
     merge: MergeType,
+    /// How many were weighed.
+    weighed: usize,
     winner: Option<(usize, Values)>,
-    merged: Vec<Values>,
+    /// What merges with the winner's.
+    further: Vec<Values>,
     authoritative: bool,
     first_is_ignore: Option<bool>,
     /// A flow that applies once had its turn when the object was created.
     applied_once: bool,
-    seen: Vec<Candidate>,
+    /// None: nobody wants to know how it came about.
+    seen: Option<Vec<Candidate>>,
 }
 
 impl Weighed {
-    pub(crate) fn new(merge: MergeType) -> Self {
+    pub(crate) fn new(merge: MergeType, trace: bool) -> Self {
         Weighed {
             merge,
+            weighed: 0,
             winner: None,
-            merged: Vec::new(),
+            further: Vec::new(),
             authoritative: false,
             first_is_ignore: None,
             applied_once: false,
-            seen: Vec::new(),
+            seen: trace.then(Vec::new),
         }
     }
 
@@ -307,33 +319,36 @@ impl Weighed {
     }
 
     pub(crate) fn weigh(&mut self, rule: &Rule, contributor: Option<CsId>, outcome: Outcome) {
-        let position = self.seen.len();
+        let position = self.weighed;
+        self.weighed += 1;
         let settled = self.is_settled();
-        let (values, verdict) = match outcome {
-            Outcome::Values(values) if settled => (values, "lower precedence"),
-            Outcome::Values(values) => {
-                self.merged.push(values.clone());
-                let verdict = if self.winner.is_some() { "merged" } else { "won" };
-                self.winner.get_or_insert((position, values.clone()));
-                (values, verdict)
-            }
-            Outcome::Null => (Values::default(), "no value"),
-            Outcome::AuthoritativeNull => {
-                self.authoritative |= !settled;
-                (Values::default(), "authoritative null")
-            }
-            Outcome::IgnoreThisFlow => (Values::default(), "ignored"),
+        let verdict = match &outcome {
+            Outcome::Values(_) if settled => "lower precedence",
+            Outcome::Values(_) if self.winner.is_some() => "merged",
+            Outcome::Values(_) => "won",
+            Outcome::Null => "no value",
+            Outcome::AuthoritativeNull => "authoritative null",
+            Outcome::IgnoreThisFlow => "ignored",
         };
-        if !settled && self.winner.is_none() {
+        self.authoritative |= outcome == Outcome::AuthoritativeNull && !settled;
+        if !settled && verdict != "won" && self.winner.is_none() {
             self.first_is_ignore.get_or_insert(verdict == "ignored");
         }
-        self.seen.push(Candidate {
-            rule: rule.id.clone(),
-            precedence: rule.precedence,
-            contributor,
-            values,
-            verdict: verdict.to_owned(),
-        });
+        let values = if let Outcome::Values(values) = outcome { values } else { Values::default() };
+        if let Some(seen) = &mut self.seen {
+            seen.push(Candidate {
+                rule: rule.id.clone(),
+                precedence: rule.precedence,
+                contributor,
+                values: values.clone(),
+                verdict: verdict.to_owned(),
+            });
+        }
+        match verdict {
+            "won" => self.winner = Some((position, values)),
+            "merged" => self.further.push(values),
+            _ => {}
+        }
     }
 
     /// S53: the object exists, so the flow says nothing any more; what it once gave is not cleared by rules that give nothing.
@@ -348,24 +363,23 @@ impl Weighed {
         self.winner.is_none() && !self.authoritative && (self.first_is_ignore == Some(true) || self.applied_once)
     }
 
-    /// The values, the winner's position, and the record of it all.
+    /// The values, the winner's position, and, where traced, the record of it all.
     pub(crate) fn settle(
         self,
         target: &AttributeName,
         present: Option<&Values>,
-        trace: bool,
     ) -> (Values, Option<usize>, Option<AttributeDecision>) {
         let leaves_alone = self.leaves_alone();
         let position = self.winner.as_ref().map(|(position, _)| *position);
-        let values = match (self.winner, self.merge) {
-            (Some((_, values)), MergeType::Update) => values,
-            (Some(_), MergeType::Merge) => self.merged.into_iter().flatten().collect(),
-            (Some(_), MergeType::MergeCaseInsensitive) => merge_ignoring_case(self.merged),
+        let mut given = self.winner.into_iter().map(|(_, values)| values).chain(self.further);
+        let values = match (position, self.merge) {
+            (Some(_), MergeType::Update) => given.next().unwrap_or_default(),
+            (Some(_), MergeType::Merge) => given.flatten().collect(),
+            (Some(_), MergeType::MergeCaseInsensitive) => merge_ignoring_case(given),
             (None, _) if leaves_alone => present.cloned().unwrap_or_default(),
             (None, _) => Values::default(),
         };
-        let decision = trace.then(|| {
-            let mut seen = self.seen;
+        let decision = self.seen.map(|mut seen| {
             let winner = position.map(|position| seen.remove(position));
             AttributeDecision { attribute: target.clone(), values: values.clone(), winner, losers: seen }
         });
@@ -374,7 +388,7 @@ impl Weighed {
 }
 
 /// The union in which no two values differ by case alone; the spelling of the best precedence survives (S56).
-fn merge_ignoring_case(contributions: Vec<Values>) -> Values {
+fn merge_ignoring_case(contributions: impl Iterator<Item = Values>) -> Values {
     let mut keys = BTreeSet::new();
-    contributions.into_iter().flatten().filter(|value| keys.insert(match_key(value))).collect()
+    contributions.flatten().filter(|value| keys.insert(match_key(value))).collect()
 }

@@ -101,6 +101,9 @@ impl<'a> Reader<'a> {
     }
 
     fn note(&mut self, question: Question) {
+        if self.read.contains(&question) {
+            return;
+        }
         if !self.answers.knows(&question) {
             self.missing.insert(question.clone());
         }

@@ -164,9 +164,9 @@ fn full_equals_deltas_the_second_plan_is_empty_and_every_value_has_its_lineage()
         &[
             ("joins", 300),
             ("outbound joins", 5),
-            ("ambiguities", 30),
+            ("ambiguities", 10),
             ("occupied", 15),
-            ("stale anchors", 30),
+            ("stale anchors", 15),
             ("recalls", 500),
             ("renames", 20),
             ("takeovers", 5),
