@@ -5,7 +5,7 @@ use super::ExpressionProblem;
 use super::data::Data;
 use super::functions::{Accepts, Function, Gives};
 use super::syntax::{Arithmetic, Node, NodeKind};
-use metaverse_schema::{Plurality, ValueKind};
+use metaverse_schema::{AttributeName, Plurality, ValueKind};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ pub(crate) enum Use {
 }
 
 pub(crate) fn check(root: &Node, kinds: &dyn Kinds, result: Use) -> Result<KnownKind, Vec<ExpressionProblem>> {
-    let mut checker = Checker { kinds, variables: Vec::new(), problems: Vec::new() };
+    let mut checker = Checker { kinds, variables: Vec::new(), asked: Vec::new(), problems: Vec::new() };
     let known = checker.node(root);
     if known.kind == Some(Kind::Date) && result == Use::Flow {
         let help = "write FormatDateTime(..., \"yyyyMMddHHmmss.0Z\")";
@@ -144,6 +144,8 @@ pub(crate) fn check(root: &Node, kinds: &dyn Kinds, result: Use) -> Result<Known
 struct Checker<'a> {
     kinds: &'a dyn Kinds,
     variables: Vec<(Arc<str>, KnownKind)>,
+    /// Attributes whose kind a condition around this place asks for: what a branch does with them may be right.
+    asked: Vec<AttributeName>,
     problems: Vec<ExpressionProblem>,
 }
 
@@ -183,6 +185,21 @@ fn unified(results: &[KnownKind]) -> KnownKind {
     }
 }
 
+/// `IIF(IsString([objectGUID]), CStr([objectGUID]), ...)` is written for attributes of either kind (D9).
+fn asks_for_the_kind_of(node: &Node) -> Option<AttributeName> {
+    let NodeKind::Call { function, arguments } = &node.kind else {
+        return None;
+    };
+    match arguments.first().map(|argument| &argument.kind) {
+        Some(NodeKind::Attribute(name))
+            if matches!(function.name, "IsString" | "IsNumeric" | "IsGuid" | "IsDate" | "IsCert") =>
+        {
+            Some(name.clone())
+        }
+        _ => None,
+    }
+}
+
 impl Checker<'_> {
     fn problem(
         &mut self,
@@ -217,7 +234,8 @@ impl Checker<'_> {
             let help = format!("flow it directly: {{ direct = \"{name}\" }}; count it with ValueCount(\"{name}\")");
             self.problem("expression-needs-all-members", message, &node.span, help);
         }
-        self.lookup(node, "attribute", name, lookup)
+        let known = self.lookup(node, "attribute", name, lookup);
+        if self.asked.iter().any(|asked| asked == name) { KnownKind { kind: None, ..known } } else { known }
     }
 
     fn node(&mut self, node: &Node) -> KnownKind {
@@ -334,7 +352,7 @@ impl Checker<'_> {
     }
 
     fn call(&mut self, function: &'static Function, arguments: &[Node]) -> KnownKind {
-        let declared_before = self.variables.len();
+        let (declared_before, asked_before) = (self.variables.len(), self.asked.len());
         let mut known = Vec::new();
         for (position, argument) in arguments.iter().enumerate() {
             let Some(parameter) = function.parameter(position) else {
@@ -344,7 +362,11 @@ impl Checker<'_> {
             known.push(match parameter.accepts {
                 Accepts::One(kinds) | Accepts::List(kinds) => self.wanted(argument, kinds, &verb),
                 Accepts::Whole => self.wanted(argument, KindSet::ANY, &verb),
-                Accepts::Condition => self.wanted(argument, KindSet::of(Kind::Boolean), &verb),
+                Accepts::Condition => {
+                    let condition = self.wanted(argument, KindSet::of(Kind::Boolean), &verb);
+                    argument.walk(&mut |node| self.asked.extend(asks_for_the_kind_of(node)));
+                    condition
+                }
                 Accepts::Result => self.node(argument),
                 Accepts::Name | Accepts::Word(_) => single(Kind::Text),
                 Accepts::Variable => KnownKind::default(),
@@ -362,6 +384,7 @@ impl Checker<'_> {
             }
         }
         self.variables.truncate(declared_before);
+        self.asked.truncate(asked_before);
         let at = |position: usize| known.get(position).copied().unwrap_or_default();
         let scalars: Vec<KnownKind> = known
             .iter()

@@ -407,6 +407,12 @@ fn kinds_are_checked_against_a_schema() {
         "IIF([userAccountControl],1,2)",
         "ConvertToUTF8Hex([objectGUID])",
         "Where($i,[proxyAddresses],$i = 5)",
+        "CStr([objectGUID])",
+        "IIF(IsString([objectGUID]),CStr([objectGUID]),ConvertToBase64([objectGUID]))",
+        "IIF(IsString([sn]),CStr([objectGUID]),\"\")",
+        "Trim(IIF(IsString([objectGUID]),\"\",\"\")) & CStr([objectGUID])",
+        "Left([objectGUID],4) & [sn]",
+        "Mid([objectGUID],1,4) & Left([objectGUID],1)",
     ];
     let seen: Vec<String> = table.iter().map(|text| format!("{text}\n=> {}\n", check(text))).collect();
     expect![[r#"
@@ -441,6 +447,18 @@ fn kinds_are_checked_against_a_schema() {
         => !! expression-type-mismatch `[objectGUID]` `ConvertToUTF8Hex` takes as `text` a text, and this is a binary value (convert it: ConvertToBase64, StringFromGuid or StringFromSid)
         Where($i,[proxyAddresses],$i = 5)
         => !! expression-type-mismatch `$i = 5` a text is never compared with a number (convert one side: CStr, CNum, CBool, StringFromGuid, StringFromSid)
+        CStr([objectGUID])
+        => !! expression-type-mismatch `[objectGUID]` `CStr` takes as `value` a text or a number or True or False or a reference, and this is a binary value (convert it: ConvertToBase64, StringFromGuid or StringFromSid)
+        IIF(IsString([objectGUID]),CStr([objectGUID]),ConvertToBase64([objectGUID]))
+        => Some(Text) Some(Single)
+        IIF(IsString([sn]),CStr([objectGUID]),"")
+        => !! expression-type-mismatch `[objectGUID]` `CStr` takes as `value` a text or a number or True or False or a reference, and this is a binary value (convert it: ConvertToBase64, StringFromGuid or StringFromSid)
+        Trim(IIF(IsString([objectGUID]),"","")) & CStr([objectGUID])
+        => !! expression-type-mismatch `[objectGUID]` `CStr` takes as `value` a text or a number or True or False or a reference, and this is a binary value (convert it: ConvertToBase64, StringFromGuid or StringFromSid)
+        Left([objectGUID],4) & [sn]
+        => !! expression-type-mismatch `Left([objectGUID],4) & [sn]` a binary value and a text are never joined (convert one side: ConvertToBase64, StringFromGuid or StringFromSid)
+        Mid([objectGUID],1,4) & Left([objectGUID],1)
+        => Some(Binary) Some(Single)
     "#]].assert_eq(&seen.concat());
 }
 
