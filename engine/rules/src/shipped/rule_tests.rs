@@ -1,7 +1,7 @@
 //! The tests that come with the shipped rules, in the form of the operator's own: what the rules promise, as examples that
 //! `metasync test` carries out. They are written for what the options choose, so that all of them hold.
 
-use super::{Package, ShippedOptions, SourceAnchor, distinct};
+use super::{CloudSchema, Package, ShippedOptions, SourceAnchor, distinct};
 
 const ACCOUNTS: &str = include_str!("rule-tests/accounts.toml");
 const NO_SIGN_IN_NAME: &str = include_str!("rule-tests/no-sign-in-name.toml");
@@ -11,6 +11,8 @@ const CONTACTS: &str = include_str!("rule-tests/contacts.toml");
 const WRITE_BACK: &str = include_str!("rule-tests/source-anchor-write-back.toml");
 const ACCOUNT_EXPIRES: &str = include_str!("rule-tests/account-expires.toml");
 const TWO_FORESTS: &str = include_str!("rule-tests/two-forests.toml");
+const EXCHANGE_HYBRID: &str = include_str!("rule-tests/exchange-hybrid.toml");
+const DEVICES: &str = include_str!("rule-tests/devices.toml");
 const FOREIGN_PRINCIPALS: &str = include_str!("rule-tests/foreign-principals.toml");
 
 /// Test files for the rules that [`super::shipped_rules`] gives for the same pairs and options: name and text.
@@ -43,8 +45,15 @@ pub fn shipped_tests(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
         if options.source_anchor == SourceAnchor::ConsistencyGuidWriteBack && options.login_attribute.is_none() {
             add(14, "source-anchor", WRITE_BACK);
         }
+        if options.packages.contains(&Package::ExchangeHybrid) {
+            add(40, "exchange-hybrid", EXCHANGE_HYBRID);
+        }
         if is_direct && options.packages.contains(&Package::AccountExpires) {
             add(41, "account-expires", ACCOUNT_EXPIRES);
+        }
+        // A target that takes devices is given them.
+        if options.packages.contains(&Package::Devices) && options.cloud == CloudSchema::Graph {
+            add(43, "devices", DEVICES);
         }
     }
     if let ([source, other, ..], true) = (sources.as_slice(), is_direct) {
