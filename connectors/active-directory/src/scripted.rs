@@ -14,6 +14,7 @@ use crate::{delta, export, full};
 use async_trait::async_trait;
 use connector_contract::{
     ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ImportEnd, ImportItem, ImportSink,
+    ReferenceChange, UpdateRequest,
 };
 use expect_test::{Expect, expect};
 use metaverse_schema::{AttributeChange, Setting, SettingValue};
@@ -23,8 +24,11 @@ use std::sync::{Arc, Mutex};
 type Answer = Result<(Vec<Entry>, Vec<ResponseControl>), DirectoryError>;
 type Script = dyn Fn(&SearchRequest) -> Answer + Send + Sync;
 
+type ModifyScript = dyn Fn(&[Modification]) -> Result<(), DirectoryError> + Send + Sync;
+
 struct Scripted {
     script: Box<Script>,
+    modify: Box<ModifyScript>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
@@ -46,8 +50,8 @@ impl Directory for Scripted {
         Err(DirectoryError::Lost("read only".to_owned()))
     }
 
-    async fn modify(&self, _: &str, _: &[Modification], _: Vec<Control>) -> Result<(), DirectoryError> {
-        Err(DirectoryError::Lost("read only".to_owned()))
+    async fn modify(&self, _: &str, changes: &[Modification], _: Vec<Control>) -> Result<(), DirectoryError> {
+        (self.modify)(changes)
     }
 
     async fn delete(&self, _: &str) -> Result<(), DirectoryError> {
@@ -109,8 +113,15 @@ fn root() -> Entry {
 }
 
 fn session(script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static) -> (Session, Arc<Mutex<Vec<String>>>) {
+    writable_session(script, |_| Err(DirectoryError::Lost("read only".to_owned())))
+}
+
+fn writable_session(
+    script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static,
+    modify: impl Fn(&[Modification]) -> Result<(), DirectoryError> + Send + Sync + 'static,
+) -> (Session, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let directory = Scripted { script: Box::new(script), asked: asked.clone() };
+    let directory = Scripted { script: Box::new(script), modify: Box::new(modify), asked: asked.clone() };
     let session = Session {
         directory: Box::new(directory),
         controller: controller(1, 100, None),
@@ -303,6 +314,111 @@ async fn a_connection_lost_while_writing_leaves_one_object_in_doubt() {
         })
         .collect();
     assert_eq!(in_doubt, [(1, true), (2, false)]);
+}
+
+/// 2,500 members go in requests of at most 1,000 values; of those that the server refuses, one is already so and one is not
+/// there: the second alone is refused, found by halves and not one by one.
+#[tokio::test]
+async fn members_go_by_thousands_and_one_bad_one_keeps_no_other_out() {
+    let member = |number: u16| {
+        let mut bytes = [0; 16];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        metaverse_schema::Guid::from_slice(&bytes).unwrap()
+    };
+    let change = |number: u16| ReferenceChange {
+        attribute: "member".into(),
+        target: metaverse_schema::Anchor::Guid(member(number)),
+        target_dn: None,
+        target_type: "user".into(),
+        add: true,
+    };
+    let name = move |number: u16| format!("<GUID={}>", member(number)).into_bytes();
+    let (there, missing) = (name(7), name(2_100));
+    let sizes: Arc<Mutex<Vec<usize>>> = Arc::default();
+    let seen = sizes.clone();
+    let already = String::from_utf8(there.clone()).unwrap();
+    let (session, asked) = writable_session(
+        move |request| {
+            let is_member = request.filter.contains(&already);
+            let found = is_member.then(|| object(2, 1, &format!("CN=g,{BASE}"), "group", vec![]));
+            Ok((found.into_iter().collect(), vec![]))
+        },
+        move |changes| {
+            seen.lock().unwrap().push(changes.iter().map(|change| change.values.len()).sum());
+            let holds = |value: &Vec<u8>| changes.iter().any(|change| change.values.contains(value));
+            match (holds(&there), holds(&missing)) {
+                (true, _) => Err(DirectoryError::Refused { code: 68, text: "already exists".to_owned() }),
+                (_, true) => Err(DirectoryError::Refused { code: 32, text: "doesn't exist".to_owned() }),
+                _ => Ok(()),
+            }
+        },
+    );
+    let update = UpdateRequest {
+        anchor: metaverse_schema::Anchor::Guid(guid(2)),
+        dn: None,
+        changes: metaverse_schema::AttributesDelta::default(),
+        references: (1..=2_500).map(change).collect(),
+        afterwards: metaverse_schema::AttributesDelta::default(),
+    };
+    let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
+    let outcomes = export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item]).await;
+    let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
+        panic!("{outcomes:?}");
+    };
+    let failed: Vec<(String, &str, bool)> = failed_references
+        .iter()
+        .map(|(change, problem)| (change.target.to_string(), problem.code.as_str(), problem.retry))
+        .collect();
+    assert_eq!(failed, [(member(2_100).to_string(), "dn-attributes-failure", true)]);
+    let sizes = sizes.lock().unwrap();
+    assert_eq!((sizes[0], sizes.iter().max()), (1_000, Some(&1_000)));
+    assert!(sizes.len() < 60, "two values are found in {} requests", sizes.len());
+    assert_eq!(asked.lock().unwrap().len(), 2, "only the two that were refused by themselves are looked at");
+}
+
+/// A right is about the attribute: it is asked for once, not for each of a thousand members.
+#[tokio::test]
+async fn a_missing_right_on_members_is_found_once() {
+    let requests: Arc<Mutex<usize>> = Arc::default();
+    let counted = requests.clone();
+    let (session, _) = writable_session(
+        |request| {
+            let allowed = attribute("allowedAttributesEffective", None, &[b"description"]);
+            Ok(match request.base.starts_with("<GUID=") {
+                true => (vec![object(2, 1, &format!("CN=g,OU=Sales,{BASE}"), "group", vec![allowed])], vec![]),
+                false => (vec![], vec![]),
+            })
+        },
+        move |_| {
+            *counted.lock().unwrap() += 1;
+            Err(DirectoryError::Refused { code: 50, text: String::new() })
+        },
+    );
+    let change = |number: u8| ReferenceChange {
+        attribute: "member".into(),
+        target: metaverse_schema::Anchor::Guid(guid(number)),
+        target_dn: None,
+        target_type: "user".into(),
+        add: true,
+    };
+    let update = UpdateRequest {
+        anchor: metaverse_schema::Anchor::Guid(guid(2)),
+        dn: None,
+        changes: metaverse_schema::AttributesDelta::default(),
+        references: (10..200).map(change).collect(),
+        afterwards: metaverse_schema::AttributesDelta::default(),
+    };
+    let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
+    let outcomes = export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item]).await;
+    let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
+        panic!("{outcomes:?}");
+    };
+    assert_eq!((failed_references.len(), *requests.lock().unwrap()), (190, 1));
+    let problem = &failed_references[0].1;
+    expect![[r#"
+        permission-issue the account CORP\svc lacks: Write Property member on CN=g,OU=Sales,DC=corp,DC=example,DC=com; the server refused: result 50 (insufficient access rights)
+        grant it: Windows: dsacls "OU=Sales,DC=corp,DC=example,DC=com" /I:S /G "CORP\svc:WP;member;group"; Samba: samba-tool dsacl set --objectdn="OU=Sales,DC=corp,DC=example,DC=com" --sddl="(OA;CI;WP;member;;SID)"
+    "#]].assert_eq(&format!("{} {}\n{}\n", problem.code, problem.message, problem.remedy));
 }
 
 fn mark(cookie: &[u8]) -> Mark {

@@ -100,6 +100,10 @@ async fn what_is_exported_is_imported() {
     let elsewhere = CreateRequest { dn: Some(dn("CN=x,OU=Sub")), ..person("renee") };
     assert_eq!(exporter.find_created(&user, &elsewhere).await.expect("a look-up"), Some(anchor.clone()));
     assert_eq!(exporter.find_created(&"group".into(), &person("renee")).await.expect("a look-up"), None);
+    // One of the same name that does not hold what the create would have given it is somebody else's (T26).
+    let mut another = person("renee");
+    another.attributes.set("displayName", Value::text("Another Renée"));
+    assert_eq!(exporter.find_created(&user, &another).await.expect("a look-up"), None);
 
     let mut changes = AttributesDelta::default();
     changes.set("displayName", Values::default());
