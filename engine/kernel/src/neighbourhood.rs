@@ -81,30 +81,31 @@ impl<'a> Reader<'a> {
 
     /// The outer `None`: not known yet, noted as missing. The inner one: known not to exist.
     pub(crate) fn connector(&mut self, id: CsId) -> Option<Option<&'a CsObject>> {
-        self.note(Question::Connector(id));
-        self.answers.connectors.get(&id).map(Option::as_ref)
+        let answer = self.answers.connectors.get(&id).map(Option::as_ref);
+        self.note(Question::Connector(id), answer.is_some());
+        answer
     }
 
     pub(crate) fn metaverse(&mut self, id: MvId) -> Option<Option<&'a MvObject>> {
-        self.note(Question::Metaverse(id));
-        self.answers.metaverse.get(&id).map(Option::as_ref)
+        let answer = self.answers.metaverse.get(&id).map(Option::as_ref);
+        self.note(Question::Metaverse(id), answer.is_some());
+        answer
     }
 
     pub(crate) fn key(&mut self, key: KeyId, value: &MatchKey) -> Option<&'a [KeyHit]> {
-        self.note(Question::Key(key, value.clone()));
-        self.answers.keys.get(&key)?.get(value).map(Vec::as_slice)
+        let answer = self.answers.keys.get(&key).and_then(|values| values.get(value)).map(Vec::as_slice);
+        self.note(Question::Key(key, value.clone()), answer.is_some());
+        answer
     }
 
     pub(crate) fn occupant(&mut self, space: &ConnectorName, dn: String) -> Option<Option<CsId>> {
-        self.note(Question::Occupant(space.clone(), dn.clone()));
-        self.answers.occupants.get(&(space.clone(), dn)).copied()
+        let answer = self.answers.occupants.get(&(space.clone(), dn.clone())).copied();
+        self.note(Question::Occupant(space.clone(), dn), answer.is_some());
+        answer
     }
 
-    fn note(&mut self, question: Question) {
-        if self.read.contains(&question) {
-            return;
-        }
-        if !self.answers.knows(&question) {
+    fn note(&mut self, question: Question, is_known: bool) {
+        if !is_known {
             self.missing.insert(question.clone());
         }
         self.read.insert(question);

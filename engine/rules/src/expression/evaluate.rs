@@ -19,7 +19,7 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
         Data::Null => return Ok(Outcome::Null),
         Data::AuthoritativeNull => return Ok(Outcome::AuthoritativeNull),
         Data::IgnoreThisFlow => return Ok(Outcome::IgnoreThisFlow),
-        Data::One(Scalar::Value(value)) if value.as_text() != Some("") => {
+        Data::One(Scalar::Value(value)) if !is_empty(&value) => {
             return Ok(Outcome::Values(Values::single(value)));
         }
         data => data.into_values(),
@@ -27,9 +27,7 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
     let mut kept = Vec::with_capacity(scalars.len());
     for scalar in scalars {
         match scalar {
-            // S49: an empty text is no value.
-            Scalar::Value(Value::Text(text)) if text.is_empty() => {}
-            Scalar::Value(Value::Binary(bytes)) if bytes.is_empty() => {}
+            Scalar::Value(value) if is_empty(&value) => {}
             Scalar::Value(value) => kept.push(value),
             Scalar::Date(_) => {
                 let fault = Fault::type_mismatch("a date cannot be stored; use FormatDateTime");
@@ -38,6 +36,15 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
         }
     }
     if kept.is_empty() { Ok(Outcome::Null) } else { Ok(Outcome::Values(kept.into_iter().collect::<Values>())) }
+}
+
+/// S49: an empty text is no value, and neither are no bytes.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Text(text) => text.is_empty(),
+        Value::Binary(bytes) => bytes.is_empty(),
+        _ => false,
+    }
 }
 
 /// Everything as it was computed: dates, empty texts, and values in the order they were made.
@@ -118,6 +125,9 @@ impl<'a> Evaluator<'a> {
     fn node_unaccounted(&mut self, node: &Node) -> Result<Data, EvaluationError> {
         match &node.kind {
             NodeKind::Literal(data) => Ok(data.clone()),
+            NodeKind::Attribute(name) if self.lifted.is_empty() => {
+                Ok(self.inputs.attribute(name.as_str()).map_or(Data::Null, |values| Data::from_values(&values)))
+            }
             NodeKind::Attribute(name) => Ok(self.source(&Source::Attribute(name.clone()))),
             NodeKind::Name(name) => Ok(Data::text(name.as_str())),
             NodeKind::Word(word) => Ok(Data::text(&**word)),
@@ -212,6 +222,18 @@ impl<'a> Evaluator<'a> {
         values.map_or(Data::Null, |values| Data::from_values(&values))
     }
 
+    /// Whether a source stands for several values now.
+    fn is_several(&self, source: &Source) -> bool {
+        let is_lifted = self.lifted.iter().any(|(lifted, _)| lifted == source);
+        let many = |values: Option<Cow<'_, Values>>| values.is_some_and(|values| values.len() > 1);
+        !is_lifted
+            && match source {
+                Source::Attribute(name) => many(self.inputs.attribute(name.as_str())),
+                Source::Imported(name) => many(self.inputs.imported(name.as_str())),
+                Source::Variable(name) => matches!(self.variable(name), Some(Data::Many(_))),
+            }
+    }
+
     pub(crate) fn count(&self, name: &str) -> i64 {
         i64::try_from(self.inputs.count(name)).unwrap_or(i64::MAX)
     }
@@ -251,7 +273,7 @@ impl<'a> Evaluator<'a> {
     ) -> Result<Option<Source>, EvaluationError> {
         let mut sources = Vec::new();
         nodes.into_iter().for_each(|node| node.scalar_sources(&mut sources));
-        sources.retain(|source| matches!(self.source(source), Data::Many(_)));
+        sources.retain(|source| self.is_several(source));
         match sources.len() {
             0 | 1 => Ok(sources.pop()),
             _ => Err(place(several_lists(), span)),
