@@ -1,26 +1,24 @@
 //! Decides one object from end to end (S4): link, metaverse attributes, targets. Reads like the table of contents of a
-//! synchronisation; its parts are in `join`, `inbound`, `outbound` and `desired`.
+//! synchronisation; its parts are in `join`, `inbound`, `life`, `outbound`, `search`, `desired` and `revisit`.
 
-use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
+use crate::evaluate::ConnectorInputs;
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
 use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
-use crate::keys::key_values;
-use crate::neighbourhood::{KeyHit, Neighbourhood, Question, Reader};
-use crate::outbound::{
-    LinkedTarget, MvState, TargetDecisions, decide_targets, ends_explicitly, let_go, metaverse_hits,
-};
+use crate::life::{is_scripted_end, lives, nothing_is_left};
+use crate::neighbourhood::{Neighbourhood, Question, Reader};
+use crate::outbound::{LinkedTarget, MvState, TargetDecisions, decide_targets, ends_explicitly, let_go};
 use crate::plan::{
     InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError, ObjectPlan, ReadSet,
     RuleScope, Subject, TargetRef,
 };
-use crate::takeover::is_true;
+use crate::revisit::{rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys};
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
 };
 use metaverse_schema::{AttributeName, Attributes, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{ConnectorName, DeletionRule, Direction, Expression, JoinClause, LinkType, Rule, RuleId};
+use sync_rules::{Direction, LinkType, Rule, RuleId};
 
 /// Passes of outbound and inbound processing over one object (S64).
 const MAX_PASSES: usize = 10;
@@ -386,8 +384,8 @@ fn join_error(reason: LinkReason) -> ObjectError {
 }
 
 /// What happens to one metaverse object's links in this plan.
-struct Change {
-    object: MvRef,
+pub(crate) struct Change {
+    pub(crate) object: MvRef,
     object_type: ObjectType,
     lost: Option<CsId>,
     gained: Option<Gained>,
@@ -530,60 +528,6 @@ fn contributing_image<'a>(object: &'a CsObject, subject: Option<CsId>, plan: &Ob
     object.synchronised.as_ref()
 }
 
-/// Whether the metaverse object lives on with these links (S31, S39). A disconnection (`lost`) is an imported delete, an object
-/// that left scope, or one that an operator disconnected; a link that provisioning ends is none.
-fn lives(
-    object_type: &ObjectType,
-    linked: &[LinkedTarget<'_>],
-    contributions: &[Contribution<'_>],
-    lost: &[&CsObject],
-    run: &Run<'_>,
-) -> bool {
-    let is_named = |names: &[ConnectorName], object: &CsObject| names.contains(&object.connector);
-    match run.rules.deletion_rule(object_type.as_str()) {
-        DeletionRule::ProvisioningLink => contributions.iter().any(|contribution| {
-            linked.iter().any(|linked| linked.object.id == contribution.object.id && is_alive(linked, contribution))
-        }),
-        // O15.
-        _ if linked.is_empty() => false,
-        DeletionRule::LastConnector | DeletionRule::Scripted(_) => true,
-        DeletionRule::AnyOf(names) => !lost.iter().any(|object| is_named(names, object)),
-        DeletionRule::LastOf(names) => {
-            !lost.iter().any(|object| is_named(names, object))
-                || linked.iter().any(|linked| is_named(names, linked.object))
-        }
-    }
-}
-
-fn is_alive(linked: &LinkedTarget<'_>, contribution: &Contribution<'_>) -> bool {
-    linked.object.state == ConnectorState::ExplicitlyConnected || contribution.keeps_alive(&linked.rule)
-}
-
-/// S39, `scripted`: asked when an object is disconnected, of the attributes that remain without it.
-fn is_scripted_end(
-    object_type: &ObjectType,
-    lost: &[&CsObject],
-    attributes: &BTreeMap<AttributeName, MvValue>,
-    run: &Run<'_>,
-) -> Result<bool, ObjectError> {
-    let DeletionRule::Scripted(when) = run.rules.deletion_rule(object_type.as_str()) else {
-        return Ok(false);
-    };
-    let inputs = MetaverseInputs::of(attributes, "", run);
-    let rule = RuleId::from(format!("metaverse_deletion.{object_type}"));
-    Ok(!lost.is_empty() && is_true(&evaluate(when, &inputs, &rule, "when")?))
-}
-
-/// No object stays linked: outbound processing let go of every one that was.
-fn nothing_is_left(targets: &TargetDecisions, linked: &[LinkedTarget<'_>]) -> bool {
-    let ends = |id: CsId| {
-        targets.targets.iter().any(|target| {
-            target.dropped.contains(&id) || (target.target == Some(TargetRef::Existing(id)) && target.link.is_none())
-        })
-    };
-    linked.iter().all(|linked| ends(linked.object.id)) && targets.targets.iter().all(|target| target.link.is_none())
-}
-
 /// Objects that outbound processing links in this plan: from the next pass on they contribute too.
 fn newly_linked<'a>(
     targets: &TargetDecisions,
@@ -708,116 +652,5 @@ fn record_link(
                 base.iter().any(|linked| linked.object.id == *id && ends_explicitly(linked, change.cause, run));
             LinkChange { explicitly, ..LinkChange::cut(*id) }
         }
-    });
-}
-
-/// All join clauses of a rule.
-fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
-    rule.join.iter().flat_map(|group| &group.clauses)
-}
-
-/// Whether an expression reads an attribute whose values differ.
-fn is_touched(
-    expression: &Expression,
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
-) -> bool {
-    expression
-        .reads_any(|name| before.get(name).map(|value| &value.values) != after.get(name).map(|value| &value.values))
-}
-
-/// Others that share a join key with the old or the new attributes may now match, or be ambiguous no longer.
-fn revisit_by_source_keys(
-    change: &Change,
-    object_type: &ObjectType,
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
-    plan: &mut ObjectPlan,
-    reader: &mut Reader<'_>,
-    run: &Run<'_>,
-) {
-    let rules = run.rules.rules.iter().filter(|rule| {
-        rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
-    });
-    for rule in rules {
-        for clause in clauses(rule).filter(|clause| is_touched(&clause.source, before, after)) {
-            let keys = |attributes: &BTreeMap<_, _>| {
-                if attributes.is_empty() {
-                    // There is no object, and nothing has no key.
-                    return BTreeSet::new();
-                }
-                let inputs = MetaverseInputs::of(attributes, &rule.connector, run);
-                key_values(&clause.source, clause.exact, &inputs).into_iter().collect::<BTreeSet<_>>()
-            };
-            for value in keys(before).symmetric_difference(&keys(after)) {
-                plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
-            }
-        }
-    }
-    if let MvRef::Existing(own) = change.object {
-        plan.revisit.remove(&own);
-    }
-}
-
-/// Source objects that found nobody when they were looked at may join this object by a key that it has from now on. An object
-/// of an ambiguous or occupied join is in error, stays queued, and is not searched for here.
-fn rejoin_by_new_keys(
-    object_type: &ObjectType,
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
-    plan: &mut ObjectPlan,
-    reader: &mut Reader<'_>,
-    run: &Run<'_>,
-) {
-    let rules = run.rules.rules.iter().filter(|rule| {
-        rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
-    });
-    for rule in rules {
-        for clause in clauses(rule).filter(|clause| is_touched(&clause.target, before, after)) {
-            let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
-            let known = if before.is_empty() { Vec::new() } else { keys(before) };
-            for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
-                let hits = reader.key(clause.source_key, &value).unwrap_or_default();
-                plan.rejoin.extend(hits.iter().filter_map(|hit| match hit {
-                    KeyHit::Connector(id) => Some(*id),
-                    KeyHit::Metaverse(_) => None,
-                }));
-            }
-        }
-    }
-}
-
-/// A target object that appeared, changed or left may be what a metaverse object looks for.
-fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut Reader<'_>, run: &Run<'_>) {
-    if object.staged.is_none() {
-        return;
-    }
-    let images = [object.synchronised.as_ref(), object.imported()];
-    for rule in run
-        .rules
-        .rules
-        .iter()
-        .filter(|rule| rule.direction == Direction::Outbound && rule.connector == object.connector)
-    {
-        for clause in clauses(rule) {
-            let mut values: BTreeSet<_> = BTreeSet::new();
-            for image in images.into_iter().flatten() {
-                values.extend(key_values(&clause.target, clause.exact, &ConnectorInputs::of(object, image, run)));
-            }
-            for value in values {
-                plan.revisit.extend(metaverse_hits(clause.source_key, &value, reader));
-            }
-        }
-    }
-    let settled: Vec<MvId> = plan
-        .metaverse
-        .iter()
-        .filter_map(|metaverse| match metaverse.object {
-            MvRef::Existing(id) => Some(id),
-            MvRef::New => None,
-        })
-        .collect();
-    settled.iter().for_each(|id| {
-        plan.revisit.remove(id);
     });
 }

@@ -15,13 +15,16 @@ mod inputs;
 mod join;
 mod keys;
 mod leaving;
+mod life;
 #[cfg(test)]
 mod link_tests;
 mod neighbourhood;
 mod outbound;
 mod plan;
 mod references;
+mod revisit;
 mod scope;
+mod search;
 mod takeover;
 #[cfg(test)]
 mod tests;

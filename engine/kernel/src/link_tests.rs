@@ -670,3 +670,39 @@ fn s39_deprovision_actions() {
     assert_eq!(end(DeprovisionAction::Disconnect), "nothing, Disconnected, then 1 linked of 1");
     assert_eq!(end(DeprovisionAction::ExplicitDisconnect), "nothing, ExplicitlyDisconnected, then 0 linked of 1");
 }
+
+/// SF5: `matching` decides about a hit by any evidence: review waits for the approved list, automatic joins, closed refuses. Only a key
+/// that this engine wrote itself needs nobody's say.
+#[test]
+fn sf05_matching_decides_about_hits_of_every_criterion() {
+    let outcome = |matching: Matching, criterion: &Criterion, approved: bool| {
+        let mut world = World::new(matching);
+        let group = JoinGroup { criterion: criterion.clone(), ..world.rule("out-user").join[1].clone() };
+        world.rule("out-user").join = vec![group];
+        let cloud = world.import("cloud", "c1", "mail=ann@x userPrincipalName=ann@x");
+        world.sync(cloud);
+        let ann = world.import("ad", "a1", ANN);
+        world.sync(ann);
+        if approved {
+            let mv = *world.metaverse.keys().next().unwrap();
+            let approval = Approval { kind: ApprovalKind::Match, mv, value: None };
+            world.objects.get_mut(&cloud).unwrap().approvals.push(approval);
+            world.sync(ann);
+        }
+        assert_eq!(world.objects.len(), 2, "nothing is created beside it");
+        match world.objects[&cloud].link {
+            Some(_) => "joined".to_owned(),
+            None => world.plan(Subject::Connector(ann)).targets[0].holds[0].code.clone(),
+        }
+    };
+    let own = Criterion::Plain("my own".into());
+    for criterion in [Criterion::Anchor, Criterion::PrimarySmtp, Criterion::SignInName, own] {
+        assert_eq!(outcome(Matching::Review, &criterion, false), "match-candidate", "{criterion}");
+        assert_eq!(outcome(Matching::Review, &criterion, true), "joined", "{criterion}");
+        assert_eq!(outcome(Matching::Automatic, &criterion, false), "joined", "{criterion}");
+        assert_eq!(outcome(Matching::Closed, &criterion, false), "matching-closed", "{criterion}");
+    }
+    for matching in [Matching::Review, Matching::Automatic, Matching::Closed] {
+        assert_eq!(outcome(matching, &Criterion::OwnKey, false), "joined");
+    }
+}

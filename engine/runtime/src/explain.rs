@@ -43,6 +43,7 @@ pub struct LinkedObject {
     pub rule: String,
     pub rule_name: String,
     pub ownership: sync_kernel::Ownership,
+    pub state: sync_kernel::ConnectorState,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -135,6 +136,7 @@ impl Reading<'_> {
             rule: link.rule.to_string(),
             rule_name: rule_name(self, &link.rule),
             ownership: link.ownership,
+            state: object.state,
         })
     }
 
@@ -269,7 +271,15 @@ fn sentences(explanation: &Explanation, preview: &Preview, attribute: Option<&st
         text.push(format!("  {}", join.text));
     }
     for link in &explanation.links {
-        text.push(format!("  {} is {} by `{}`", link.object.text(), ownership_text(link.ownership), link.rule_name));
+        let said = match link.state {
+            sync_kernel::ConnectorState::ExplicitlyConnected => "; an operator joined it (`metasync join`)",
+            sync_kernel::ConnectorState::ExplicitlyDisconnected => {
+                "; an operator disconnected it, which the next synchronisation carries out"
+            }
+            _ => "",
+        };
+        let how = ownership_text(link.ownership);
+        text.push(format!("  {} is {how} by `{}`{said}", link.object.text(), link.rule_name));
     }
     if let Some(error) = &explanation.error {
         text.push(format!("  in error, so nothing of it is applied: {}: {}", error.code, error.message));

@@ -288,6 +288,7 @@ impl Db {
             self.touch_metaverse(link.mv);
         }
         self.forget_details(&mut head)?;
+        self.candidate_changed(id)?;
         self.member_changed(id, head.link.map(|link| link.mv))?;
         if self.is_needed(&head)? {
             head.object_type = None;

@@ -89,8 +89,8 @@ impl Db {
         }
         self.save_head(&mut head)?;
         self.mark_dirty(head.id, head.connector)?;
-        let holders = self.ids("SELECT DISTINCT mv FROM hold WHERE candidate = ?1", [head.id])?;
-        for mv in holders.into_iter().chain(before).chain(head.link.map(|link| link.mv)) {
+        self.candidate_changed(head.id)?;
+        for mv in before.into_iter().chain(head.link.map(|link| link.mv)) {
             self.mark_metaverse_dirty(mv)?;
         }
         Ok(())

@@ -114,7 +114,7 @@ impl Db {
         }
         self.save_head(&mut head)?;
         self.touch_places(head.connector);
-        Ok(())
+        self.candidate_changed(id)
     }
 
     /// Puts everything that refers to a placeholder, or stands below it, on the object that takes its place (O18).

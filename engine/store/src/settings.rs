@@ -311,10 +311,7 @@ impl Db {
             (object, verdict, detail, now),
         )?;
         self.bump(object)?;
-        for mv in self.ids("SELECT DISTINCT mv FROM hold WHERE candidate = ?1", [object])? {
-            self.mark_metaverse_dirty(mv)?;
-        }
-        Ok(())
+        self.candidate_changed(object)
     }
 
     pub(crate) fn load_privilege(&self, object: i64) -> Inner<Option<Privilege>> {

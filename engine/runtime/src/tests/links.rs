@@ -224,3 +224,35 @@ async fn orders_that_cannot_be_are_refused() {
     lab.run("hr", "delta-import").await;
     assert_eq!(refused(&lab, disconnect("hr", "p2")), "deleted");
 }
+
+/// T19, S27: the place of a new object is taken by one that belongs to nobody: it is updated, and no Add is sent. One that is somebody
+/// else's holds the newcomer, until a delta sees it move.
+#[tokio::test]
+async fn t19_an_occupied_place_is_taken_over_or_waited_for() {
+    let rules = super::setup::RULES.replace(
+        "[rule.flow]\nstamp = \"[employeeId]\"\ndisplayName = \"[displayName]\"\nmail",
+        "[rule.flow]\ndn = 'EscapeDNComponent(\"CN=\" & [displayName]) & \",OU=People\"'\nstamp = \"[employeeId]\"\ndisplayName = \"[displayName]\"\nmail",
+    );
+    assert_ne!(rules, super::setup::RULES);
+    let lab = Lab::with(Settings { rules, ..Settings::default() });
+    lab.dir.put_at("people", "organizationalUnit", Some("OU=People"), &[]);
+    let attributes = [("mail", "old@contoso.example"), ("enabled", "true")];
+    lab.dir.put_at("there", "user", Some("CN=Person 1,OU=People"), &attributes);
+    lab.hr.put_person(1);
+    lab.good_cycle(CycleKind::Initial).await;
+    assert_eq!(lab.written(), ["update there displayName mail stamp"]);
+    lab.second_plan_is_empty().await;
+
+    // Another person of the same name: the place is Person 1's.
+    lab.hr.put("p2", "user", &[("employeeId", "2"), ("displayName", "Person 1"), ("mail", "two@contoso.example")]);
+    let report = lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(report.held["dir"]["dn-occupied"], 1);
+    assert_eq!(lab.written(), Vec::<String>::new());
+    lab.hr.set("p1", "displayName", &["Person One"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.good_cycle(CycleKind::Delta).await;
+    let report = lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(report.held["dir"].get("dn-occupied"), None, "{report:#?}");
+    assert_eq!(lab.dir.state().objects.len(), 3, "the container and two people");
+    lab.second_plan_is_empty().await;
+}

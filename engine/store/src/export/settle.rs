@@ -106,6 +106,7 @@ impl Db {
                         _ => {}
                     }
                     self.occupy(&mut head, parent, rdn);
+                    self.candidate_changed(head.id)?;
                 }
             }
             Some(PendingOperation::Restore { changes, afterwards }) => {

@@ -144,6 +144,7 @@ impl Db {
             self.make_room(occupant, head.id)?;
         }
         self.occupy(head, parent, rdn);
+        self.candidate_changed(head.id)?;
         Ok(!same)
     }
 

@@ -200,8 +200,17 @@ impl Db {
             self.touch_metaverse(mv);
         }
         if before != after {
+            self.candidate_changed(head.id)?;
             self.member_changed(head.id, before)?;
             self.member_changed(head.id, after)?;
+        }
+        Ok(())
+    }
+
+    /// An object that a hold is about was linked, let go, moved or removed: whoever is held because of it is decided anew.
+    pub(crate) fn candidate_changed(&self, object: i64) -> Inner<()> {
+        for mv in self.ids("SELECT DISTINCT mv FROM hold WHERE candidate = ?1", [object])? {
+            self.mark_metaverse_dirty(mv)?;
         }
         Ok(())
     }

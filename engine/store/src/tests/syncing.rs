@@ -286,3 +286,34 @@ fn an_object_that_lost_its_link_is_looked_at_again() {
         assert_eq!(world.store.dirty_count("ad").unwrap(), 0);
     }
 }
+
+/// Whoever is held because of an object is decided anew when that object moves, is linked, is let go or goes: deltas equal full.
+#[test]
+fn what_becomes_of_a_candidate_queues_whom_it_holds() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x", "b user cn=B,dc=x mail=b@x"]);
+    world.full("cloud", &["c user cn=C,dc=y mail=c@x"]);
+    world.promote_all("cloud");
+    let (mv, other) = (world.project("ad", "a"), world.project("ad", "b"));
+    let candidate = world.id("cloud", "c");
+    world.target(mv, TargetPlan { holds: vec![hold("dn-occupied", Some(candidate), None)], ..nothing(mv) });
+    let settle = |world: &mut World| {
+        let dirty = world.store.dirty_metaverse_page(None, 9).unwrap();
+        dirty.iter().for_each(|mv| drop(world.apply(&plan(Subject::Metaverse(*mv)))));
+        dirty
+    };
+    assert_eq!(settle(&mut world), vec![]);
+    world.delta("cloud", vec![object("c user cn=Moved,dc=y mail=c@x")]);
+    assert_eq!(settle(&mut world), vec![mv]);
+    let change = |link| vec![LinkChange { object: candidate, link, explicitly: false }];
+    let linked = Some((MvRef::Existing(other), "out".into(), Ownership::Adopted));
+    world.apply(&ObjectPlan { links: change(linked), ..plan(Subject::Metaverse(other)) });
+    assert_eq!(settle(&mut world), vec![mv]);
+    world.apply(&ObjectPlan { links: change(None), ..plan(Subject::Metaverse(other)) });
+    assert_eq!(settle(&mut world), vec![mv]);
+    world.promote_all("cloud");
+    assert_eq!(settle(&mut world), vec![]);
+    world.delta("cloud", vec![deleted("c")]);
+    world.promote_all("cloud");
+    assert_eq!(settle(&mut world), vec![mv]);
+}

@@ -1,0 +1,124 @@
+//! Whom a plan makes due beside its subject: objects that share a join key with what changed. Decides nothing about them.
+
+use crate::decide::Change;
+use crate::evaluate::{ConnectorInputs, MetaverseInputs};
+use crate::inputs::Run;
+use crate::keys::key_values;
+use crate::neighbourhood::{KeyHit, Reader};
+use crate::plan::ObjectPlan;
+use crate::search::metaverse_hits;
+use crate::view::{CsObject, MvId, MvRef, MvValue};
+use metaverse_schema::{AttributeName, ObjectType};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_rules::{Direction, Expression, JoinClause, Rule};
+
+/// All join clauses of a rule.
+fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
+    rule.join.iter().flat_map(|group| &group.clauses)
+}
+
+/// Whether an expression reads an attribute whose values differ.
+fn is_touched(
+    expression: &Expression,
+    before: &BTreeMap<AttributeName, MvValue>,
+    after: &BTreeMap<AttributeName, MvValue>,
+) -> bool {
+    expression
+        .reads_any(|name| before.get(name).map(|value| &value.values) != after.get(name).map(|value| &value.values))
+}
+
+/// Others that share a join key with the old or the new attributes may now match, or be ambiguous no longer.
+pub(crate) fn revisit_by_source_keys(
+    change: &Change,
+    object_type: &ObjectType,
+    before: &BTreeMap<AttributeName, MvValue>,
+    after: &BTreeMap<AttributeName, MvValue>,
+    plan: &mut ObjectPlan,
+    reader: &mut Reader<'_>,
+    run: &Run<'_>,
+) {
+    let rules = run.rules.rules.iter().filter(|rule| {
+        rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
+    });
+    for rule in rules {
+        for clause in clauses(rule).filter(|clause| is_touched(&clause.source, before, after)) {
+            let keys = |attributes: &BTreeMap<_, _>| {
+                if attributes.is_empty() {
+                    // There is no object, and nothing has no key.
+                    return BTreeSet::new();
+                }
+                let inputs = MetaverseInputs::of(attributes, &rule.connector, run);
+                key_values(&clause.source, clause.exact, &inputs).into_iter().collect::<BTreeSet<_>>()
+            };
+            for value in keys(before).symmetric_difference(&keys(after)) {
+                plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
+            }
+        }
+    }
+    if let MvRef::Existing(own) = change.object {
+        plan.revisit.remove(&own);
+    }
+}
+
+/// Source objects that found nobody when they were looked at may join this object by a key that it has from now on. An object
+/// of an ambiguous or occupied join is in error, stays queued, and is not searched for here.
+pub(crate) fn rejoin_by_new_keys(
+    object_type: &ObjectType,
+    before: &BTreeMap<AttributeName, MvValue>,
+    after: &BTreeMap<AttributeName, MvValue>,
+    plan: &mut ObjectPlan,
+    reader: &mut Reader<'_>,
+    run: &Run<'_>,
+) {
+    let rules = run.rules.rules.iter().filter(|rule| {
+        rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
+    });
+    for rule in rules {
+        for clause in clauses(rule).filter(|clause| is_touched(&clause.target, before, after)) {
+            let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
+            let known = if before.is_empty() { Vec::new() } else { keys(before) };
+            for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
+                let hits = reader.key(clause.source_key, &value).unwrap_or_default();
+                plan.rejoin.extend(hits.iter().filter_map(|hit| match hit {
+                    KeyHit::Connector(id) => Some(*id),
+                    KeyHit::Metaverse(_) => None,
+                }));
+            }
+        }
+    }
+}
+
+/// A target object that appeared, changed or left may be what a metaverse object looks for.
+pub(crate) fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut Reader<'_>, run: &Run<'_>) {
+    if object.staged.is_none() {
+        return;
+    }
+    let images = [object.synchronised.as_ref(), object.imported()];
+    for rule in run
+        .rules
+        .rules
+        .iter()
+        .filter(|rule| rule.direction == Direction::Outbound && rule.connector == object.connector)
+    {
+        for clause in clauses(rule) {
+            let mut values: BTreeSet<_> = BTreeSet::new();
+            for image in images.into_iter().flatten() {
+                values.extend(key_values(&clause.target, clause.exact, &ConnectorInputs::of(object, image, run)));
+            }
+            for value in values {
+                plan.revisit.extend(metaverse_hits(clause.source_key, &value, reader));
+            }
+        }
+    }
+    let settled: Vec<MvId> = plan
+        .metaverse
+        .iter()
+        .filter_map(|metaverse| match metaverse.object {
+            MvRef::Existing(id) => Some(id),
+            MvRef::New => None,
+        })
+        .collect();
+    settled.iter().for_each(|id| {
+        plan.revisit.remove(id);
+    });
+}
