@@ -62,8 +62,6 @@ pub struct Function {
     pub group: FunctionGroup,
     /// One or two sentences for the operator, with what happens at the edges.
     pub doc: &'static str,
-    /// Decides itself which of its arguments are evaluated (X9, X71).
-    pub lazy: bool,
     /// Depends on the time of the run (SF28).
     pub reads_clock: bool,
     /// Gives a value drawn for the object and attribute.
@@ -201,7 +199,6 @@ impl Function {
             name,
             group,
             doc,
-            lazy: false,
             reads_clock: false,
             draws: false,
             parameters,
@@ -211,6 +208,7 @@ impl Function {
         }
     }
 
+    /// One that decides itself which of its arguments are evaluated (X9, X71).
     pub(crate) fn lazy(
         name: &'static str,
         group: FunctionGroup,
@@ -219,11 +217,7 @@ impl Function {
         run: Lazy,
         doc: &'static str,
     ) -> Self {
-        Function {
-            lazy: true,
-            run: Run::Lazy(run),
-            ..Function::eager(name, group, parameters, gives, |_, _| Ok(Data::Null), doc)
-        }
+        Function { run: Run::Lazy(run), ..Function::eager(name, group, parameters, gives, |_, _| Ok(Data::Null), doc) }
     }
 
     pub(crate) fn parameter(&self, position: usize) -> Option<&'static Parameter> {

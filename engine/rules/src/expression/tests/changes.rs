@@ -94,6 +94,7 @@ fn sf28_the_instant_at_which_an_answer_changes() {
         CDate("2026-04-01") < DateAdd("d",14,Now())
         DateAdd("s",1,Now()) > Now()
         DateAdd("m",1,Now()) > CDate("2026-05-01")
+        DateAdd("m",1,Now()) < CDate("2026-04-10 8:30:15.25")
         FormatDateTime(Now(),"yyyy")
         FormatDateTime(Now(),"MMM yyyy")
         FormatDateTime(Now(),"yyyy-MM-dd")
@@ -136,6 +137,8 @@ fn sf28_the_instant_at_which_an_answer_changes() {
             DateAdd("s",1,Now()) > Now()
             => never
             DateAdd("m",1,Now()) > CDate("2026-05-01")
+            => 2026-03-11T00:00:00Z (same)
+            DateAdd("m",1,Now()) < CDate("2026-04-10 8:30:15.25")
             => 2026-03-11T00:00:00Z (same)
             FormatDateTime(Now(),"yyyy")
             => 2027-01-01T00:00:00Z

@@ -34,6 +34,8 @@ fn text_functions() {
         InStr([none],"e")
         InStr([smile],"b")
         InStr("abc","c",9)
+        InStr("😀a😀","😀",2)
+        InStrRev("😀a😀","😀",4)
         InStrRev("abbcdbbbef","bb")
         InStrRev("abbcdbbbef","bb",5)
         InStrRev("abbcdbbbef","BB",-1,vbTextCompare)
@@ -116,6 +118,10 @@ fn text_functions() {
             => 4
             InStr("abc","c",9)
             => 0
+            InStr("😀a😀","😀",2)
+            => 4
+            InStrRev("😀a😀","😀",4)
+            => 1
             InStrRev("abbcdbbbef","bb")
             => 7
             InStrRev("abbcdbbbef","bb",5)
@@ -447,4 +453,72 @@ fn the_reference_lists_every_function_once() {
     }
     assert!(reference.contains("| `Mid(text, start[, count])` |"));
     assert!(reference.contains("| `Switch(condition, value, ...)` |"));
+}
+
+/// X16: what an absent value gives; a flow takes the empty text for absent, other functions do not.
+#[test]
+fn x16_absent_and_empty_are_two_things() {
+    let absent = [
+        "Trim([none])",
+        "LTrim([none])",
+        "RTrim([none])",
+        "LCase([none])",
+        "UCase([none])",
+        "PCase([none])",
+        "Replace([none],\"a\",\"b\")",
+        "ReplaceChars([none],\"a:b\")",
+        "Split([none],\",\")",
+        "Join([none])",
+        "CStr([none])",
+        "CNum([none])",
+        "CGuid([none])",
+        "CDate([none])",
+        "CRef([none])",
+        "CBin([none],1)",
+        "ConvertToBase64([none])",
+        "ConvertFromBase64([none])",
+        "ConvertToBase32([none])",
+        "ConvertToUTF8Hex([none])",
+        "ConvertFromUTF8Hex([none])",
+        "StringFromGuid([none])",
+        "StringFromSid([none])",
+        "DNComponent([none],1)",
+        "DNComponentRev([none],1)",
+        "EscapeDNComponent([none])",
+        "BitAnd([none],1)",
+        "BitOr(1,[none])",
+        "DateFromNum([none])",
+        "NumFromDate(CDate([none]))",
+        "FormatDateTime(CDate([none]),\"yyyy\")",
+        "DateAdd(\"d\",1,CDate([none]))",
+        "RandomNum([none],1)",
+        "CertSubject([none])",
+        "Thumbprint([none])",
+        "ItemOrNull([none],1)",
+        "RemoveDuplicates([none])",
+        "Select($i,[none],$i)",
+        "Where($i,[none],True)",
+        "[none] + 1",
+        "-[none]",
+        "[none] & [nothing]",
+    ];
+    for text in absent {
+        assert_eq!(super::evaluated(&format!("IsNull({text})")), "True", "{text}");
+    }
+    let empty = [
+        "Left([none],1)",
+        "Right([none],1)",
+        "Mid([none],1,1)",
+        "PadLeft([none],3,\"x\")",
+        "PadRight([none],3,\"x\")",
+        "Word([none],1,\" \")",
+        "Word(\"a\",0,\" \")",
+        "Word(\"a\",2,\" \")",
+        "Left(\"a\",0)",
+        "Right(\"a\",0)",
+        "Mid(\"a\",1,0)",
+    ];
+    for text in empty {
+        assert_eq!(super::evaluated(&format!("IsEmpty({text})")), "True", "{text}");
+    }
 }
