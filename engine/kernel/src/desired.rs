@@ -45,7 +45,7 @@ pub(crate) fn compute_desired(
     for flows in candidates.chunk_by(|(_, flow), (_, next)| flow.target == next.target) {
         let Some((_, Flow { target, .. })) = flows.first() else { continue };
         if let Some(reference) = reference_flow(target, flows, attributes, &references, run) {
-            desired.references.extend(reference);
+            desired.references.push(reference);
             continue;
         }
         let merge = merge_type(target, flows)?;
@@ -99,14 +99,14 @@ fn merge_type(target: &AttributeName, flows: &[(&Rule, &Flow)]) -> Result<MergeT
     }
 }
 
-/// A flow of a reference attribute: its rows are decided one by one. `Some(None)`: it is one, but nobody contributes.
+/// A flow of a reference attribute: its rows are decided one by one. None: it is no reference attribute.
 fn reference_flow(
     target: &AttributeName,
     flows: &[(&Rule, &Flow)],
     attributes: &BTreeMap<AttributeName, MvValue>,
     references: &[&AttributeName],
     run: &Run<'_>,
-) -> Option<Option<ReferenceFlow>> {
+) -> Option<ReferenceFlow> {
     let (rule, source) = flows.iter().find_map(|(rule, flow)| match &flow.source {
         FlowSource::Direct(source) => Some((rule, source)),
         _ => None,
@@ -114,23 +114,25 @@ fn reference_flow(
     if !references.contains(&source) {
         return None;
     }
-    let value = attributes.get(source.as_str());
-    Some(value.and_then(|value| {
+    let contribution = attributes.get(source.as_str()).and_then(|value| {
         let contributed = run.rules.rules.iter().find(|inbound| inbound.id == value.rule)?;
         let source_attribute =
             contributed.flows.iter().find(|flow| flow.target == *source).and_then(|flow| match &flow.source {
                 FlowSource::Direct(attribute) => Some(attribute.clone()),
                 _ => None,
             })?;
-        Some(ReferenceFlow {
-            target_attribute: target.clone(),
-            source: value.contributor,
-            source_attribute,
-            rule: rule.id.clone(),
-            single: run.is_single_valued(&rule.connector, target.as_str()),
-            keep_foreign: false,
-        })
-    }))
+        Some((value.contributor, source_attribute))
+    });
+    // Recalled, and managed all the same: no rows are wanted.
+    let (source, source_attribute) = contribution.unwrap_or_else(|| (ReferenceFlow::NOBODY, target.clone()));
+    Some(ReferenceFlow {
+        target_attribute: target.clone(),
+        source,
+        source_attribute,
+        rule: rule.id.clone(),
+        single: run.is_single_valued(&rule.connector, target.as_str()),
+        keep_foreign: false,
+    })
 }
 
 fn dn_of(values: &Values, flows: &[(&Rule, &Flow)]) -> Result<Option<Dn>, ObjectError> {

@@ -9,6 +9,8 @@ mod decide;
 mod desired;
 mod digest;
 mod evaluate;
+#[cfg(test)]
+mod flow_tests;
 mod guard;
 mod inbound;
 mod inputs;

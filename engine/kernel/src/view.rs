@@ -334,6 +334,7 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReferenceFlow {
     pub target_attribute: AttributeName,
+    /// [`ReferenceFlow::NOBODY`]: the attribute is managed and nobody contributes to it any longer, so it is to be empty (S44, S50).
     pub source: CsId,
     pub source_attribute: AttributeName,
     pub rule: RuleId,
@@ -341,4 +342,9 @@ pub struct ReferenceFlow {
     pub single: bool,
     /// Values in the target that this engine did not add stay (SF19, SF1).
     pub keep_foreign: bool,
+}
+
+impl ReferenceFlow {
+    /// No object: numbers given by the store begin at one.
+    pub const NOBODY: CsId = CsId(0);
 }

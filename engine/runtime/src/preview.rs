@@ -427,7 +427,8 @@ fn reference_lines(reading: &Reading<'_>, target: &TargetPlan) -> Result<Vec<Ref
         _ => Vec::new(),
     };
     let mut lines = Vec::new();
-    for flow in &target.references {
+    // Where nobody contributes any longer, no rows flow.
+    for flow in target.references.iter().filter(|flow| flow.source != sync_kernel::ReferenceFlow::NOBODY) {
         let source = reading.store.object(flow.source)?;
         let (mut flowing, mut waiting) = (0, Counters::new());
         for row in rows.iter().filter(|row| row.attribute == flow.target_attribute) {

@@ -7,6 +7,7 @@ mod convergence;
 mod crashes;
 mod cycles;
 mod exports;
+mod flows;
 mod guards;
 mod hierarchy;
 mod hypotheses;

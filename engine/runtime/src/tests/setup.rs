@@ -175,6 +175,8 @@ pub(super) struct Settings {
     pub(super) rules: String,
     /// SF18; most tests want the consequences at once.
     pub(super) grace_days: u32,
+    /// `recall = false` for hr (S50).
+    pub(super) without_recall: bool,
 }
 
 impl Default for Settings {
@@ -189,6 +191,7 @@ impl Default for Settings {
             guard_at_least: 1_000_000,
             rules: RULES.to_owned(),
             grace_days: 0,
+            without_recall: false,
         }
     }
 }
@@ -244,7 +247,7 @@ impl Lab {
             "[deployment]\nname = \"test\"\nstaging = {}\nworkers = {}\nerror_limit = {}\n\
              [matching]\nmode = \"{}\"\n[leaving]\ngrace_days = {}\n\
              [guards]\nobjects = {}\npercent = 100\nat_least = {}\n\
-             [connector.hr]\nkind = \"text-file\"\n[connector.crm]\nkind = \"text-file\"\n[connector.dir]\nkind = \"text-file\"\n",
+             [connector.hr]\nkind = \"text-file\"\nrecall = {}\n[connector.crm]\nkind = \"text-file\"\n[connector.dir]\nkind = \"text-file\"\n",
             settings.staging,
             settings.workers,
             settings.error_limit,
@@ -252,6 +255,7 @@ impl Lab {
             settings.grace_days,
             settings.guard_objects,
             settings.guard_at_least.min(settings.guard_objects),
+            !settings.without_recall,
         );
         let files = Files {
             configuration: FileText::text("metasync.toml", configuration),

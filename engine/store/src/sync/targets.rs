@@ -145,15 +145,18 @@ impl Db {
         }
         self.run("DELETE FROM reference_flow WHERE object = ?1", [target])?;
         for flow in &after {
-            let source = self.head(flow.source.0)?;
+            let source_space = match flow.source {
+                ReferenceFlow::NOBODY => connector,
+                source => self.head(source.0)?.connector,
+            };
             self.run(
                 "INSERT OR REPLACE INTO reference_flow (object, attribute, source, source_attribute, rule, single, keep_foreign) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 (
                     target,
                     self.attribute_id(connector, &flow.target_attribute, ValueKind::Reference)?,
-                    source.id,
-                    self.attribute_id(source.connector, &flow.source_attribute, ValueKind::Reference)?,
+                    flow.source.0,
+                    self.attribute_id(source_space, &flow.source_attribute, ValueKind::Reference)?,
                     self.rule_id(&flow.rule)?,
                     flow.single,
                     flow.keep_foreign,
