@@ -272,7 +272,7 @@ CREATE TABLE rule_set (
     text    TEXT NOT NULL,
     applied INTEGER NOT NULL,
     ordinal INTEGER NOT NULL
-) STRICT;
+, places TEXT NOT NULL DEFAULT '') STRICT;
 
 CREATE TABLE run (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -30,6 +30,7 @@ mod search;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod view;
 #[cfg(test)]
 mod world;
@@ -50,6 +51,7 @@ pub use plan::{
 };
 pub use references::{ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
 pub use scope::{clause_holds, rule_in_scope};
+pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};
 pub use view::{
     Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link, MemoryState,
     MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PendingExport, PendingOperation, Privilege,

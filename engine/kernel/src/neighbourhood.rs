@@ -61,6 +61,16 @@ impl Neighbourhood {
         self.occupants.insert((space, dn), occupant);
     }
 
+    /// What carries the key of a question that was answered; nothing for any other question.
+    pub fn known_hits(&self, question: &Question) -> &[KeyHit] {
+        match question {
+            Question::Key(key, value) => {
+                self.keys.get(key).and_then(|values| values.get(value)).map_or(&[][..], Vec::as_slice)
+            }
+            _ => &[],
+        }
+    }
+
     /// Generations of the objects and the key values that these answers hold: what a plan made from them has read.
     pub fn known_connector(&self, id: CsId) -> Option<&CsObject> {
         self.connectors.get(&id).and_then(Option::as_ref)

@@ -13,12 +13,22 @@ pub fn rule_in_scope<'a>(
     attribute: impl Fn(&str) -> Option<Cow<'a, Values>>,
     is_member: impl Fn(&str) -> bool,
 ) -> bool {
-    let holds = |clause: &Clause| match clause.operator {
-        Operator::IsMemberOf => names_group(clause, &is_member),
-        Operator::IsNotMemberOf => !names_group(clause, &is_member),
-        _ => clause_holds(clause, attribute(clause.attribute.as_str()).as_deref()),
-    };
+    let holds =
+        |clause: &Clause| clause_of_object_holds(clause, attribute(clause.attribute.as_str()).as_deref(), &is_member);
     rule.scope.is_empty() || rule.scope.iter().any(|group| group.iter().all(holds))
+}
+
+/// One clause in full: about a membership, or about the attribute's values.
+pub(crate) fn clause_of_object_holds(
+    clause: &Clause,
+    values: Option<&Values>,
+    is_member: &impl Fn(&str) -> bool,
+) -> bool {
+    match clause.operator {
+        Operator::IsMemberOf => names_group(clause, is_member),
+        Operator::IsNotMemberOf => !names_group(clause, is_member),
+        _ => clause_holds(clause, values),
+    }
 }
 
 fn names_group(clause: &Clause, is_member: &impl Fn(&str) -> bool) -> bool {

@@ -150,6 +150,7 @@ impl World {
             without_recall: BTreeSet::new(),
             hash: "test".into(),
             text: String::new(),
+            places: Default::default(),
         };
         let mut cloud = metaverse_schema::ConnectorSchema::default().class("user", true);
         for name in

@@ -383,8 +383,14 @@ pub(crate) struct PreviewArgs {
 pub(crate) struct ExplainArgs {
     /// DN, anchor, sign-in name, mail, sAMAccountName or display name; `CONNECTOR:NAME` looks in one connector space
     pub(crate) object: String,
-    /// An attribute, or for a group the name of a member
+    /// An attribute of the metaverse or of a target, or for a group the name of a member
     pub(crate) what: Option<String>,
+    /// Most missing members of a group to show
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+    /// Missing members to pass over, for the next page
+    #[arg(long, default_value_t = 0, value_name = "MEMBERS")]
+    pub(crate) skip: usize,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -8,6 +8,7 @@ pub mod document;
 pub mod expression;
 pub mod folder;
 pub mod model;
+mod places;
 pub mod rule_test;
 pub mod shipped;
 mod suggest;
@@ -21,6 +22,7 @@ pub use document::{
 pub use expression::*;
 pub use folder::{load_folder, read_file, read_rules, read_tests};
 pub use model::*;
+pub use places::{RulePlace, RulePlaces};
 pub use rule_test::*;
 pub use shipped::{
     CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another, shipped_tests,

@@ -2,6 +2,7 @@
 //! the text it came from, and its mistakes, belong to `document` and `diagnostic`.
 
 use crate::expression::Expression;
+use crate::places::RulePlaces;
 use metaverse_schema::{AttributeName, ObjectType, Plurality, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -33,6 +34,8 @@ pub struct RuleSet {
     pub hash: String,
     /// The canonical text of the rule set, from which it can be read again (kept by hash for lineage).
     pub text: String,
+    /// Where the rules stand in their files; no part of hash and text.
+    pub places: RulePlaces,
 }
 
 /// Whether new matches with existing objects are made (SF5).

@@ -2,6 +2,8 @@
 //! makes, so that it cannot tell another story; decides nothing itself.
 
 use crate::engine::EngineError;
+use crate::explain_members::Membership;
+use crate::explain_rules::{LookupExplanation, ScopeExplanation};
 use crate::names::{ObjectName, Space, name_by_id, name_by_mv};
 use crate::preview::{AttributeLine, CandidateLine, JoinLine, Preview, TargetPreview, rule_name};
 use crate::reading::Reading;
@@ -31,6 +33,12 @@ pub struct Explanation {
     /// Members that are not exported, with the reason (SF19).
     pub waiting_members: Vec<WaitingLine>,
     pub waiting_members_total: u64,
+    /// Reference attributes of the targets: what the source has, what the target has, and what is missing and why (SF19).
+    pub memberships: Vec<Membership>,
+    /// Inbound rules for objects of this type: in scope or not, and which clause does not hold. Of a connector's object.
+    pub scopes: Vec<ScopeExplanation>,
+    /// What its join rules look up and find. Of a connector's object.
+    pub lookups: Vec<LookupExplanation>,
     pub error: Option<ObjectError>,
     pub standing_errors: Vec<StandingError>,
     /// All of it in sentences, ready to print.
@@ -77,6 +85,16 @@ pub struct StandingError {
 impl Reading<'_> {
     /// Explains an object, or one attribute of it. Match candidates' roles are those last read.
     pub fn explain(&self, subject: Subject, attribute: Option<&str>) -> Result<Explanation, EngineError> {
+        self.explain_page(subject, attribute, PageOf { skip: 0, limit: SHOWN })
+    }
+
+    /// As `explain`, with a page of the members that are not exported. `attribute` is one of the metaverse, or of a target.
+    pub fn explain_page(
+        &self,
+        subject: Subject,
+        attribute: Option<&str>,
+        page: PageOf,
+    ) -> Result<Explanation, EngineError> {
         let preview = self.preview(subject)?;
         let metaverse = match subject {
             Subject::Metaverse(id) => Some(id),
@@ -97,6 +115,10 @@ impl Reading<'_> {
             },
         };
         let (waiting_members, waiting_members_total) = self.waiting(&linked, attribute)?;
+        let own = match subject {
+            Subject::Connector(id) => self.store.object(id)?,
+            Subject::Metaverse(_) => None,
+        };
         let mut explanation = Explanation {
             metaverse: metaverse.map(|id| name_by_mv(self.store, id)).transpose()?,
             links: linked.iter().filter_map(|object| self.linked(object)).collect(),
@@ -106,6 +128,9 @@ impl Reading<'_> {
             exports: linked.iter().flat_map(|object| export_states(object, attribute)).collect(),
             waiting_members,
             waiting_members_total,
+            memberships: self.memberships(&linked, attribute, page)?,
+            scopes: own.as_ref().map(|object| self.explain_scopes(object)).transpose()?.unwrap_or_default(),
+            lookups: own.as_ref().map(|object| self.explain_lookups(object)).transpose()?.unwrap_or_default(),
             error: preview.error.clone(),
             standing_errors: self.standing_errors(subject)?,
             subject: preview.subject.clone(),
@@ -190,22 +215,40 @@ impl Reading<'_> {
     }
 }
 
+/// A page of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PageOf {
+    pub skip: usize,
+    pub limit: usize,
+}
+
+/// Those of the asked name, and those that an exported attribute of that name is made of.
 fn wanted_attributes(preview: &Preview, attribute: Option<&str>) -> Vec<AttributeLine> {
-    preview
-        .metaverse
-        .iter()
-        .flat_map(|metaverse| &metaverse.attributes)
-        .filter(|line| attribute.is_none_or(|asked| line.attribute == asked))
-        .cloned()
-        .collect()
+    let exported = preview.targets.iter().flat_map(|target| &target.attributes);
+    let sources: Vec<&str> = exported
+        .filter(|line| attribute.is_some_and(|asked| line.attribute == asked))
+        .flat_map(|line| &line.winner)
+        .flat_map(|winner| &winner.inputs)
+        .map(|input| input.attribute.as_str())
+        .collect();
+    let is_wanted = |line: &&AttributeLine| {
+        attribute.is_none_or(|asked| line.attribute == asked) || sources.contains(&line.attribute.as_str())
+    };
+    preview.metaverse.iter().flat_map(|metaverse| &metaverse.attributes).filter(is_wanted).cloned().collect()
+}
+
+/// Whether a target's attribute is the asked one, or is made of the metaverse attribute of that name.
+fn is_made_of(line: &AttributeLine, asked: &str) -> bool {
+    line.attribute == asked
+        || line.winner.iter().flat_map(|winner| &winner.inputs).any(|input| input.attribute == asked)
 }
 
 fn wanted_targets(preview: &Preview, attribute: Option<&str>) -> Vec<TargetPreview> {
     let mut targets = preview.targets.clone();
     if let Some(asked) = attribute {
         for target in &mut targets {
-            target.attributes.retain(|line| line.attribute == asked);
-            target.references.retain(|line| line.attribute == asked);
+            target.attributes.retain(|line| is_made_of(line, asked));
+            target.references.retain(|line| line.attribute == asked || line.source_attribute == asked);
             target.holds.retain(|hold| hold.attribute.as_deref().is_none_or(|held| held == asked));
         }
     }
@@ -239,7 +282,8 @@ fn export_states(object: &CsObject, attribute: Option<&str>) -> Vec<ExportState>
     }
     if let Some(PendingExport { operation, state, grace }) = &object.pending {
         let sent = operation;
-        let operation = crate::preview::operation_name(operation);
+        let cause = crate::preview::cause_of(operation).map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let operation = format!("{}{cause}", crate::preview::operation_name(operation));
         let (state, message) = match (grace, state) {
             (Some(grace), _) => {
                 ("leaving-scope", format!("{}: {operation} with the first export after that", leaves(sent, grace)))

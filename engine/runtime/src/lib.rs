@@ -27,8 +27,11 @@ mod export_order;
 mod guard;
 mod send;
 
+mod applied;
 mod digest;
 mod explain;
+mod explain_members;
+mod explain_rules;
 mod hypothesis;
 mod links;
 mod names;
@@ -42,11 +45,14 @@ mod rule_test;
 #[cfg(test)]
 mod tests;
 
+pub use applied::{AppliedRules, open_as_applied};
 pub use cycle::CycleKind;
 pub use digest::plan_digest;
 pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, SystemClock};
 pub use event::{Event, Events, NoEvents};
-pub use explain::{Explanation, ExportState, LinkedObject, StandingError, privilege_text};
+pub use explain::{Explanation, ExportState, LinkedObject, PageOf, StandingError, privilege_text};
+pub use explain_members::{Membership, MissingMember};
+pub use explain_rules::{FailingClause, LookupExplanation, ScopeExplanation};
 pub use hypothesis::scratch_with_values;
 pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};

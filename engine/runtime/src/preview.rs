@@ -75,6 +75,8 @@ pub struct TargetPreview {
     pub operation: &'static str,
     /// The day (UTC) before which the operation is not sent: the source object left scope (SF18).
     pub leaves_on: Option<String>,
+    /// Why it is deleted or detached.
+    pub cause: Option<DeleteCause>,
     pub link: Option<LinkLine>,
     /// Which join group found the object, when this plan links it.
     pub matched_by: Option<String>,
@@ -132,6 +134,8 @@ pub struct CandidateLine {
     pub verdict: String,
     /// The attribute, constant or expression of the flow.
     pub source: String,
+    /// Where the flow stands: `rules/20-ad-users.toml:44`.
+    pub place: Option<String>,
     /// What the flow reads, with the values it read.
     pub inputs: Vec<InputLine>,
 }
@@ -380,6 +384,7 @@ fn candidate_line(
         values: candidate.values.clone(),
         verdict: candidate.verdict.clone(),
         source,
+        place: reading.rules.places.flow(&candidate.rule, attribute.as_str()).map(ToString::to_string),
         inputs,
     })
 }
@@ -408,6 +413,7 @@ fn target_preview(reading: &Reading<'_>, plan: &ObjectPlan, target: &TargetPlan)
         dn: dn.map(|dn| dn.to_string()),
         operation: operation.map_or("none", operation_name),
         leaves_on: target.pending.as_ref().and_then(|pending| pending.grace.as_ref()).map(sync_kernel::Grace::date),
+        cause: operation.and_then(cause_of),
         link: target.link.as_ref().map(|(rule, ownership)| LinkLine {
             rule: rule.to_string(),
             rule_name: rule_name(reading, rule),
@@ -463,6 +469,14 @@ pub(crate) fn operation_name(operation: &PendingOperation) -> &'static str {
         PendingOperation::Restore { .. } => "restore",
         PendingOperation::Delete { .. } => "delete",
         PendingOperation::Detach { .. } => "detach",
+    }
+}
+
+/// Why an object is to go.
+pub(crate) fn cause_of(operation: &PendingOperation) -> Option<DeleteCause> {
+    match operation {
+        PendingOperation::Delete { cause, .. } | PendingOperation::Detach { cause, .. } => Some(*cause),
+        _ => None,
     }
 }
 

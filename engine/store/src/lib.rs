@@ -20,6 +20,7 @@ mod import;
 mod keys;
 mod link_order;
 mod lock;
+mod membership;
 mod migrations;
 mod names;
 mod never_sync;
@@ -51,6 +52,7 @@ pub use import::{
     StagedPlace, StagingCounters, StagingIssue,
 };
 pub use link_order::LinkOrder;
+pub use membership::{FedAttribute, FedMember, FedState};
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
 pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};

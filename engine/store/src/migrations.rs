@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("watched groups", include_str!("../migrations/0006_watched_groups.sql")),
     ("what is due", include_str!("../migrations/0007_due.sql")),
     ("leaving scope", include_str!("../migrations/0008_leaving.sql")),
+    ("rule places", include_str!("../migrations/0009_rule_places.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -43,6 +43,13 @@ impl Store {
             db.one("SELECT text FROM rule_set WHERE hash = ?1", [hash], |row| row.get(0))
         })
     }
+
+    /// Where the rules of that set stood in their files, as `RulePlaces` writes it.
+    pub fn rule_set_places(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        self.db.read("reading the rule sets", |db| {
+            db.one("SELECT places FROM rule_set WHERE hash = ?1", [hash], |row| row.get(0))
+        })
+    }
 }
 
 impl Db {
@@ -130,6 +137,9 @@ impl Db {
                 (&rules.hash, &rules.text, now),
             )?;
         }
+        // The same rules may stand elsewhere by now.
+        let places = rules.places.to_text();
+        self.run("UPDATE rule_set SET places = ?2 WHERE hash = ?1 AND places <> ?2", (&rules.hash, &places))?;
         let id = self.one("SELECT id FROM rule_set WHERE hash = ?1", [&rules.hash], |row| row.get(0))?;
         Ok(id.unwrap_or_default())
     }

@@ -7,27 +7,42 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, to_json};
+use crate::render::explained;
 use crate::render::objects::{candidate, holds, name, values};
 use crate::text::{count, counted, paragraph};
 use serde_json::json;
 use sync_kernel::{CsId, Subject};
-use sync_runtime::{AttributeLine, Explanation, ExportState, Reading, Space, TargetPreview};
+use sync_runtime::{AttributeLine, Explanation, ExportState, PageOf, Reading, Space, TargetPreview};
 
 pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Report, Failure> {
     let opened = context.open()?;
-    let store = context.read_store(&opened)?;
-    let reading = Reading::new(&store, &opened.rules, context.now());
-    let subject = find(&reading, &opened.connectors, &args.object)?;
+    let now = context.now();
+    let (store, applied) = sync_runtime::open_as_applied(&opened.deployment, &opened.rules, now)?;
+    let reading = Reading::new(&store, &applied.rules, now);
+    let mut report = explain(&reading, &opened.connectors, args)?;
+    if !applied.note.is_empty() {
+        report.text.insert_str(0, &format!("{}\n", paragraph(&applied.note, 0)));
+    }
+    if let Some(fields) = report.json.as_object_mut() {
+        let rules = json!({ "hash": applied.rules.hash, "files_differ": applied.files_differ, "note": applied.note });
+        fields.insert("rules".to_owned(), rules);
+    }
+    Ok(report)
+}
+
+fn explain(reading: &Reading<'_>, connectors: &Connectors, args: &ExplainArgs) -> Result<Report, Failure> {
+    let page = PageOf { skip: args.skip, limit: args.limit };
+    let subject = find(reading, connectors, &args.object)?;
     let Some(what) = args.what.as_deref() else {
-        let explanation = reading.explain(subject, None)?;
+        let explanation = reading.explain_page(subject, None, page)?;
         return Ok(Report::new(Exit::Success, render(&explanation, None), to_json(&explanation)));
     };
-    if is_attribute(&reading, what)? {
-        let explanation = reading.explain(subject, Some(what))?;
+    if is_attribute(reading, what)? {
+        let explanation = reading.explain_page(subject, Some(what), page)?;
         return Ok(Report::new(Exit::Success, render(&explanation, Some(what)), to_json(&explanation)));
     }
-    match find(&reading, &opened.connectors, what) {
-        Ok(member) => explain_member(&reading, subject, member),
+    match find(reading, connectors, what) {
+        Ok(member) => explain_member(reading, subject, member),
         Err(failure) if failure.code == "not-found" => Err(Failure::new(
             "not-found",
             format!("`{what}` is neither an attribute of these systems nor an object"),
@@ -89,7 +104,13 @@ fn render(explanation: &Explanation, attribute: Option<&str>) -> String {
     }
     match attribute {
         Some(attribute) => text.push_str(&one_attribute(explanation, attribute)),
-        None => text.push_str(&all_attributes(&explanation.attributes)),
+        None => {
+            text.push_str(&explained::scopes(&explanation.scopes));
+            if explanation.metaverse.is_none() {
+                text.push_str(&explained::lookups(&explanation.lookups));
+            }
+            text.push_str(&all_attributes(&explanation.attributes));
+        }
     }
     for target in &explanation.targets {
         text.push_str(&target_part(target, attribute));
@@ -100,7 +121,11 @@ fn render(explanation: &Explanation, attribute: Option<&str>) -> String {
     for export in &explanation.exports {
         text.push_str(&export_part(export));
     }
-    if explanation.waiting_members_total > 0 {
+    for membership in &explanation.memberships {
+        text.push_str(&explained::membership(membership));
+    }
+    // What waits in a target that nothing feeds any more.
+    if explanation.memberships.is_empty() && explanation.waiting_members_total > 0 {
         text.push_str(&format!("\nMembers that are not exported: {}\n", count(explanation.waiting_members_total)));
         for line in &explanation.waiting_members {
             text.push_str(&paragraph(&format!("{}: {} ({})", line.member.name, line.message, line.code), 2));
@@ -179,8 +204,13 @@ fn target_part(target: &TargetPreview, attribute: Option<&str>) -> String {
         ("restore", _) => "to be brought back from the recycle bin",
         _ => "to be updated",
     };
+    let cause = target.cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+    let state = match &target.leaves_on {
+        Some(day) => format!("left scope, leaves on {day}, and stays as it is until then"),
+        None => state.to_owned(),
+    };
     let who = match &target.object {
-        Some(object) => format!("{}: {state}", name(object)),
+        Some(object) => format!("{}: {state}{cause}", name(object)),
         None if target.object_type.is_empty() => format!("no object; {state}"),
         None => format!("a {} {state}", target.object_type),
     };

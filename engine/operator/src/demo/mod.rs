@@ -114,7 +114,7 @@ impl Story {
     }
 
     fn explain(&mut self, object: &str, what: Option<&str>) -> Result<Value, Failure> {
-        let args = ExplainArgs { object: object.to_owned(), what: what.map(str::to_owned) };
+        let args = ExplainArgs { object: object.to_owned(), what: what.map(str::to_owned), limit: 50, skip: 0 };
         let line = match what {
             Some(what) => format!("explain '{object}' '{what}'"),
             None => format!("explain '{object}'"),

@@ -1,6 +1,7 @@
 //! How results look to people. Pure: values in, text out.
 
 pub(crate) mod counters;
+pub(crate) mod explained;
 pub(crate) mod holds;
 pub(crate) mod objects;
 pub(crate) mod rule_change;

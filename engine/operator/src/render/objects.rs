@@ -132,8 +132,13 @@ fn target_part(target: &TargetPreview, all: bool) -> String {
         "detach" => "would be detached: sign-in blocked, sessions ended, stamp cleared".to_owned(),
         other => other.to_owned(),
     };
+    let what = match &target.leaves_on {
+        Some(day) => format!("left scope, leaves on {day}"),
+        None => what,
+    };
+    let cause = target.cause.map(|cause| format!(" ({cause})")).unwrap_or_default();
     let who = target.object.as_ref().map_or(String::new(), |object| format!(" {}", name(object)));
-    let mut text = format!("\n{}{who}: {what}\n", target.connector);
+    let mut text = format!("\n{}{who}: {what}{cause}\n", target.connector);
     if let Some(link) = &target.link {
         let by = target.matched_by.as_ref().map_or(String::new(), |criterion| format!(", matched by {criterion}"));
         text.push_str(&format!(
@@ -199,7 +204,11 @@ pub(crate) fn candidate(line: &CandidateLine) -> String {
     let inputs: Vec<String> =
         line.inputs.iter().map(|input| format!("{} = {}", input.attribute, values(&input.values))).collect();
     let mut text = paragraph(&format!("{}  ({})", values(&line.values), line.verdict), 2);
-    text.push_str(&paragraph(&format!("rule: {} ({}, precedence {})", line.rule_name, line.rule, line.precedence), 4));
+    let place = line.place.as_ref().map(|place| format!(", {place}")).unwrap_or_default();
+    text.push_str(&paragraph(
+        &format!("rule: {} ({}, precedence {}{place})", line.rule_name, line.rule, line.precedence),
+        4,
+    ));
     text.push_str(&paragraph(&format!("from: {from}"), 4));
     text.push_str(&paragraph(&format!("flow: {}", line.source), 4));
     if !inputs.is_empty() {

@@ -15,7 +15,7 @@ use crate::model::{
 };
 use metaverse_schema::{ObjectType, Value};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 pub(crate) const MATCHING: [(&str, Matching); 3] =
@@ -154,6 +154,13 @@ fn write_rule(text: &mut String, rule: &Rule) {
             quoted(limitation.when.text()),
             quoted(&limitation.message)
         );
+    }
+}
+
+/// As it is written in a rule file.
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&clause_text(self))
     }
 }
 

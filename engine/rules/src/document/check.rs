@@ -10,6 +10,7 @@ use crate::model::{
     Clause, ConnectorName, DeletionRule, Direction, JoinClause, JoinGroup, KeyDefinition, KeyId, KeySpace, Matching,
     MergeType, MetaverseSchema, Operator, Rule, RuleSet, SourcePlace,
 };
+use crate::places::RulePlaces;
 use metaverse_schema::{AttributeName, ObjectType, Plurality};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
@@ -171,6 +172,7 @@ pub(crate) fn build(
         without_recall: decisions.without_recall,
         hash: String::new(),
         text: String::new(),
+        places: RulePlaces::default(),
     };
     sign(&mut rule_set);
     rule_set

@@ -27,6 +27,7 @@ mod tests;
 use crate::deployment::{ConnectorConfig, Deployment};
 use crate::diagnostic::{Diagnostic, Severity, Sources};
 use crate::model::{ConnectorName, MetaverseSchema, RuleSet};
+use crate::places::RulePlaces;
 use metaverse::Parameters;
 use reader::Report;
 use rules::{Context, Draft};
@@ -142,10 +143,14 @@ pub fn load(files: &Files, folder: PathBuf) -> Loaded {
         });
     }
     sources.sort(&mut diagnostics);
+    let mut rules = built.0.filter(|_| rules_hold);
+    if let Some(rules) = &mut rules {
+        rules.places = RulePlaces::of(&rules.rules, &sources);
+    }
     Loaded {
         connectors: configuration.as_ref().map(|read| read.deployment.connectors.clone()).unwrap_or_default(),
         deployment: configuration.filter(|_| configuration_holds).map(|read| read.deployment),
-        rules: built.0.filter(|_| rules_hold),
+        rules,
         diagnostics,
         sources,
     }

@@ -162,10 +162,12 @@ pub enum ExpectedOperation {
     Restore,
     Delete,
     Detach,
+    /// It left scope and goes when its grace period is over (SF18).
+    Leaving,
 }
 
 impl ExpectedOperation {
-    pub const WORDS: [(&'static str, ExpectedOperation); 8] = [
+    pub const WORDS: [(&'static str, ExpectedOperation); 9] = [
         ("none", ExpectedOperation::None),
         ("add", ExpectedOperation::Add),
         ("update", ExpectedOperation::Update),
@@ -174,6 +176,7 @@ impl ExpectedOperation {
         ("restore", ExpectedOperation::Restore),
         ("delete", ExpectedOperation::Delete),
         ("detach", ExpectedOperation::Detach),
+        ("leaving", ExpectedOperation::Leaving),
     ];
 
     /// As it is written in a test.

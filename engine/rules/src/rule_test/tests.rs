@@ -125,7 +125,7 @@ connector = "add"
 type = "user"
 [test.given.bob]
 connector = "ad"
-type = "person"
+type = "usr"
 anchor = "7"
 dn = "nonsense"
 colour = "red"
@@ -169,7 +169,7 @@ delete = ["nobody"]
             6: test-time-invalid `yesterday`: `now` is no point in time: failed to parse four digit integer as year: invalid digit, expected 0-9 but got y; write it as ISO 8601 with its zone: now = "2026-01-01T00:00:00Z"
             7: unknown-value `"sometimes"`: `matching` cannot be `sometimes`; known: review, automatic, closed
             9: connector-unknown `add`: there is no connector `add`; did you mean `ad`?
-            13: class-unknown `person`: `ad` has no objects of type `person`; known: builtinDomain, computer, contact, container, domainDNS, foreignSecurityPrincipal, group, inetOrgPerson, organizationalUnit, user
+            13: class-unknown `usr`: `ad` has no objects of type `usr`; did you mean `user`?
             14: test-value-invalid `7`: `7` is not a GUID of the form 00112233-4455-6677-8899-aabbccddeeff; write a GUID, or leave the line out: one is made up
             15: test-value-invalid `nonsense`: `dn` is not a DN: invalid-dn: `nonsense`: `=` is expected at character 9; such as CN=Ann,OU=Staff,DC=test
             16: key-unknown `colour`: this given object has no key `colour`; known: connector, type, anchor, dn, roles, attributes
@@ -187,7 +187,7 @@ delete = ["nobody"]
             35: test-rule-unknown `inn`: there is no inbound rule `inn`; did you mean `in`?
             37: metaverse-attribute-unknown `titel`: the metaverse has no attribute `titel`; did you mean `title`?
             38: wrong-kind `true`: `title` is text by the schema; write a text in quotes
-            40: unknown-value `"explode"`: `operation` cannot be `explode`; known: none, add, update, takeover, rename, restore, delete, detach
+            40: unknown-value `"explode"`: `operation` cannot be `explode`; known: none, add, update, takeover, rename, restore, delete, detach, leaving
             41: test-without-expectation `hr`: nothing is expected of the export to `hr`; expect something: operation, attributes, dn, held, members_held
             42: connector-unknown `cloud`: there is no connector `cloud`; known: ad, hr
             45: test-name-duplicate `"one"`: two tests of this file are called `one`; give it its own name

@@ -134,7 +134,11 @@ fn intention(store: &Store, object: Option<&CsObject>) -> Result<Intention, Stor
         Intention { operation: "none", after: object.imported().cloned().unwrap_or_default(), ..Intention::default() };
     let mut delta = AttributesDelta::default();
     if let Some(pending) = &object.pending {
-        intention.operation = operation_name(&pending.operation);
+        // SF18: what waits for its day is no delete yet.
+        intention.operation = match pending.grace {
+            Some(_) => "leaving",
+            None => operation_name(&pending.operation),
+        };
         match &pending.operation {
             PendingOperation::Add { attributes } => {
                 for (name, values) in attributes.iter() {

@@ -107,6 +107,7 @@ fn outcome(subjects: &Subjects<'_>, object: &CsObject) -> Result<Outcome, StoreE
     delta.apply(&mut after);
     let sent = delta.0.into_keys().chain(references.iter().map(|member| member.attribute.clone())).collect();
     let operation = match operation {
+        Some(_) if object.pending.as_ref().is_some_and(|pending| pending.grace.is_some()) => "leaving",
         Some(operation) => operation_name(operation),
         None if references.is_empty() => "none",
         None => "update",

@@ -6,6 +6,7 @@ mod setup;
 mod convergence;
 mod crashes;
 mod cycles;
+mod explaining;
 mod exports;
 mod flows;
 mod guards;

@@ -1,14 +1,13 @@
 //! Rule tests are carried out by the real engine, and fail when what they expect does not come true.
 
 use super::directory::schema;
-use super::setup::Lab;
+use super::setup::{Lab, Settings};
 use crate::{TestOutcome, run_rule_test};
 use metaverse_schema::ConnectorSchema;
 use std::collections::BTreeMap;
 use sync_rules::{ConnectorName, FileText, load_tests};
 
-async fn outcomes(text: &str) -> Vec<TestOutcome> {
-    let lab = Lab::new();
+async fn outcomes(lab: &Lab, text: &str) -> Vec<TestOutcome> {
     let (deployment, rules) = lab.configuration();
     let schemas: BTreeMap<ConnectorName, ConnectorSchema> =
         ["hr", "crm", "dir"].map(|name| (name.into(), schema())).into();
@@ -24,8 +23,12 @@ async fn outcomes(text: &str) -> Vec<TestOutcome> {
 
 /// One line for each expectation that did not come true: step, object, what, wanted, found; and the flows behind it.
 async fn check(text: &str, expect: expect_test::Expect) {
+    check_in(&Lab::new(), text, expect).await;
+}
+
+async fn check_in(lab: &Lab, text: &str, expect: expect_test::Expect) {
     let mut shown = String::new();
-    for outcome in outcomes(text).await {
+    for outcome in outcomes(lab, text).await {
         let verdict = if outcome.mismatches.is_empty() { "passed" } else { "failed" };
         shown.push_str(&format!("{verdict}: {}\n", outcome.name));
         for found in outcome.mismatches {
@@ -265,6 +268,42 @@ export.dir = { operation = "none", held = ["privileged"] }
         expect_test::expect![[r#"
             passed: review
             passed: privileged
+        "#]],
+    )
+    .await;
+}
+
+/// SF18: who leaves the containers goes after the grace period, and the time of a step is what the engine goes by.
+#[tokio::test]
+async fn sf18_a_test_tells_who_leaves_and_when() {
+    let lab = Lab::with(Settings { grace_days: 7, ..Settings::default() });
+    check_in(
+        &lab,
+        r#"
+[[test]]
+name = "leaving"
+now = "2026-01-01T08:00:00Z"
+settles = true
+[test.given.one]
+connector = "hr"
+type = "user"
+attributes = { employeeId = "1", displayName = "One" }
+[test.expect.one]
+export = { dir = "add" }
+[[test.step]]
+name = "moved out"
+leave = ["one"]
+[test.step.expect.one]
+linked = false
+export = { dir = "leaving" }
+[[test.step]]
+name = "a week later"
+now = "2026-01-09T08:00:00Z"
+[test.step.expect.one]
+export = { dir = "delete" }
+"#,
+        expect_test::expect![[r#"
+            passed: leaving
         "#]],
     )
     .await;

@@ -164,7 +164,7 @@ impl Db {
         )
     }
 
-    fn verdict(&self, member: &Head, target_connector: i64) -> Inner<ReferenceVerdict> {
+    pub(crate) fn verdict(&self, member: &Head, target_connector: i64) -> Inner<ReferenceVerdict> {
         let end = match member.link {
             Some(link) => self.head_linked(link.mv, target_connector)?,
             None => None,

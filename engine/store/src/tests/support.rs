@@ -41,6 +41,7 @@ pub(super) fn rules() -> RuleSet {
         without_recall: BTreeSet::new(),
         hash: "first".into(),
         text: "the first rules".into(),
+        places: Default::default(),
     }
 }
 
