@@ -706,3 +706,20 @@ fn sf05_matching_decides_about_hits_of_every_criterion() {
         assert_eq!(outcome(matching, &Criterion::OwnKey, false), "joined");
     }
 }
+
+/// S8: a membership is that of exactly the group that the clause names, and the two operators are opposites.
+#[test]
+fn s08_scope_asks_for_the_group_that_a_clause_names() {
+    let in_scope = |operator: Operator, groups: &[&str]| {
+        let mut world = World::new(Matching::Automatic);
+        world.rule("in-user").scope = vec![vec![clause("dn", operator, "CN=Sales")]];
+        let ann = world.import("ad", "a1", ANN);
+        let object = world.objects.get_mut(&ann).unwrap();
+        object.member_of = groups.iter().map(|group| (*group).to_owned()).collect();
+        world.sync(ann).scopes[0].in_scope
+    };
+    for (groups, member) in [(&["CN=Sales"][..], true), (&["CN=Other"], false), (&[], false)] {
+        assert_eq!(in_scope(Operator::IsMemberOf, groups), member, "{groups:?}");
+        assert_eq!(in_scope(Operator::IsNotMemberOf, groups), !member, "{groups:?}");
+    }
+}
