@@ -244,20 +244,16 @@ fn is_takeover_pending(target: &CsObject) -> bool {
 
 /// What a create sends: every wanted value that can be written; what cannot is named.
 pub(crate) fn addition(
-    desired: &Desired,
+    values: BTreeMap<AttributeName, Values>,
     connector: &str,
     run: &Run<'_>,
 ) -> (Attributes, Vec<Hold>, BTreeSet<AttributeName>) {
-    let (mut attributes, mut holds, mut owned) = (Attributes::new(), Vec::new(), BTreeSet::new());
-    for (attribute, wanted) in desired.values.iter().filter(|(_, wanted)| !wanted.is_empty()) {
-        if run.writable(connector, attribute.as_str()) {
-            attributes.set(attribute.clone(), wanted.clone());
-            owned.insert(attribute.clone());
-        } else {
-            holds.push(read_only(attribute, wanted, &Values::default()));
-        }
-    }
-    (attributes, holds, owned)
+    let wanted = values.into_iter().filter(|(_, wanted)| !wanted.is_empty());
+    let (writable, others): (Vec<_>, Vec<_>) =
+        wanted.partition(|(attribute, _)| run.writable(connector, attribute.as_str()));
+    let holds = others.iter().map(|(attribute, wanted)| read_only(attribute, wanted, &Values::default())).collect();
+    let owned = writable.iter().map(|(attribute, _)| attribute.clone()).collect();
+    (writable.into_iter().collect(), holds, owned)
 }
 
 /// Keeps what is known of sending, when the operation is the same; an object that may have been created stays in flight.

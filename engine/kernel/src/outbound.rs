@@ -388,7 +388,7 @@ fn provision(
             }
         }
     }
-    let (attributes, holds, owned) = addition(&desired, &rule.connector, run);
+    let (attributes, holds, owned) = addition(desired.values, &rule.connector, run);
     let has_flow = !attributes.is_empty();
     let operation = PendingOperation::Add { attributes };
     let before = unexported.and_then(|target| target.pending.as_ref());

@@ -38,34 +38,29 @@ pub(crate) fn search<'a>(
     }
     let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
     let groups: Vec<KeyedGroup<'_>> = rule.join.iter().map(|group| KeyedGroup::new(group, &inputs)).collect();
-    for group in &groups {
-        connector_hits(group, reader);
-        same_key_elsewhere(mv, group, reader);
-    }
+    let hits: Vec<(Vec<CsId>, Vec<MvId>)> =
+        groups.iter().map(|group| (connector_hits(group, reader), same_key_elsewhere(mv, group, reader))).collect();
     Stop::if_missing(reader)?;
-    for group in &groups {
-        let hits = connector_hits(group, reader);
-        hits.iter().for_each(|hit| {
+    for (objects, others) in &hits {
+        objects.iter().for_each(|hit| {
             reader.connector(*hit);
         });
-        same_key_elsewhere(mv, group, reader).iter().for_each(|other| {
+        others.iter().for_each(|other| {
             reader.metaverse(*other);
         });
     }
     Stop::if_missing(reader)?;
 
-    for group in &groups {
-        let found: Vec<&CsObject> = connector_hits(group, reader)
+    for (group, (objects, others)) in rule.join.iter().zip(hits) {
+        let found: Vec<&CsObject> = objects
             .into_iter()
             .filter_map(|hit| reader.connector(hit).flatten())
             .filter(|object| object.connector == rule.connector && object.anchor.is_some())
             .filter(|object| !matches!(object.staged, Some(Staged::Deleted(_))))
             .collect();
-        let rivals: Vec<String> = same_key_elsewhere(mv, group, reader)
-            .into_iter()
-            .filter_map(|other| rival_name(other, mv, rule, reader, run))
-            .collect();
-        if let Some(outcome) = judge_group(mv, group.group, &found, &rivals) {
+        let rivals: Vec<String> =
+            others.into_iter().filter_map(|other| rival_name(other, mv, rule, reader, run)).collect();
+        if let Some(outcome) = judge_group(mv, group, &found, &rivals) {
             return Ok(outcome);
         }
     }
