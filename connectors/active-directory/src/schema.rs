@@ -134,6 +134,11 @@ impl Attributes {
         self.by_lower_name.get(&name.to_ascii_lowercase())
     }
 
+    /// Whether the attribute holds one value; of one that is not known, no.
+    pub(crate) fn is_single(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|attribute| attribute.plurality == Plurality::Single)
+    }
+
     /// Names in alphabetical order.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =

@@ -109,6 +109,7 @@ fn what_changed_meanwhile_is_not_guessed_around() {
 
     people.at("p1").title = "One".into();
     people.at("p2").title = "Two".into();
+    people.at("p3").manager = "p1".into();
     people.at("g1").members = ["p1", "p3"].map(str::to_owned).to_vec();
     people.write(&deployment);
     deployment.run(&["run", "hr", "full-import"]).expect(&[0]);
@@ -116,12 +117,14 @@ fn what_changed_meanwhile_is_not_guessed_around() {
     let managed = super::world::managed();
     dc.seed(&format!(
         "dn: CN=Person p1,{managed}\nchangetype: modrdn\nnewrdn: CN=Renamed\ndeleteoldrdn: 1\n\n\
-         dn: CN=Person p2,{managed}\nchangetype: delete\n"
+         dn: CN=Person p2,{managed}\nchangetype: delete\n\n\
+         dn: CN=Person p3,{managed}\nchangetype: modify\nadd: manager\nmanager: CN=svc-metasync,CN=Users,{DOMAIN}\n"
     ));
     let ran = deployment.run(&["run", "ad", "export"]).expect(&[4]);
     assert!(ran.out.contains("cd-missing-object"), "{}", ran.out);
     let after = directory(&dc);
     assert!(after["CN=Renamed"].contains("title=One"), "it is found by its identity: {after:?}");
+    assert!(after["CN=Person p3"].contains("manager=CN=Renamed "), "one value replaces another's: {after:?}");
     assert!(!after.contains_key("CN=Person p2"), "nothing is created in its place by an update");
     // The cycle learns it: the one is named as the rules say, the other is created again.
     deployment.run(&["cycle", "delta"]).expect(&[0]);

@@ -166,6 +166,10 @@ staging = {staging}
 [guards]
 {guards}
 
+# A line that is missing in the table has left at once.
+[leaving]
+grace_days = 0
+
 [parameters]
 Managed = "{managed}"
 

@@ -11,7 +11,7 @@ use crate::directory::{
     read_object,
 };
 use connector_contract::{ExportProblem, ReferenceChange};
-use metaverse_schema::{Anchor, Reference, Value};
+use metaverse_schema::{Anchor, AttributeName, Reference, Value};
 
 /// Values of one request. A domain controller takes more, but holds its database while it works on them.
 const VALUES_PER_REQUEST: usize = 1_000;
@@ -25,6 +25,8 @@ pub(super) async fn write(
     changes: &[ReferenceChange],
 ) -> Result<Vec<Refused>, Failure> {
     let mut failed = Vec::new();
+    let is_single = |attribute: &AttributeName| writer.session.attributes.is_single(attribute.as_str());
+    let changes = without_replaced(changes, is_single);
     for some in changes.chunks(VALUES_PER_REQUEST) {
         write_some(writer, name, some, &mut failed).await?;
     }
@@ -63,14 +65,28 @@ async fn write_some(
 }
 
 async fn send(writer: &Writer<'_>, name: &str, changes: &[ReferenceChange]) -> Result<(), DirectoryError> {
-    writer.directory().modify(name, &modifications(changes), vec![controls::permissive_modify()]).await
+    let is_single = |attribute: &str| writer.session.attributes.is_single(attribute);
+    writer.directory().modify(name, &modifications(changes, is_single), vec![controls::permissive_modify()]).await
+}
+
+/// Without the removals from single-valued attributes that get another value: that one replaces whatever is there, also a
+/// value that nobody told the engine of.
+fn without_replaced(changes: &[ReferenceChange], is_single: impl Fn(&AttributeName) -> bool) -> Vec<ReferenceChange> {
+    let gets = |attribute: &AttributeName| changes.iter().any(|other| other.add && other.attribute == *attribute);
+    let is_replaced =
+        |change: &&ReferenceChange| !change.add && is_single(&change.attribute) && gets(&change.attribute);
+    changes.iter().filter(|change| !is_replaced(change)).cloned().collect()
 }
 
 /// One modification for each run of changes of one attribute in one direction, in the order given.
-fn modifications(changes: &[ReferenceChange]) -> Vec<Modification> {
+fn modifications(changes: &[ReferenceChange], is_single: impl Fn(&str) -> bool) -> Vec<Modification> {
     let mut modifications: Vec<Modification> = Vec::new();
     for change in changes {
-        let kind = if change.add { ModificationKind::Add } else { ModificationKind::Delete };
+        let kind = match change.add {
+            true if is_single(change.attribute.as_str()) => ModificationKind::Replace,
+            true => ModificationKind::Add,
+            false => ModificationKind::Delete,
+        };
         match modifications.last_mut() {
             Some(last) if last.kind == kind && last.attribute == change.attribute.as_str() => {
                 last.values.push(value(change));
@@ -137,20 +153,23 @@ mod tests {
     #[test]
     fn values_of_one_attribute_and_direction_go_together() {
         let changes = [
+            change("assistant", 1, false),
             change("manager", 1, false),
             change("member", 2, false),
             change("member", 3, false),
             change("member", 4, true),
             change("manager", 5, true),
         ];
-        let seen: Vec<String> = modifications(&changes)
+        let single = |name: &str| name != "member";
+        let changes = without_replaced(&changes, |name| single(name.as_str()));
+        let seen: Vec<String> = modifications(&changes, single)
             .iter()
             .map(|change| format!("{:?} {} {}", change.kind, change.attribute, change.values.len()))
             .collect();
         assert_eq!(
             seen,
-            ["Delete manager 1", "Delete member 2", "Add member 1", "Add manager 1"],
-            "a single value loses its old target before it gets its new one"
+            ["Delete assistant 1", "Delete member 2", "Add member 1", "Replace manager 1"],
+            "another manager replaces whoever is there; a manager who goes is removed by name"
         );
     }
 }
