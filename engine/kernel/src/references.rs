@@ -114,6 +114,19 @@ mod tests {
         let mut fresh = row();
         fresh.target.as_mut().unwrap().anchored = false;
         assert_eq!(decide_reference(&fresh), ReferenceVerdict::AfterCreate { target: CsId(9) });
+        // A refused create holds its members, unless the object is there after all.
+        let refused = SentState::Refused {
+            code: "duplicate".into(),
+            message: "taken".into(),
+            remedy: String::new(),
+            retry: false,
+            count: 1,
+        };
+        let create = PendingOperation::Add { attributes: Default::default() };
+        fresh.target.as_mut().unwrap().pending = Some((create, refused));
+        assert!(matches!(decide_reference(&fresh), ReferenceVerdict::Held { code, .. } if code == "duplicate"));
+        fresh.target.as_mut().unwrap().anchored = true;
+        assert_eq!(decide_reference(&fresh), ReferenceVerdict::Flows { target: CsId(9) });
     }
 
     /// SF19: an adopted group keeps members that we did not add; a held member is not removed.
