@@ -138,6 +138,7 @@ fn source(number: u64) -> CsObject {
         pending: None,
         memory: ExportMemory::default(),
         owned: BTreeSet::new(),
+        contributed: Default::default(),
         reference_counts: BTreeMap::from([("manager".into(), 1)]),
         privilege: Some(Privilege::None),
         approvals: Vec::new(),

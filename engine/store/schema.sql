@@ -189,7 +189,7 @@ CREATE TABLE own_account (
 CREATE TABLE owned_attribute (
     object INTEGER PRIMARY KEY,
     names  BLOB NOT NULL
-) STRICT;
+, contributed BLOB) STRICT;
 
 CREATE TABLE owned_reference (
     object    INTEGER NOT NULL,

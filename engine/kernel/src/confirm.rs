@@ -2,6 +2,7 @@
 
 use crate::view::{ExportMemory, MemoryState};
 use metaverse_schema::{AttributeName, Attributes, Values};
+use std::collections::BTreeMap;
 
 /// An exported value that the import did not return: `exported-change-not-reimported` (O47).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,12 +14,22 @@ pub struct Contradiction {
 
 /// Settles the export memory of an object against its freshly imported image. A confirmed value leaves the memory; a
 /// contradicted one is held, and reported once: an already held value that returns the same thing again is not news.
-pub fn confirm_import(memory: &ExportMemory, image: &Attributes) -> (ExportMemory, Vec<Contradiction>) {
+/// Of a merged attribute only the values in `contributed` were this engine's to send, so they alone can be contradicted: what
+/// others add and remove meanwhile is theirs (S57).
+pub fn confirm_import(
+    memory: &ExportMemory,
+    contributed: &BTreeMap<AttributeName, Values>,
+    image: &Attributes,
+) -> (ExportMemory, Vec<Contradiction>) {
     let mut after = ExportMemory::default();
     let mut news = Vec::new();
     for (attribute, remembered) in &memory.attributes {
         let returned = image.get(attribute.as_str()).cloned().unwrap_or_default();
-        if returned == remembered.wanted {
+        let is_confirmed = match contributed.get(attribute) {
+            None => returned == remembered.wanted,
+            Some(own) => own.iter().all(|value| returned.contains(value) == remembered.wanted.contains(value)),
+        };
+        if is_confirmed {
             continue;
         }
         if remembered.state == MemoryState::Unconfirmed {
@@ -52,11 +63,11 @@ mod tests {
         let mut image = Attributes::new();
         image.set("title", Value::text("Chef"));
         image.set("city", Value::text("BERN"));
-        let (after, news) = confirm_import(&memory, &image);
+        let (after, news) = confirm_import(&memory, &BTreeMap::new(), &image);
         assert_eq!(news.len(), 1);
         assert_eq!(after.attributes["city"].state, MemoryState::Held { returned: Value::text("BERN").into() });
         assert!(!after.attributes.contains_key("title"));
-        let (again, news) = confirm_import(&after, &image);
+        let (again, news) = confirm_import(&after, &BTreeMap::new(), &image);
         assert_eq!((again, news.len()), (after, 0));
     }
 }

@@ -4,13 +4,14 @@
 use crate::evaluate::{MetaverseInputs, flow_outcome};
 use crate::inbound::{Weighed, reference_attributes};
 use crate::inputs::Run;
+use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::plan::{AttributeDecision, ObjectError};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
     ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
-    PendingOperation, ReferenceFlow, SentState,
+    PendingOperation, ReferenceFlow, Remembered, SentState,
 };
-use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
+use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
 
@@ -19,6 +20,8 @@ use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
     pub(crate) values: BTreeMap<AttributeName, Values>,
+    /// Those of `values` that are merged into what the target holds (S57).
+    pub(crate) merged: BTreeMap<AttributeName, MergeType>,
     pub(crate) dn: Option<Dn>,
     pub(crate) references: Vec<ReferenceFlow>,
     pub(crate) decisions: Vec<AttributeDecision>,
@@ -78,6 +81,9 @@ pub(crate) fn compute_desired(
         if *target == "dn" {
             desired.dn = dn_of(&values, flows)?;
         } else if !leaves_alone {
+            if merge != MergeType::Update && !run.is_single_valued(connector, target.as_str()) {
+                desired.merged.insert(target.clone(), merge);
+            }
             wanted.push((target.clone(), values));
         }
     }
@@ -154,6 +160,7 @@ pub(crate) struct Difference {
     pub(crate) pending: Option<PendingExport>,
     pub(crate) memory: ExportMemory,
     pub(crate) owned: BTreeSet<AttributeName>,
+    pub(crate) contributed: BTreeMap<AttributeName, Values>,
     pub(crate) holds: Vec<Hold>,
 }
 
@@ -176,11 +183,24 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
     let image = target.imported().unwrap_or(&nothing);
     let takeover = standing.rule.takeover.as_ref();
     let stamp = takeover.and_then(|takeover| takeover.stamp.as_ref());
-    let mut after =
-        Difference { pending: None, memory: ExportMemory::default(), owned: target.owned.clone(), holds: Vec::new() };
+    let mut after = Difference {
+        pending: None,
+        memory: ExportMemory::default(),
+        owned: target.owned.clone(),
+        contributed: target.contributed.clone(),
+        holds: Vec::new(),
+    };
     let (mut changes, mut afterwards) = (AttributesDelta::default(), AttributesDelta::default());
     for (attribute, wanted) in &desired.values {
         let present = image.get(attribute.as_str()).cloned().unwrap_or_default();
+        let delta = if stamp == Some(attribute) { &mut afterwards } else { &mut changes };
+        if let Some(merge) = desired.merged.get(attribute) {
+            let change = after.merge(standing, attribute, (*merge, wanted), &present, run);
+            delta.0.extend(change.map(|change| (attribute.clone(), change)));
+            continue;
+        }
+        // A winner takes all, whoever contributed it.
+        after.contributed.remove(attribute);
         let wanted = addresses_choice(standing, attribute, wanted, &present);
         let is_owned = target.owned.contains(attribute) || standing.ownership == Ownership::Provisioned;
         if wanted == present {
@@ -220,7 +240,6 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
             }
             _ => {}
         }
-        let delta = if stamp == Some(attribute) { &mut afterwards } else { &mut changes };
         delta.set(attribute.clone(), wanted);
     }
     let rename =
@@ -235,6 +254,53 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
     };
     after.pending = operation.map(|operation| carry(target.pending.as_ref(), operation));
     after
+}
+
+impl Difference {
+    /// S57: merges the flows' values into the target's. Returns what must be sent.
+    fn merge(
+        &mut self,
+        standing: &Standing<'_>,
+        attribute: &AttributeName,
+        (merge, given): (MergeType, &Values),
+        present: &Values,
+        run: &Run<'_>,
+    ) -> Option<AttributeChange> {
+        let target = standing.target;
+        let remembered = target.memory.attributes.get(attribute).filter(|_| !standing.is_restore);
+        let unconfirmed = remembered.filter(|remembered| remembered.state == MemoryState::Unconfirmed);
+        let held = unconfirmed.map_or(present, |remembered| &remembered.wanted);
+        let contributed = &contributed_so_far(target, attribute);
+        let merged = merge_into(&MergeInputs { merge, given, present, held, contributed });
+        if !merged.is_settled() && !run.writable(&target.connector, attribute.as_str()) {
+            self.holds.push(read_only(attribute, &merged.wanted, present));
+            return None;
+        }
+        if !merged.kept.is_empty() {
+            self.owned.insert(attribute.clone());
+        }
+        if merged.contributed.is_empty() {
+            self.contributed.remove(attribute);
+        } else {
+            self.contributed.insert(attribute.clone(), merged.contributed.clone());
+        }
+        // Further single values are told on top of what was sent, so it stays known until it is confirmed.
+        if let Some(unconfirmed) = unconfirmed {
+            self.memory.attributes.insert(attribute.clone(), unconfirmed.clone());
+        }
+        if merged.is_settled() {
+            return None;
+        }
+        if let Some(Remembered { wanted, state: MemoryState::Held { returned } }) = remembered
+            && *wanted == merged.wanted
+            && returned == present
+        {
+            self.memory.attributes.extend(remembered.map(|remembered| (attribute.clone(), remembered.clone())));
+            self.holds.push(not_reimported(attribute, wanted, present));
+            return None;
+        }
+        Some(merged.change())
+    }
 }
 
 /// A takeover stays one until it was sent.

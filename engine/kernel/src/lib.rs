@@ -20,6 +20,9 @@ mod leaving;
 mod life;
 #[cfg(test)]
 mod link_tests;
+mod merge;
+#[cfg(test)]
+mod merge_tests;
 mod neighbourhood;
 mod outbound;
 mod plan;

@@ -15,7 +15,7 @@ use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MvRef, MvValue, OPERATOR_LINK, Ownership,
     PendingExport, PendingOperation, SentState, Staged,
 };
-use metaverse_schema::{AttributeName, Dn, ObjectType};
+use metaverse_schema::{AttributeName, Dn, ObjectType, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{ConnectorName, Criterion, DeprovisionAction, Direction, Inputs, LinkType, Rule, RuleId};
 
@@ -130,6 +130,7 @@ fn nothing(mv: MvRef, connector: &ConnectorName) -> TargetPlan {
         pending: None,
         memory: ExportMemory::default(),
         owned: BTreeSet::new(),
+        contributed: BTreeMap::new(),
         references: Vec::new(),
         holds: Vec::new(),
         decisions: Vec::new(),
@@ -245,8 +246,14 @@ fn adopt(
     }
     let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
     let desired = compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), true, run)?;
-    let (mut holds, asks) =
-        takeover_holds(rule, &criterion, candidate, mv.object, &Wanted { values: &desired.values }, run)?;
+    let (mut holds, asks) = takeover_holds(
+        rule,
+        &criterion,
+        candidate,
+        mv.object,
+        &Wanted { values: &desired.values, merged: &desired.merged },
+        run,
+    )?;
     if asks {
         facts_wanted.insert(candidate.id);
     }
@@ -307,6 +314,7 @@ fn flow(
         // Gone in the target; its own synchronisation unlinks it and decides again.
         plan.memory = target.memory.clone();
         plan.owned = target.owned.clone();
+        plan.contributed = target.contributed.clone();
         plan.pending = target.pending.clone();
         plan.counter = Some(OutboundCounter::ConnectorNoFlow);
         return Ok(plan);
@@ -326,12 +334,13 @@ fn flow(
         is_takeover: is_takeover && !returns && ownership == Ownership::Adopted,
         is_restore,
     };
-    let Difference { pending, memory, owned, holds } = difference(&standing, &desired, run);
+    let Difference { pending, memory, owned, contributed, holds } = difference(&standing, &desired, run);
     let flows = pending.is_some() && pending != target.pending;
     plan.counter = Some(if flows { OutboundCounter::ConnectorFlow } else { OutboundCounter::ConnectorNoFlow });
     plan.pending = pending;
     plan.memory = memory;
     plan.owned = owned;
+    plan.contributed = contributed;
     plan.holds = holds;
     plan.references = desired.references;
     plan.decisions = desired.decisions;
@@ -389,6 +398,16 @@ fn provision(
         }
     }
     let (attributes, holds, owned) = addition(desired.values, &rule.connector, run);
+    // The object may exist already and only not have told so: what an earlier attempt gave is answered for as well.
+    let mut contributed = unexported.map(|target| target.contributed.clone()).unwrap_or_default();
+    for attribute in desired.merged.keys() {
+        let given = attributes.get(attribute.as_str()).into_iter().flatten().cloned();
+        let before = contributed.remove(attribute).unwrap_or_default();
+        let all: Values = before.into_iter().chain(given).collect();
+        if !all.is_empty() {
+            contributed.insert(attribute.clone(), all);
+        }
+    }
     let has_flow = !attributes.is_empty();
     let operation = PendingOperation::Add { attributes };
     let before = unexported.and_then(|target| target.pending.as_ref());
@@ -406,6 +425,7 @@ fn provision(
         link: Some((rule.id.clone(), Ownership::Provisioned)),
         pending: Some(carry(before, operation)),
         owned,
+        contributed,
         references: desired.references,
         decisions: desired.decisions,
         counter: Some(counter),
@@ -481,6 +501,7 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
             link: Some((linked.rule.clone(), linked.ownership)),
             memory: target.memory.clone(),
             owned: target.owned.clone(),
+            contributed: target.contributed.clone(),
             counter: Some(OutboundCounter::ConnectorFlow),
             ..held(mv, &target.connector, Vec::new())
         });
@@ -513,6 +534,7 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
         pending: operation.map(|operation| departure(target.pending.as_ref(), operation, made_by, run)),
         memory: target.memory.clone(),
         owned: target.owned.clone(),
+        contributed: target.contributed.clone(),
         counter: Some(OutboundCounter::ProvisionedDisconnect),
         ..base
     })

@@ -179,6 +179,7 @@ pub struct TargetPlan {
     pub pending: Option<PendingExport>,
     pub memory: ExportMemory,
     pub owned: BTreeSet<AttributeName>,
+    pub contributed: BTreeMap<AttributeName, Values>,
     pub references: Vec<ReferenceFlow>,
     pub holds: Vec<Hold>,
     pub decisions: Vec<AttributeDecision>,

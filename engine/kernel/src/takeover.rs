@@ -7,11 +7,13 @@ use crate::plan::ObjectError;
 use crate::view::{Approval, ApprovalKind, CsObject, Hold, MvRef, MvValue, Privilege};
 use metaverse_schema::{AttributeName, Attributes, Value, Values};
 use std::collections::BTreeMap;
-use sync_rules::{AddressesChoice, Criterion, Matching, Outcome, Rule, Takeover};
+use sync_rules::{AddressesChoice, Criterion, Matching, MergeType, Outcome, Rule, Takeover};
 
 /// What the flows want for the candidate, as far as takeover rules look at it.
 pub(crate) struct Wanted<'a> {
     pub(crate) values: &'a BTreeMap<AttributeName, Values>,
+    /// Attributes whose foreign values survive (S57).
+    pub(crate) merged: &'a BTreeMap<AttributeName, MergeType>,
 }
 
 /// Holds on taking over `candidate`, and whether its roles must be read first.
@@ -145,6 +147,9 @@ fn addresses_lost(
 ) -> Option<Hold> {
     let addresses = takeover.addresses.as_ref()?;
     if takeover.addresses_choice != AddressesChoice::Hold || !run.writable(&candidate.connector, addresses.as_str()) {
+        return None;
+    }
+    if wanted.merged.contains_key(addresses) {
         return None;
     }
     let kept = wanted.values.get(addresses.as_str())?;

@@ -147,6 +147,8 @@ pub struct CsObject {
     pub memory: ExportMemory,
     /// Target attributes to which a source has contributed a value at least once (SF1).
     pub owned: BTreeSet<AttributeName>,
+    /// Values of merged target attributes that this engine put there, and has not seen gone again (S57).
+    pub contributed: BTreeMap<AttributeName, Values>,
     /// Number of imported values of each reference attribute.
     pub reference_counts: BTreeMap<AttributeName, u64>,
     pub privilege: Option<Privilege>,

@@ -191,7 +191,7 @@ impl World {
             .values_mut()
             .find(|object| *object.connector == *connector && object.anchor.as_ref() == Some(&anchor))
         {
-            let (memory, _) = confirm_import(&object.memory, &image);
+            let (memory, _) = confirm_import(&object.memory, &object.contributed, &image);
             object.memory = memory;
             object.staged = Some(Staged::Image(image));
             object.dn = dn;
@@ -215,6 +215,7 @@ impl World {
                 pending: None,
                 memory: ExportMemory::default(),
                 owned: Default::default(),
+                contributed: Default::default(),
                 reference_counts: BTreeMap::new(),
                 privilege: Some(Privilege::None),
                 approvals: Vec::new(),
@@ -349,6 +350,7 @@ impl World {
                             pending: None,
                             memory: ExportMemory::default(),
                             owned: Default::default(),
+                            contributed: Default::default(),
                             reference_counts: BTreeMap::new(),
                             privilege: None,
                             approvals: Vec::new(),
@@ -364,6 +366,7 @@ impl World {
                 object.pending = target.pending.clone();
                 object.memory = target.memory.clone();
                 object.owned = target.owned.clone();
+                object.contributed = target.contributed.clone();
             }
         }
         for change in &plan.links {
@@ -403,14 +406,16 @@ impl World {
         let mut gone = Vec::new();
         for object in self.objects.values_mut() {
             let Some(pending) = object.pending.take_if(|pending| pending.grace.is_none()) else { continue };
+            let image = object.imported().cloned().unwrap_or_default();
             let mut remember = |values: &metaverse_schema::AttributesDelta| {
-                for (name, change) in &values.0 {
-                    if let metaverse_schema::AttributeChange::Replace(values) = change {
-                        object.memory.attributes.insert(
-                            name.clone(),
-                            Remembered { wanted: values.clone(), state: MemoryState::Unconfirmed },
-                        );
-                    }
+                let mut sent = overlay(&image, &object.memory);
+                values.apply(&mut sent);
+                for name in values.0.keys() {
+                    let wanted = sent.get(name.as_str()).cloned().unwrap_or_default();
+                    object
+                        .memory
+                        .attributes
+                        .insert(name.clone(), Remembered { wanted, state: MemoryState::Unconfirmed });
                 }
             };
             match pending.operation {

@@ -25,8 +25,15 @@ pub fn plan_digest(plan: &ObjectPlan) -> Digest {
         // Writing to a text cannot fail.
         let _ = write!(
             text,
-            " dropped {:?} link {:?} pending {:?} memory {:?} owned {:?} references {:?} holds {:?}",
-            target.dropped, target.link, target.pending, target.memory, target.owned, target.references, target.holds
+            " dropped {:?} link {:?} pending {:?} memory {:?} owned {:?} contributed {:?} references {:?} holds {:?}",
+            target.dropped,
+            target.link,
+            target.pending,
+            target.memory,
+            target.owned,
+            target.contributed,
+            target.references,
+            target.holds
         );
         line(text);
     }

@@ -24,6 +24,7 @@ enum Form {
     Operation = 3,
     Metaverse = 4,
     AttributeSet = 5,
+    Contributed = 6,
 }
 
 /// A metaverse attribute with the run in which it got this value, contributor and rule.
@@ -472,6 +473,31 @@ impl Db {
         }
         reader.finish()?;
         Ok(names)
+    }
+
+    pub(crate) fn encode_contributed(
+        &self,
+        space: i64,
+        contributed: &BTreeMap<AttributeName, Values>,
+    ) -> Inner<Vec<u8>> {
+        let mut writer = Writer::new(Form::Contributed);
+        writer.length(contributed.len());
+        for (name, values) in contributed {
+            self.put_name(&mut writer, space, name)?;
+            writer.tagged(values)?;
+        }
+        Ok(writer.0)
+    }
+
+    pub(crate) fn decode_contributed(&self, space: i64, bytes: &[u8]) -> Inner<BTreeMap<AttributeName, Values>> {
+        let mut reader = Reader::new(bytes, Form::Contributed)?;
+        let mut contributed = BTreeMap::new();
+        for _ in 0..reader.length()? {
+            let (name, _) = self.attribute_of(space, &mut reader)?;
+            contributed.insert(name, reader.tagged()?);
+        }
+        reader.finish()?;
+        Ok(contributed)
     }
 }
 

@@ -17,6 +17,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("what is due", include_str!("../migrations/0007_due.sql")),
     ("leaving scope", include_str!("../migrations/0008_leaving.sql")),
     ("rule places", include_str!("../migrations/0009_rule_places.sql")),
+    ("contributed values", include_str!("../migrations/0010_contributed.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

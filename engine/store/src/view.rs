@@ -4,12 +4,19 @@ use crate::codes;
 use crate::db::Db;
 use crate::error::{Fault, Inner};
 use crate::head::Head;
-use metaverse_schema::{AttributeName, Attributes};
+use metaverse_schema::{AttributeName, Attributes, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
     Approval, CsId, CsObject, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, ReferenceFlow, SentState,
     Staged,
 };
+
+/// What this engine has in a target object: attributes to which it contributed (SF1), and the values of merged ones (S57).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Owned {
+    pub(crate) attributes: BTreeSet<AttributeName>,
+    pub(crate) contributed: BTreeMap<AttributeName, Values>,
+}
 
 impl Db {
     pub(crate) fn load_object(&self, id: i64) -> Inner<Option<CsObject>> {
@@ -20,6 +27,7 @@ impl Db {
     }
 
     pub(crate) fn view(&self, head: &Head) -> Inner<CsObject> {
+        let owned = self.load_owned(head.id, head.connector)?;
         Ok(CsObject {
             id: CsId(head.id),
             connector: self.connector_name(head.connector)?,
@@ -32,7 +40,8 @@ impl Db {
             staged: self.staged(head)?,
             pending: self.load_pending(head.id, head.connector)?,
             memory: self.memory(head)?,
-            owned: self.load_owned(head.id, head.connector)?,
+            owned: owned.attributes,
+            contributed: owned.contributed,
             reference_counts: self.reference_counts(head.id)?,
             privilege: self.load_privilege(head.id)?,
             approvals: self.load_approvals(head.id)?,
@@ -138,22 +147,40 @@ impl Db {
         Ok(true)
     }
 
-    pub(crate) fn load_owned(&self, object: i64, connector: i64) -> Inner<BTreeSet<AttributeName>> {
-        let names: Option<Vec<u8>> =
-            self.one("SELECT names FROM owned_attribute WHERE object = ?1", [object], |row| row.get(0))?;
-        names.map_or_else(|| Ok(BTreeSet::new()), |names| self.decode_attribute_set(connector, &names))
+    pub(crate) fn load_owned(&self, object: i64, connector: i64) -> Inner<Owned> {
+        type Row = (Vec<u8>, Option<Vec<u8>>);
+        let row: Option<Row> =
+            self.one("SELECT names, contributed FROM owned_attribute WHERE object = ?1", [object], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
+        let Some((names, contributed)) = row else { return Ok(Owned::default()) };
+        Ok(Owned {
+            attributes: self.decode_attribute_set(connector, &names)?,
+            contributed: match contributed {
+                Some(values) => self.decode_contributed(connector, &values)?,
+                None => BTreeMap::new(),
+            },
+        })
     }
 
-    pub(crate) fn save_owned(&self, object: i64, connector: i64, owned: &BTreeSet<AttributeName>) -> Inner<bool> {
+    /// Returns whether it changed.
+    pub(crate) fn save_owned(&self, object: i64, connector: i64, owned: &Owned) -> Inner<bool> {
         if self.load_owned(object, connector)? == *owned {
             return Ok(false);
         }
-        if owned.is_empty() {
+        if *owned == Owned::default() {
             self.run("DELETE FROM owned_attribute WHERE object = ?1", [object])?;
-        } else {
-            let names = self.encode_attribute_set(connector, owned)?;
-            self.run("INSERT OR REPLACE INTO owned_attribute (object, names) VALUES (?1, ?2)", (object, names))?;
+            return Ok(true);
         }
+        let names = self.encode_attribute_set(connector, &owned.attributes)?;
+        let contributed = match owned.contributed.is_empty() {
+            true => None,
+            false => Some(self.encode_contributed(connector, &owned.contributed)?),
+        };
+        self.run(
+            "INSERT OR REPLACE INTO owned_attribute (object, names, contributed) VALUES (?1, ?2, ?3)",
+            (object, names, contributed),
+        )?;
         Ok(true)
     }
 

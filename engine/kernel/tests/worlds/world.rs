@@ -156,7 +156,7 @@ impl World {
         let same = object.imported() == Some(&entry.attributes)
             && object.dn == entry.dn
             && object.reference_counts == references;
-        let (memory, contradictions) = confirm_import(&object.memory, &entry.attributes);
+        let (memory, contradictions) = confirm_import(&object.memory, &object.contributed, &entry.attributes);
         self.tally.add("contradictions", contradictions.len() as u64);
         if same && same_type && memory == object.memory {
             return;
@@ -433,6 +433,7 @@ impl World {
             object.pending = target.pending.clone();
             object.memory = target.memory.clone();
             object.owned = target.owned.clone();
+            object.contributed = target.contributed.clone();
         }
     }
 
@@ -626,8 +627,15 @@ impl World {
     pub(crate) fn decided(&self) -> Vec<String> {
         let objects = self.objects.values().map(|object| {
             format!(
-                "{} {} {:?} {:?} {:?} {:?} {:?}",
-                object.id, object.connector, object.state, object.link, object.pending, object.memory, object.owned
+                "{} {} {:?} {:?} {:?} {:?} {:?} {:?}",
+                object.id,
+                object.connector,
+                object.state,
+                object.link,
+                object.pending,
+                object.memory,
+                object.owned,
+                object.contributed
             )
         });
         let metaverse =
@@ -657,6 +665,7 @@ fn nothing(id: CsId, connector: &str, object_type: &str) -> CsObject {
         pending: None,
         memory: ExportMemory::default(),
         owned: BTreeSet::new(),
+        contributed: Default::default(),
         reference_counts: BTreeMap::new(),
         privilege: Some(Privilege::None),
         approvals: Vec::new(),

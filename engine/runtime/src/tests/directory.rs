@@ -594,10 +594,15 @@ impl Directory {
         state.writes.push(format!("update {key} {}", names.join(" ")));
         let mut changed = entry.attributes.clone();
         for delta in [&update.changes, &update.afterwards] {
+            delta.apply(&mut changed);
             for (name, change) in &delta.0 {
-                if let AttributeChange::Replace(values) = change {
-                    changed.set(name.clone(), written(&state.behaviour, name.as_str(), values));
+                if let AttributeChange::Update { add, remove } = change {
+                    let add = add.iter().map(|value| format!(" +{value}"));
+                    let remove = remove.iter().map(|value| format!(" -{value}"));
+                    state.writes.push(format!("values {name}{}", remove.chain(add).collect::<String>()));
                 }
+                let values = changed.get(name.as_str()).cloned().unwrap_or_default();
+                changed.set(name.clone(), written(&state.behaviour, name.as_str(), &values));
             }
         }
         if let Some(problem) = refusal(state, &changed).or_else(|| orphaned(state, update.dn.as_ref())) {

@@ -1,7 +1,8 @@
 //! Attribute flow from end to end (S40-S57): precedence, the four outcomes, recall, merging, values given once.
 
-use super::setup::{Lab, RULES, Settings};
-use crate::{CycleKind, Severity};
+use super::setup::{Lab, RULES, Settings, object};
+use crate::{CycleKind, Reading, Severity};
+use sync_kernel::Subject;
 
 fn lab(rules: String) -> Lab {
     Lab::with(Settings { rules, ..Settings::default() })
@@ -257,5 +258,61 @@ signInName = 'ImportedValue("stamp")'
     lab.hr.set("p1", "department", &["1"]);
     lab.good_cycle(CycleKind::Delta).await;
     assert_eq!(lab.written(), vec!["update 1 displayName"]);
+    lab.second_plan_is_empty().await;
+}
+
+/// S57, D34: write-back of an address over real storage: others keep theirs and may add some at any time, the own one moves and
+/// goes, single values are sent, and every second plan is empty.
+#[tokio::test]
+async fn s57_write_back_of_an_address_leaves_the_others_alone() {
+    let flow = "title = \"[title]\"\naddresses = { expression = 'IIF(IsPresent([department]), \"x500:\" & [department], NULL)', merge = \"merge-case-insensitive\" }\n";
+    let lab = lab(outbound_title(flow));
+    both(&lab);
+    lab.crm.set("p1", "department", &["a"]);
+    lab.good_cycle(CycleKind::Initial).await;
+    let anchor = lab.dir.anchor_of("stamp", "1").unwrap();
+    let addresses = |lab: &Lab| {
+        let person = lab.dir.picture().into_iter().find(|line| line.contains("stamp=1")).unwrap();
+        person.split_whitespace().find_map(|part| part.strip_prefix("addresses=")).unwrap_or_default().to_owned()
+    };
+    assert_eq!(addresses(&lab), "x500:a");
+    // Somebody else adds one, and the own value changes in the same cycle.
+    lab.dir.set(&anchor, "addresses", &["SMTP:theirs@x", "x500:a"]);
+    lab.crm.set("p1", "department", &["b"]);
+    lab.written();
+    lab.run("dir", "delta-import").await;
+    lab.run("crm", "delta-import").await;
+    lab.run("dir", "delta-synchronization").await;
+    lab.run("crm", "delta-synchronization").await;
+    let preview = |lab: &Lab| {
+        let (deployment, rules) = lab.configuration();
+        let store = crate::open_for_reading(&deployment, &rules, lab.now).unwrap();
+        let reading = Reading::new(&store, &rules, lab.now);
+        let id = object(&reading, "crm", "p1");
+        let shown = reading.preview(Subject::Connector(id)).unwrap();
+        let mut lines = shown.targets.iter().flat_map(|target| &target.attributes);
+        let line = lines.find(|line| line.attribute == "addresses").unwrap();
+        (line.old.len(), line.new.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    assert_eq!(preview(&lab), (2, vec!["SMTP:theirs@x".to_owned(), "x500:b".to_owned()]));
+    lab.run("dir", "export").await;
+    assert_eq!(lab.written(), ["update 1 addresses department", "values addresses -x500:a +x500:b"]);
+    // And another one before the export was confirmed: no contradiction, and nothing to send.
+    lab.dir.set(&anchor, "addresses", &["SMTP:theirs@x", "smtp:more@x", "x500:b"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!((lab.written(), addresses(&lab)), (Vec::new(), "SMTP:theirs@x|smtp:more@x|x500:b".to_owned()));
+    lab.second_plan_is_empty().await;
+    // It differs from a foreign one by case alone: the foreign spelling stays, and the own one goes.
+    lab.dir.set(&anchor, "addresses", &["SMTP:theirs@x", "X500:C", "x500:b"]);
+    lab.crm.set("p1", "department", &["c"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(addresses(&lab), "SMTP:theirs@x|X500:C");
+    lab.second_plan_is_empty().await;
+    lab.crm.set("p1", "department", &["d"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(addresses(&lab), "SMTP:theirs@x|X500:C|x500:d");
+    lab.crm.set("p1", "department", &[]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(addresses(&lab), "SMTP:theirs@x|X500:C");
     lab.second_plan_is_empty().await;
 }

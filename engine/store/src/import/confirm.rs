@@ -38,7 +38,7 @@ impl Db {
             let side = if is_spoken(name) || returned == remembered.wanted { &mut judged } else { &mut untouched };
             side.attributes.insert(name.clone(), remembered.clone());
         }
-        let (mut after, news) = confirm_import(&judged, image);
+        let (mut after, news) = confirm_import(&judged, &self.load_owned(head.id, head.connector)?.contributed, image);
         after.attributes.extend(untouched.attributes);
         let mut told: Vec<String> = news
             .iter()

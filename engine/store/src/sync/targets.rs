@@ -5,6 +5,7 @@ use crate::codes;
 use crate::db::Db;
 use crate::error::Inner;
 use crate::head::{Head, LinkRow};
+use crate::view::Owned;
 use metaverse_schema::{Dn, ObjectType, ValueKind};
 use std::collections::BTreeSet;
 use sync_kernel::{ConnectorState, Hold, ReferenceFlow, TargetPlan, TargetRef};
@@ -48,7 +49,8 @@ impl Db {
             // The body is written in place: the row must still be seen to have changed.
             head.generation += 1;
         }
-        let owned_changed = self.save_owned(id, connector, &plan.owned)?;
+        let owned = Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() };
+        let owned_changed = self.save_owned(id, connector, &owned)?;
         let flows_changed = self.save_flows(id, connector, &plan.references)?;
         if head != before || pending_changed || owned_changed || flows_changed || created.is_some() {
             self.save_head(&mut head)?;

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::*;
-use metaverse_schema::{AttributeChange, AttributesDelta, Value};
+use metaverse_schema::{AttributeChange, AttributesDelta, Value, Values};
 use sync_kernel::*;
 
 fn mark() -> PageMark {
@@ -156,6 +156,40 @@ fn value_changes_are_remembered_as_wholes() {
     let memory = world.store.object(id).unwrap().unwrap().memory;
     let wanted = [Value::text("smtp:2"), Value::text("smtp:3")].into_iter().collect();
     assert_eq!(memory.attributes["proxy"].wanted, wanted);
+}
+
+/// S57: the values that a plan says are this engine's are kept through other plans' reads, told from the attributes that it owns, and
+/// what others do between an export and its import contradicts none of them.
+#[test]
+fn s57_contributed_values_are_kept_and_alone_can_be_contradicted() {
+    let change = AttributeChange::Update { add: Value::text("smtp:3").into(), remove: Values::default() };
+    let delta = AttributesDelta([("proxy".into(), change)].into());
+    let (mut world, mv, id) = adopted(update(delta.clone()));
+    let own: Values = [Value::text("smtp:3"), Value::text("SMTP:3")].into_iter().collect();
+    let plan = |own: &Values| TargetPlan {
+        pending: Some(update(delta.clone())),
+        owned: ["proxy".into(), "mail".into()].into(),
+        contributed: [("proxy".into(), own.clone())].into(),
+        ..keep(mv, id, Ownership::Adopted)
+    };
+    world.target(mv, plan(&own));
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!((object.contributed["proxy"].clone(), object.owned.len()), (own, 2));
+    world.target(mv, plan(&Value::text("smtp:3").into()));
+    world.export_all();
+    // One is gone and one came; the own one is there.
+    let contradictions = |world: &mut World, line: &str| world.full("cloud", &[line]).contradictions;
+    let returned = "c user - mail=a@x displayName=Old proxy=smtp:2 proxy=smtp:9 proxy=smtp:3";
+    assert_eq!(contradictions(&mut world, returned), 0);
+    assert_eq!(world.store.object(id).unwrap().unwrap().memory, ExportMemory::default());
+    // And where the own one is missing, that is told.
+    world.target(mv, plan(&Value::text("smtp:3").into()));
+    world.export_all();
+    assert_eq!(contradictions(&mut world, "c user - mail=a@x displayName=Old proxy=smtp:2"), 1);
+    // None left: nothing is kept of them, and what is owned stays.
+    world.target(mv, TargetPlan { pending: None, contributed: Default::default(), ..plan(&Values::default()) });
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!((object.contributed.len(), object.owned.len()), (0, 2));
 }
 
 /// An accepted rename moves the object at once; the import that follows finds nothing to do.

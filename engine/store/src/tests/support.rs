@@ -339,6 +339,7 @@ pub(super) fn nothing(mv: MvId) -> TargetPlan {
         pending: None,
         memory: ExportMemory::default(),
         owned: BTreeSet::new(),
+        contributed: Default::default(),
         references: Vec::new(),
         holds: Vec::new(),
         decisions: Vec::new(),
