@@ -96,8 +96,6 @@ fn explain_names_the_contributor_the_rule_and_the_losers() {
 fn five_hundred_deletes_pass_and_one_more_stops() {
     let tenant = tenant(json!([]));
     let deployment = deployment(&tenant, &ldif(1..=10_000), "automatic");
-    // What a new file no longer holds has only left; here it is to go at once.
-    deployment.replace("metasync.toml", "grace_days = 7", "grace_days = 0");
     let waits = deployment.run(&["cycle", "initial"]).expect(&[3]);
     assert_eq!(tenant.writes(), 0, "ten thousand creates wait for the operator");
     deployment.run(&["approve", &digest(&waits)]).expect(&[0]);

@@ -12,7 +12,7 @@ use crate::outbox::Outbox;
 use crate::session::{Session, candidates, cannot_see_deleted, missing_view, refuses_view};
 use crate::settings::{Settings, View};
 use crate::watermark::{Conditions, Mark, refuses_cookie};
-use connector_contract::{ConnectorError, DeletionCause, ErrorKind, ImportEnd, ImportItem, ImportSink};
+use connector_contract::{Absence, ConnectorError, DeletionCause, ErrorKind, ImportEnd, ImportItem, ImportSink};
 use metaverse_schema::{Anchor, Guid};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -80,6 +80,7 @@ pub(crate) async fn import(
         filtered_objects: delta.outbox.filtered_objects,
         filtered_deletions: 0,
         notes,
+        absence: Absence::OutOfSight,
     })
 }
 

@@ -11,7 +11,7 @@ use crate::outbox::Outbox;
 use crate::session::{Scan, Session, candidates, missing_view, refuses_view};
 use crate::settings::{Settings, View};
 use crate::watermark::Mark;
-use connector_contract::{ConnectorError, ImportEnd, ImportItem, ImportNote, ImportSink};
+use connector_contract::{Absence, ConnectorError, DeletionCause, ImportEnd, ImportItem, ImportNote, ImportSink};
 use metaverse_schema::{Anchor, Guid};
 use std::collections::HashSet;
 
@@ -52,12 +52,16 @@ pub(crate) async fn import(
         outbox: Outbox::new(sink),
         seen: HashSet::new(),
         reading: scan.reading(),
+        tells_deletions: previous.is_some(),
     };
     full.containers().await?;
     let mut next = first;
     while let Some(entry) = next {
         full.entry(&entry).await?;
         next = scan.next().await.map_err(failed)?;
+    }
+    if previous.is_some() && view == View::Usn {
+        full.tombstones().await?;
     }
     full.outbox.flush().await?;
     let mark = mark(session, settings, view, scan.into_cookie(), &full.scope, full.in_scope.into_iter().collect());
@@ -66,6 +70,7 @@ pub(crate) async fn import(
         filtered_objects: full.outbox.filtered_objects,
         filtered_deletions: 0,
         notes,
+        absence: Absence::OutOfSight,
     })
 }
 
@@ -171,6 +176,8 @@ struct FullImport<'a> {
     /// Anchors handed over, so that none comes twice (R71) and later slices of a large group become changes of it.
     seen: HashSet<Guid>,
     reading: Reading,
+    /// An import came before this one, so that somebody may hold what has been deleted since.
+    tells_deletions: bool,
 }
 
 impl FullImport<'_> {
@@ -191,7 +198,7 @@ impl FullImport<'_> {
 
     async fn entry(&mut self, entry: &Entry) -> Result<(), ConnectorError> {
         if entry.is_deleted() {
-            return Ok(());
+            return self.tombstone(entry).await;
         }
         let class = match kind_of(entry, &self.session.classes) {
             Kind::Selected(class) | Kind::Container(class) => class,
@@ -222,6 +229,25 @@ impl FullImport<'_> {
         self.seen.insert(guid);
         let item = object::whole(entry, &class, &self.session.attributes, self.reading);
         self.outbox.push(item).await
+    }
+
+    /// A tombstone says that the object was deleted, which its absence alone would not (SF18).
+    async fn tombstone(&mut self, entry: &Entry) -> Result<(), ConnectorError> {
+        let Some(guid) = entry.object_guid().filter(|_| self.tells_deletions) else {
+            return Ok(());
+        };
+        let deleted = ImportItem::Deleted { anchor: Anchor::Guid(guid), cause: DeletionCause::DeletedInSource };
+        self.outbox.push(deleted).await
+    }
+
+    /// DirSync shows tombstones among the other objects; an ordinary search must be asked for them.
+    async fn tombstones(&mut self) -> Result<(), ConnectorError> {
+        let mut scan = self.session.tombstones();
+        let failed = |error: DirectoryError| errors::step_error("reading what was deleted", &error);
+        while let Some(entry) = scan.next().await.map_err(failed)? {
+            self.tombstone(&entry).await?;
+        }
+        Ok(())
     }
 
     /// More linked values of an object that was handed over: DirSync may spread a large group over several answers.

@@ -127,6 +127,14 @@ impl Session {
         Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self)
     }
 
+    /// What was deleted and is still told of, by its GUID.
+    pub(crate) fn tombstones(&self) -> Scan<'_> {
+        let attributes = ["objectGUID", "isDeleted"].map(str::to_owned).to_vec();
+        let request =
+            SearchRequest::subtree(self.base(), "(isDeleted=TRUE)", attributes).with(controls::show_deleted());
+        Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self)
+    }
+
     /// Everything below one container, by an ordinary search.
     pub(crate) fn below(&self, container: &Guid) -> Scan<'_> {
         let filter = object::class_filter(&self.classes);

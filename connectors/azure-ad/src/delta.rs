@@ -10,7 +10,7 @@ use crate::tenant;
 use crate::urls;
 use crate::watermark::Mark;
 use connector_contract::{
-    ConnectorError, DeletionCause, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedChange, ObjectIssue,
+    Absence, ConnectorError, DeletionCause, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedChange, ObjectIssue,
     Watermark,
 };
 use jiff::Timestamp;
@@ -55,7 +55,13 @@ pub(crate) async fn import_delta(
         })
     };
     let mark = Mark::new(graph, &tenant, link(USER)?, link(GROUP)?, links.get(CONTACT.name))?;
-    Ok(ImportEnd { watermark: Some(mark.to_watermark()?), filtered_objects: 0, filtered_deletions: 0, notes })
+    Ok(ImportEnd {
+        watermark: Some(mark.to_watermark()?),
+        filtered_objects: 0,
+        filtered_deletions: 0,
+        notes,
+        absence: Absence::Deleted,
+    })
 }
 
 async fn read_page(

@@ -15,7 +15,7 @@ use crate::tenant;
 use crate::urls;
 use crate::watermark::Mark;
 use connector_contract::{
-    ConnectorError, DeletionCause, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedChange,
+    Absence, ConnectorError, DeletionCause, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedChange,
     ImportedObject,
 };
 use jiff::Timestamp;
@@ -77,7 +77,13 @@ pub(crate) async fn import_full(
     read_late_users(graph, &handed, users.clone(), &sink).await?;
 
     let mark = Mark::new(graph, &tenant, &users, &groups, contacts.as_ref())?;
-    Ok(ImportEnd { watermark: Some(mark.to_watermark()?), filtered_objects: 0, filtered_deletions: 0, notes })
+    Ok(ImportEnd {
+        watermark: Some(mark.to_watermark()?),
+        filtered_objects: 0,
+        filtered_deletions: 0,
+        notes,
+        absence: Absence::Deleted,
+    })
 }
 
 /// What was handed over: id and digest of the attributes.

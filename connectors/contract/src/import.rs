@@ -105,6 +105,18 @@ pub struct ImportEnd {
     pub filtered_objects: u64,
     pub filtered_deletions: u64,
     pub notes: Vec<ImportNote>,
+    /// What it means that this full import did not return an object. Of a delta import nobody asks (SF15).
+    pub absence: Absence,
+}
+
+/// What the absence of an object from a complete full import means (SF18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// The system has it no longer: what was read is all there is.
+    Deleted,
+    /// It may be out of sight only: moved, or hidden by a missing right. What was deleted, the connector says by
+    /// [`ImportItem::Deleted`].
+    OutOfSight,
 }
 
 /// Takes pages from a connector. Bounded: a slow store slows the reader instead of filling memory.

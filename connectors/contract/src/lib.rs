@@ -19,7 +19,7 @@ pub use export::{
     ReferenceChange, UpdateRequest,
 };
 pub use import::{
-    DeletionCause, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, ImportedChange,
+    Absence, DeletionCause, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, ImportedChange,
     ImportedObject, ObjectIssue, Place, Watermark,
 };
 pub use secret::{Secret, SecretError, SecretReference};

@@ -6,8 +6,8 @@ use crate::vocabulary::Vocabulary;
 use crate::{Settings, delta};
 use async_trait::async_trait;
 use connector_contract::{
-    Check, Connector, ConnectorError, DeltaImport, ErrorKind, Exporter, FullImport, ImportEnd, ImportItem, ImportNote,
-    ImportPage, ImportSink, ObjectIssue, ObjectReader, Severity, Watermark,
+    Absence, Check, Connector, ConnectorError, DeltaImport, ErrorKind, Exporter, FullImport, ImportEnd, ImportItem,
+    ImportNote, ImportPage, ImportSink, ObjectIssue, ObjectReader, Severity, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::HashSet;
@@ -180,7 +180,9 @@ impl Pages {
                 message: format!("{} records are of no class that this connector imports", self.filtered),
             });
         }
-        Ok(ImportEnd { watermark, filtered_objects: self.filtered, filtered_deletions: 0, notes })
+        // The file is all there is.
+        let absence = Absence::Deleted;
+        Ok(ImportEnd { watermark, filtered_objects: self.filtered, filtered_deletions: 0, notes, absence })
     }
 }
 

@@ -101,8 +101,8 @@ pub enum DeleteCause {
 }
 
 impl DeleteCause {
-    /// The source object left what is synchronised, and nobody said that it was deleted (SF18). Not to be returned by a full
-    /// import is leaving too: the object may be out of sight only (SF13, SF15).
+    /// The source object left what is synchronised, and nobody said that it was deleted (SF18). Not to be returned by the full
+    /// import of a system that may hide objects is leaving too (SF13, SF15).
     pub fn is_leaving(self) -> bool {
         match self {
             DeleteCause::LeftContainerScope

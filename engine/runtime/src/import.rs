@@ -7,8 +7,8 @@ use crate::space::imported_count;
 use crate::status;
 use crate::step::{End, StepRun, count};
 use connector_contract::{
-    Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink,
-    ObjectIssue, Watermark,
+    Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, ImportEnd, ImportItem, ImportPage,
+    ImportSink, ObjectIssue, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
@@ -327,6 +327,10 @@ impl Engine {
             session,
             FinishImport {
                 obsolete: kind == Kind::Full && clean,
+                absence: match end.absence {
+                    Absence::Deleted => DeleteCause::DeletedInSource,
+                    Absence::OutOfSight => DeleteCause::NotSeen,
+                },
                 cleanup: clean,
                 watermark: end.watermark.filter(|_| clean).map(|watermark| watermark.0),
             },

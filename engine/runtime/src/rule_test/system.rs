@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use connector_contract::{
-    Check, Connector, ConnectorError, CreateRequest, DeletionCause, DeltaImport, ExportItem, ExportOperation,
+    Absence, Check, Connector, ConnectorError, CreateRequest, DeletionCause, DeltaImport, ExportItem, ExportOperation,
     ExportOutcome, Exporter, Fact, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject,
     MatchFacts, ObjectReader, Place, PrivilegeFact, ReferenceChange, UpdateRequest, Watermark,
 };
@@ -166,6 +166,7 @@ impl State {
             filtered_objects: 0,
             filtered_deletions: 0,
             notes: Vec::new(),
+            absence: Absence::Deleted,
         }
     }
 

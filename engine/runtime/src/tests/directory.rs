@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use connector_contract::{
-    Check, Connector, ConnectorError, CreateRequest, DeletionCause, DeltaImport, ErrorKind, ExportItem,
+    Absence, Check, Connector, ConnectorError, CreateRequest, DeletionCause, DeltaImport, ErrorKind, ExportItem,
     ExportOperation, ExportOutcome, ExportProblem, Exporter, Fact, FullImport, ImportEnd, ImportItem, ImportPage,
     ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount, Place, PrivilegeFact,
     ReferenceChange, UpdateRequest, Watermark,
@@ -53,6 +53,8 @@ pub(super) struct Behaviour {
     pub(super) unreadable: BTreeSet<String>,
     /// Out of the selected containers: a full read returns nothing of these, a delta says that they left.
     pub(super) hidden: BTreeSet<String>,
+    /// What a full read does not return may be out of sight only.
+    pub(super) out_of_sight: bool,
     /// The first delta answers that its watermark is no longer usable.
     pub(super) forgets_watermarks: bool,
     pub(super) batch: usize,
@@ -79,6 +81,7 @@ impl Default for Behaviour {
             breaks_after: None,
             unreadable: BTreeSet::new(),
             hidden: BTreeSet::new(),
+            out_of_sight: false,
             forgets_watermarks: false,
             batch: 20,
             refuses: BTreeMap::new(),
@@ -299,11 +302,16 @@ impl Directory {
     }
 
     fn end(&self) -> ImportEnd {
+        let state = self.state();
         ImportEnd {
-            watermark: Some(Watermark(self.state().changes.len().to_string())),
+            watermark: Some(Watermark(state.changes.len().to_string())),
             filtered_objects: 0,
             filtered_deletions: 0,
             notes: Vec::new(),
+            absence: match state.behaviour.out_of_sight {
+                true => Absence::OutOfSight,
+                false => Absence::Deleted,
+            },
         }
     }
 }

@@ -177,11 +177,26 @@ async fn sf18_the_guard_counts_when_the_day_has_come() {
     assert_eq!(lab.written().len(), 6);
 }
 
-/// A changed rule is leaving scope too, and its date stays when the cause is found again; a full import that does not return an
-/// object is no deletion (SF13, SF15).
+/// A full import of a system that may hide objects deletes none (SF13, SF15); of one that is all there is, it does.
+#[tokio::test]
+async fn sf18_what_absence_means_the_connector_says() {
+    for (out_of_sight, written) in [(true, Vec::new()), (false, vec!["delete"])] {
+        let lab = lab();
+        lab.hr.behave(|behaviour| behaviour.out_of_sight = out_of_sight);
+        lab.good_cycle(CycleKind::Initial).await;
+        lab.written();
+        lab.hr.remove("p2");
+        lab.good_cycle(CycleKind::Initial).await;
+        assert_eq!(kinds(&lab), written, "out of sight: {out_of_sight}");
+    }
+}
+
+/// A changed rule is leaving scope too, and its date stays when the cause is found again; an object that is out of sight of a full
+/// import has the same period.
 #[tokio::test]
 async fn sf18_rule_changes_and_unseen_objects_have_the_same_period() {
     let mut lab = lab();
+    lab.hr.behave(|behaviour| behaviour.out_of_sight = true);
     lab.good_cycle(CycleKind::Initial).await;
     lab.written();
     lab.settings.rules =

@@ -24,7 +24,7 @@ impl Db {
         };
         let complete = ending.obsolete && session.mode == ImportMode::Full;
         if complete {
-            self.obsolete(&session, &mut summary, now)?;
+            self.obsolete(&session, ending.absence, &mut summary, now)?;
             self.run(
                 "UPDATE connector_flags SET full_import_required = NULL WHERE connector = ?1",
                 [session.connector],
@@ -56,7 +56,13 @@ impl Db {
 
     /// Stages the deletion of every object that was not returned. One that this engine created and that was never imported is
     /// given one more chance: the system may be slow to show it, and deleting it here would create it twice.
-    fn obsolete(&self, session: &ImportSession, summary: &mut ImportSummary, now: i64) -> Inner<()> {
+    fn obsolete(
+        &self,
+        session: &ImportSession,
+        absence: DeleteCause,
+        summary: &mut ImportSummary,
+        now: i64,
+    ) -> Inner<()> {
         let mut after = 0;
         loop {
             let page = self.ids(
@@ -85,7 +91,7 @@ impl Db {
                     )?;
                     continue;
                 }
-                self.stage_delete(head, DeleteCause::NotSeen)?;
+                self.stage_delete(head, absence)?;
                 summary.counters.delete += 1;
             }
             after = last;

@@ -131,15 +131,23 @@ pub struct StagedPage {
 }
 
 /// How an import ends.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FinishImport {
     /// Stage the deletion of what a full import did not return. Only when R7 allows it: the last page arrived and nothing was
     /// unreadable. Ignored for a delta.
     pub obsolete: bool,
+    /// What it says of an object that this full import did not return it (SF18).
+    pub absence: DeleteCause,
     /// Remove placeholders that nothing needs; not after discovery errors (O19).
     pub cleanup: bool,
     /// Where the next delta continues; none keeps the earlier one (R8).
     pub watermark: Option<String>,
+}
+
+impl Default for FinishImport {
+    fn default() -> Self {
+        FinishImport { obsolete: false, absence: DeleteCause::NotSeen, cleanup: false, watermark: None }
+    }
 }
 
 /// The import as a whole.

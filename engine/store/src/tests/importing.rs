@@ -66,7 +66,7 @@ fn only_a_complete_full_import_obsoletes() {
     world.store.require_full_import("ad", "the view changed").unwrap();
     let mut session = world.store.begin_import("ad", ImportMode::Full, &schema(), None).unwrap();
     world.store.stage_page(&mut session, vec![object("a user cn=A,dc=x mail=new@x")], NOW).unwrap();
-    let ending = FinishImport { obsolete: false, cleanup: false, watermark: None };
+    let ending = FinishImport::default();
     let summary = world.store.finish_import(session, ending, NOW).unwrap();
     assert_eq!((summary.counters.delete, summary.counters.update), (0, 1));
     assert_eq!(world.object("ad", "b").staged, None);

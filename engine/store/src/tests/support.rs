@@ -142,7 +142,8 @@ impl World {
     ) -> (StagedPage, ImportSummary) {
         let mut session = self.store.begin_import(connector, mode, &schema(), None).unwrap();
         let page = self.store.stage_page(&mut session, items, NOW).unwrap();
-        let ending = FinishImport { obsolete: true, cleanup: true, watermark: Some("w".into()) };
+        let ending =
+            FinishImport { obsolete: true, cleanup: true, watermark: Some("w".into()), ..FinishImport::default() };
         (page, self.store.finish_import(session, ending, NOW).unwrap())
     }
 

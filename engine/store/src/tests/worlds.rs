@@ -186,7 +186,9 @@ fn full(store: &mut Store, directory: &Directory) -> ImportSummary {
     let mut session = store.begin_import("ad", ImportMode::Full, &schema(), None).unwrap();
     let items = directory.objects.keys().map(|id| directory.item(*id)).collect();
     store.stage_page(&mut session, items, NOW).unwrap();
-    store.finish_import(session, FinishImport { obsolete: true, cleanup: true, watermark: None }, NOW).unwrap()
+    store
+        .finish_import(session, FinishImport { obsolete: true, cleanup: true, ..FinishImport::default() }, NOW)
+        .unwrap()
 }
 
 fn seen(store: &Store, directory: &Directory) -> Vec<String> {
