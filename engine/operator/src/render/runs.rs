@@ -64,7 +64,21 @@ fn steps(runs: &[RunReport]) -> String {
             ]);
         }
     }
-    format!("{}\n", table.render())
+    format!("{}\n{}", table.render(), plans(runs))
+}
+
+/// The digest over the plans of each synchronisation that had something to decide: what `preview --rules` shows for the same rules.
+fn plans(runs: &[RunReport]) -> String {
+    let mut table = Table::new(&["connector", "step", "plans"]);
+    for run in runs {
+        for step in run.steps.iter().filter(|step| step.processed > 0) {
+            if let Some(digest) = &step.digest {
+                table.row([run.connector.clone(), step.step_type.to_owned(), digest.clone()]);
+            }
+        }
+    }
+    let text = table.render();
+    if text.is_empty() { text } else { format!("{text}\n") }
 }
 
 /// Messages, errors and guards of the steps.
@@ -290,6 +304,31 @@ mod tests {
 
         "#]]
         .assert_eq(&run(&report(vec![stopped]), " --deployment d"));
+    }
+
+    /// Invariant 2: a synchronisation shows the digest that its preview showed; one that decided nothing has none to compare.
+    #[test]
+    fn a_synchronisation_shows_the_digest_of_its_plans() {
+        let digest = Some("0123456789abcdef0123456789abcdef".to_owned());
+        let decided = StepReport {
+            processed: 12,
+            inbound: [("connector-flow".to_owned(), 12)].into(),
+            digest: digest.clone(),
+            ..step("full-synchronization", "success")
+        };
+        let idle = StepReport { digest, ..step("delta-synchronization", "success") };
+        expect![[r#"
+            run 7 of cloud, profile export: success, 0.3 s
+
+              connector  step                   status    time  what happened
+              cloud      full-synchronization   success  0.3 s  12 changed
+              cloud      delta-synchronization  success  0.3 s  nothing to do
+
+              connector  step                  plans
+              cloud      full-synchronization  0123456789abcdef0123456789abcdef
+
+        "#]]
+        .assert_eq(&run(&report(vec![decided, idle]), ""));
     }
 
     #[test]
