@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-fn tenant(users: Value) -> Tenant {
+pub(crate) fn tenant(users: Value) -> Tenant {
     let tenant = Tenant::start(json!({
         "domains": [{ "name": "contoso.onmicrosoft.com", "initial": true }, { "name": "contoso.example", "default": true }],
         "users": users,
@@ -17,7 +17,7 @@ fn tenant(users: Value) -> Tenant {
 }
 
 /// A deployment from an LDIF file to the tenant.
-fn deployment(tenant: &Tenant, ldif: &str, matching: &str) -> Deployment {
+pub(crate) fn deployment(tenant: &Tenant, ldif: &str, matching: &str) -> Deployment {
     let mut deployment = Deployment::new();
     deployment.variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
     std::fs::create_dir_all(&deployment.folder).expect("a folder");

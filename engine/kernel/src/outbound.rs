@@ -61,6 +61,8 @@ pub(crate) fn decide_targets(
         let outcome = match (linked.as_slice(), linker) {
             ([], None) => Some(held(mv, &connector, Vec::new())),
             ([], Some(rule)) => Some(decide_unlinked(mv, rule, &in_scope, reader, run, &mut decisions.facts_wanted)?),
+            // Its own synchronisation, which is due, ends the link; until then it is no reason to take the object over.
+            ([target], _) if is_undone(target) => Some(held(mv, &connector, Vec::new())),
             ([target], None) => deprovision(mv, target, run),
             ([target], Some(rule)) => {
                 Some(decide_linked(mv, target, rule, &in_scope, reader, run, &mut decisions.facts_wanted)?)
@@ -70,6 +72,11 @@ pub(crate) fn decide_targets(
         decisions.targets.extend(outcome);
     }
     Ok(decisions)
+}
+
+/// An operator made the link and took that back (O20).
+fn is_undone(linked: &LinkedTarget<'_>) -> bool {
+    &*linked.rule == OPERATOR_LINK && linked.object.state != ConnectorState::ExplicitlyConnected
 }
 
 /// Connectors that have outbound rules for this type, in order of precedence.

@@ -124,6 +124,22 @@ async fn an_undone_join_leaves_nothing_behind() {
     lab.second_plan_is_empty().await;
 }
 
+/// O20: said and taken back between two synchronisations, a join is nothing, also when its metaverse object is decided before the
+/// object itself: an automatic `matching` makes no takeover of what is left of it.
+#[tokio::test]
+async fn o20_a_join_undone_before_the_next_synchronisation_takes_nobody_over() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    lab.dir.put("mine", "user", &[("mail", "other@contoso.example"), ("enabled", "true")]);
+    synchronise(&lab).await;
+    order(&lab, join("dir", "mine", "Person 1"));
+    order(&lab, undo_join("dir", "mine"));
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(lab.written(), ["create user 1"]);
+    assert_eq!(lab.dir.state().objects["mine"].attributes.text("stamp"), None);
+    lab.second_plan_is_empty().await;
+}
+
 /// A source that no rule would join contributes as an operator says, and goes its own way again when that is undone.
 #[tokio::test]
 async fn a_joined_source_contributes_until_that_is_undone() {
