@@ -3,7 +3,7 @@
 use super::world::{
     Space, VIEWS, connector, delta, domain, domain_with, full, list, oracle, sales, same, step, text, viewing,
 };
-use connector_contract::{Connector, DeletionCause, ErrorKind, ImportItem, ImportSink};
+use connector_contract::{Absence, Connector, DeletionCause, ErrorKind, ImportItem, ImportSink};
 use metasync_tests::lab::DOMAIN;
 use metaverse_schema::{AttributeChange, SettingValue};
 
@@ -209,6 +209,33 @@ fn says_what_happened(what: &str, view: &str, items: &[ImportItem]) {
             panic!("{view}: {what}: {other:#?}")
         }
         _ => {}
+    }
+}
+
+/// SF18: what was deleted between two full imports is told as deleted, in each view, and not left to its absence, which may
+/// have another reason. A first import has nobody to tell.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_import_tells_what_was_deleted_since_the_last() {
+    let dc = domain("a_full_import_tells_what_was_deleted_since_the_last");
+    let mut spaces = Vec::new();
+    for view in VIEWS {
+        let connector = connector(&dc, &viewing(view));
+        let (space, imported) = Space::of_full(&connector).await;
+        spaces.push((view, connector, space.find("t02").expect("it is there").anchor.clone(), imported));
+    }
+    dc.seed(&format!("dn: CN=t02,OU=Team,OU=Sales,{DOMAIN}\nchangetype: delete\n"));
+    for (view, connector, gone, first) in &spaces {
+        let told = |items: &[ImportItem]| {
+            items.iter().any(|item| {
+                matches!(item, ImportItem::Deleted { anchor, cause: DeletionCause::DeletedInSource } if anchor == gone)
+            })
+        };
+        assert!(!told(&first.items), "{view}: nothing was deleted before");
+        let again = full(connector, Some(first.watermark())).await.expect("a second full import");
+        assert!(told(&again.items), "{view}: the deletion is told");
+        assert_eq!(again.end.absence, Absence::OutOfSight, "{view}");
+        let fresh = full(connector, None).await.expect("a first full import");
+        assert!(!told(&fresh.items), "{view}: nobody held it");
     }
 }
 
