@@ -167,6 +167,8 @@ pub struct Engine {
     pub(crate) limits: Limits,
     /// Connectors whose import failed in this cycle: they are not asked for roles, what was read last stands.
     pub(crate) silent: BTreeSet<ConnectorName>,
+    /// Roles that were read once stand: what a rule change does is not mixed with what changed in the target since.
+    pub(crate) roles_stand: bool,
 }
 
 impl Engine {
@@ -179,8 +181,18 @@ impl Engine {
     /// On a store that is open already. Registers the rules and closes the books on runs that a crash left open.
     pub fn with_store(parts: EngineParts, store: Store) -> Result<Self, EngineError> {
         let EngineParts { deployment, rules, connectors, clock, events, stop, limits } = parts;
-        let mut engine =
-            Engine { deployment, rules, store, connectors, clock, events, stop, limits, silent: BTreeSet::new() };
+        let mut engine = Engine {
+            deployment,
+            rules,
+            store,
+            connectors,
+            clock,
+            events,
+            stop,
+            limits,
+            silent: BTreeSet::new(),
+            roles_stand: false,
+        };
         let now = engine.clock.now();
         let registration = engine.store.register_rules(&engine.rules, now)?;
         if registration.changed {

@@ -315,11 +315,23 @@ impl Engine {
         Ok(plans)
     }
 
+    /// Of these candidates the ones whose roles are asked for.
+    fn to_be_read(&self, wanted: &BTreeSet<CsId>) -> Result<Vec<CsId>, StoreError> {
+        let mut to_be_read = Vec::new();
+        for candidate in wanted {
+            let is_known = || Ok(self.store.object(*candidate)?.is_some_and(|object| object.privilege.is_some()));
+            if !self.roles_stand || !is_known()? {
+                to_be_read.push(*candidate);
+            }
+        }
+        Ok(to_be_read)
+    }
+
     async fn learn_facts(&mut self, sync: &mut Sync, wanted: &BTreeSet<CsId>) -> Result<(), StoreError> {
         if wanted.is_empty() {
             return Ok(());
         }
-        let mut candidates = candidates(&self.store, wanted.iter().copied())?;
+        let mut candidates = candidates(&self.store, self.to_be_read(wanted)?)?;
         candidates.retain(|connector, _| !self.silent.contains(connector));
         let facts = read_facts(&self.connectors, candidates, self.limits.facts).await;
         let facts: Vec<_> = facts.into_iter().collect();

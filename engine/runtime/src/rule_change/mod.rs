@@ -32,7 +32,7 @@ pub struct RuleChangeRequest<'a> {
     /// The rules to try.
     pub proposed: &'a RuleSet,
     pub connectors: BTreeMap<ConnectorName, Arc<dyn Connector>>,
-    /// Roles of match candidates are not read; those last read count.
+    /// Roles of match candidates are not read at all; otherwise only those that no run has read yet.
     pub offline: bool,
     /// Microseconds since 1970-01-01 UTC: one reading for both sides (SF28).
     pub now: i64,
@@ -235,6 +235,7 @@ async fn synchronised(
     parts.events = Arc::clone(&request.events);
     parts.stop = request.stop.clone();
     let mut engine = Engine::with_store(parts, store)?;
+    engine.roles_stand = true;
     if request.offline {
         engine.silent = request.connectors.keys().cloned().collect();
     }
