@@ -199,3 +199,34 @@ fn sf18_the_first_date_stays_and_a_deletion_ends_it() {
     world.sync(ann);
     assert_eq!(grace(&world), Some(None), "deleted in the source");
 }
+
+/// SF28: a decision reads the instant of its run, inbound and outbound, and names the next one at which it would differ.
+#[test]
+fn sf28_a_decision_names_the_instant_at_which_it_would_differ() {
+    const DAY: i64 = 86_400_000_000;
+    let mut world = World::new(Matching::Automatic);
+    let until = |day: i64| {
+        format!(r#"IIF(Now() < DateFromNum({}), "before", "after")"#, 116_444_736_000_000_000 + day * DAY * 10)
+    };
+    world.run.rules.rules[0].flows.retain(|flow| flow.target != "department");
+    world.run.rules.rules[0].flows.push(flow("department", &until(5)));
+    world.run.rules.rules[1].flows.retain(|flow| flow.target != "displayName");
+    world.run.rules.rules[1].flows.push(flow("displayName", &until(3)));
+    let ann = world.import("ad", "a1", "objectGUID=g1 mail=ann@x userPrincipalName=ann@x enabled=yes");
+    for (day, department, name, due) in
+        [(1, "before", "before", Some(3)), (4, "before", "after", Some(5)), (6, "after", "after", None)]
+    {
+        world.run.now = day * DAY;
+        let plan = world.sync(ann);
+        let metaverse = plan.metaverse.first().expect("the person is decided");
+        assert_eq!(metaverse.due, due.map(|day| day * DAY), "on day {day}");
+        let person = world.metaverse.values().next().expect("the person is there");
+        assert_eq!(person.attributes["department"].values, Value::text(department).into(), "on day {day}");
+        let Some(PendingExport { operation: PendingOperation::Add { attributes }, .. }) =
+            plan.targets.first().and_then(|target| target.pending.clone())
+        else {
+            panic!("a create is pending on day {day}");
+        };
+        assert_eq!(attributes.text("displayName"), Some(name), "on day {day}");
+    }
+}
