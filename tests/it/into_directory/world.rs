@@ -166,7 +166,7 @@ staging = {staging}
 [guards]
 {guards}
 
-# A line that is missing in the table has left at once.
+# What leaves scope leaves at once; a line that is missing in the table is deleted anyway.
 [leaving]
 grace_days = 0
 
