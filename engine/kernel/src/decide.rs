@@ -640,8 +640,8 @@ fn record_link(
         }
         _ => false,
     };
-    let known = plan.links.iter().any(|known| known.object == *id);
-    if same || (known && link.is_none()) || (link.is_none() && !base.iter().any(|linked| linked.object.id == *id)) {
+    // What is not among the links that this plan keeps was ended by whoever took it out.
+    if same || (link.is_none() && !base.iter().any(|linked| linked.object.id == *id)) {
         return;
     }
     plan.links.retain(|known| known.object != *id);

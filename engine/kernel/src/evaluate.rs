@@ -131,14 +131,14 @@ fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
     rules.parameters.get(name).cloned()
 }
 
-/// Inputs of a flow that draws values: each rule and target attribute draws its own, and always the same.
-struct Drawing<'a> {
+/// Inputs of a flow: each rule and target attribute draws its own values (X49), and always the same.
+struct FlowInputs<'a> {
     inputs: &'a dyn Inputs,
     rule: &'a RuleId,
     target: &'a str,
 }
 
-impl Inputs for Drawing<'_> {
+impl Inputs for FlowInputs<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
         self.inputs.attribute(name)
     }
@@ -183,10 +183,7 @@ pub(crate) fn flow_outcome(
             _ => Outcome::Null,
         },
         FlowSource::Constant(value) => Outcome::Values(Values::single(value.clone())),
-        FlowSource::Expression(expression) if expression.draws() => {
-            evaluate(expression, &Drawing { inputs, rule, target }, rule, target)?
-        }
-        FlowSource::Expression(expression) => evaluate(expression, inputs, rule, target)?,
+        FlowSource::Expression(expression) => evaluate(expression, &FlowInputs { inputs, rule, target }, rule, target)?,
     };
     Ok(match outcome {
         Outcome::Values(values) if values.iter().any(|value| value.as_text() == Some("")) => {

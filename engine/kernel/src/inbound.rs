@@ -331,9 +331,8 @@ impl Weighed {
             Outcome::IgnoreThisFlow => "ignored",
         };
         self.authoritative |= outcome == Outcome::AuthoritativeNull && !settled;
-        if !settled && verdict != "won" && self.winner.is_none() {
-            self.first_is_ignore.get_or_insert(verdict == "ignored");
-        }
+        // Counts only where nobody gives a value.
+        self.first_is_ignore.get_or_insert(verdict == "ignored");
         let values = if let Outcome::Values(values) = outcome { values } else { Values::default() };
         if let Some(seen) = &mut self.seen {
             seen.push(Candidate {

@@ -32,6 +32,8 @@ mod scope;
 mod search;
 mod takeover;
 #[cfg(test)]
+mod takeover_tests;
+#[cfg(test)]
 mod tests;
 mod trace;
 mod view;

@@ -723,3 +723,19 @@ fn s08_scope_asks_for_the_group_that_a_clause_names() {
         assert_eq!(in_scope(Operator::IsNotMemberOf, groups), !member, "{groups:?}");
     }
 }
+
+/// Invariant 3: a link that stays what it was is no change, whoever is synchronised; neither is the one that a pending delete keeps.
+#[test]
+fn a_link_that_stays_is_no_change() {
+    let mut world = World::new(Matching::Automatic);
+    let ann = world.import("ad", "a1", ANN);
+    assert_eq!(world.sync(ann).links.len(), 1, "projected; the new target brings its link with it");
+    assert_eq!(world.sync(ann).links, [], "not exported yet");
+    world.export();
+    world.confirm();
+    let cloud = world.cloud().unwrap().id;
+    assert_eq!(world.sync(ann).links, []);
+    assert_eq!(world.sync(cloud).links, []);
+    world.rule("out-user").scope = vec![vec![clause("displayName", Operator::Equal, "Nobody")]];
+    assert_eq!(world.sync(ann).links, [], "the link stays until the delete was sent (S38)");
+}

@@ -515,3 +515,18 @@ fn x49_a_drawn_value_is_that_of_its_object_and_attribute() {
     let bob = world.import("ad", "b1", "objectGUID=g2 displayName=Bob mail=bob@x userPrincipalName=bob@x enabled=yes");
     assert_ne!(added(&world.sync(bob))[0], nickname, "another object draws another");
 }
+
+/// X49, SF28: an expression that draws reads the instant of its run as every other one does.
+#[test]
+fn sf28_what_draws_reads_the_clock_of_the_run() {
+    let mut world = World::new(Matching::Review);
+    world.run.now = 1_767_312_000_000_000; // 2026-01-02; the text names the day before
+    let text = r#"IIF(Now() > DateFromNum(134116992000000000), "later", Guid())"#;
+    world.run.rules.rules[1].flows.push(flow("nickname", text));
+    let ann = world.import("ad", "a1", ANN);
+    let plan = world.sync(ann);
+    let Some(PendingExport { operation: PendingOperation::Add { attributes }, .. }) = &plan.targets[0].pending else {
+        panic!("{}", show(&plan));
+    };
+    assert_eq!(attributes.text("nickname"), Some("later"));
+}

@@ -475,3 +475,19 @@ fn what_an_expression_reads_is_known() {
     assert!(parse("DateFromNum([pwdLastSet]) < Now()").uses_now());
     assert_eq!(parse("[none]").evaluate(&object()), Ok(Outcome::Null));
 }
+
+/// What an expression reads as it stands: `ValueCount` counts what is there, `ImportedValue` reads only what an import confirmed.
+#[test]
+fn what_only_imported_value_reads_is_not_live() {
+    for (text, live) in [
+        ("[b]&ImportedValue(\"a\")", "b"),
+        ("ImportedValue(\"a\")", ""),
+        ("ValueCount(\"c\")", "c"),
+        ("IIF(ValueCount(\"c\")>1,[b],ImportedValue(\"b\"))", "b c"),
+        ("Left([b],ValueCount(\"c\"))&[b]", "b c"),
+    ] {
+        let attributes = Expression::parse(text).unwrap().live_attributes();
+        let names: Vec<&str> = attributes.iter().map(|name| name.as_str()).collect();
+        assert_eq!(names.join(" "), live, "{text}");
+    }
+}
