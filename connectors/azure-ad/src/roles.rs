@@ -1,5 +1,5 @@
 //! Directory roles of match candidates (SF6): active and eligible, direct and through groups. What cannot be read is
-//! `Unreadable`, never "none". Reads only.
+//! `Unreadable`, or `OutOfReach` when the tenant did not answer at all; never "none". Reads only.
 
 use crate::batch::{Call, Settled};
 use crate::client::GraphClient;
@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const RIGHT: &str = "RoleManagement.Read.Directory";
 
 /// Role ids or names of one principal, or why they cannot be read.
-type Roles = Result<BTreeSet<String>, String>;
+type Roles = Result<BTreeSet<String>, ConnectorError>;
 
 /// One fact for each anchor.
 pub(crate) async fn privileges(graph: &GraphClient, anchors: &[Anchor]) -> Vec<Fact> {
@@ -32,8 +32,8 @@ pub(crate) async fn privileges(graph: &GraphClient, anchors: &[Anchor]) -> Vec<F
             for group in &found.groups {
                 match group_roles.get(group) {
                     Some(Ok(roles)) => all.extend(roles.iter().cloned()),
-                    Some(Err(reason)) => return Err(reason.clone()),
-                    None => return Err(format!("the roles of group {group} were not read")),
+                    Some(Err(error)) => return Err(error.clone()),
+                    None => return Err(not_read(group)),
                 }
             }
             Ok(all)
@@ -58,10 +58,28 @@ pub(crate) async fn privileges(graph: &GraphClient, anchors: &[Anchor]) -> Vec<F
                 let roles: BTreeSet<String> = roles.into_iter().map(named).collect();
                 PrivilegeFact::Privileged { roles: roles.into_iter().collect() }
             }
-            Err(reason) => PrivilegeFact::Unreadable { reason },
+            Err(error) => unknown(&error),
         },
     };
     anchors.iter().zip(roles).map(fact).collect()
+}
+
+/// A tenant that could not be reached said nothing; one that refused, or answered something else, did not tell.
+fn unknown(error: &ConnectorError) -> PrivilegeFact {
+    let reason = error.to_string();
+    match error.kind {
+        ErrorKind::Connection | ErrorKind::BackOff { .. } => PrivilegeFact::OutOfReach { reason },
+        _ => PrivilegeFact::Unreadable { reason },
+    }
+}
+
+fn not_read(group: &str) -> ConnectorError {
+    ConnectorError::new(
+        ErrorKind::Protocol,
+        "reading role assignments",
+        format!("the roles of group {group} were not read"),
+        "",
+    )
 }
 
 /// Active and eligible assignments of each principal.
@@ -74,11 +92,13 @@ async fn assigned(graph: &GraphClient, ids: &[String]) -> Vec<Roles> {
         // An assignment whose role is not told is still an assignment.
         entry.get("roleDefinitionId").and_then(Value::as_str).unwrap_or("a role without id").to_owned()
     };
-    let merge = |(active, eligible): (Result<Vec<Entry>, String>, Result<Vec<Entry>, String>)| -> Roles {
+    let merge = |(active, eligible): (Found, Found)| -> Roles {
         Ok(active?.iter().chain(&eligible?).map(definition).collect())
     };
     active.into_iter().zip(eligible).map(merge).collect()
 }
+
+type Found = Result<Vec<Entry>, ConnectorError>;
 
 /// What a user is in: groups that may hold roles, and roles that are listed as memberships.
 struct Memberships {
@@ -86,7 +106,7 @@ struct Memberships {
     roles: BTreeSet<String>,
 }
 
-async fn memberships(graph: &GraphClient, ids: &[String]) -> Vec<Result<Memberships, String>> {
+async fn memberships(graph: &GraphClient, ids: &[String]) -> Vec<Result<Memberships, ConnectorError>> {
     let paths = ids.iter().map(|id| urls::transitive_member_of(id)).collect();
     let found = collections(graph, paths, "reading memberships", "Directory.Read.All").await;
     let read = |entries: Vec<Entry>| {
@@ -106,27 +126,16 @@ async fn memberships(graph: &GraphClient, ids: &[String]) -> Vec<Result<Membersh
 }
 
 /// Many small collections, read in batches; further pages one by one.
-async fn collections(
-    graph: &GraphClient,
-    paths: Vec<String>,
-    attempted: &str,
-    right: &'static str,
-) -> Vec<Result<Vec<Entry>, String>> {
+async fn collections(graph: &GraphClient, paths: Vec<String>, attempted: &str, right: &'static str) -> Vec<Found> {
     let calls: Vec<Call> = paths.into_iter().map(Call::get).collect();
     let mut all = Vec::with_capacity(calls.len());
     for settled in graph.send_all(&calls).await {
-        let entries = collection(graph, settled, attempted, right).await;
-        all.push(entries.map_err(|error| error.to_string()));
+        all.push(collection(graph, settled, attempted, right).await);
     }
     all
 }
 
-async fn collection(
-    graph: &GraphClient,
-    settled: Settled,
-    attempted: &str,
-    right: &'static str,
-) -> Result<Vec<Entry>, ConnectorError> {
+async fn collection(graph: &GraphClient, settled: Settled, attempted: &str, right: &'static str) -> Found {
     let answer = match settled {
         Settled::Answered(answer) => answer,
         Settled::Unsettled { message, .. } => {

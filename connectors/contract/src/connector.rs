@@ -71,12 +71,12 @@ pub enum PrivilegeFact {
     /// No role, active or eligible, direct or through a group.
     None,
     /// Names of the roles, or their ids where names are not readable.
-    Privileged {
-        roles: Vec<String>,
-    },
-    Unreadable {
-        reason: String,
-    },
+    Privileged { roles: Vec<String> },
+    /// The system answered, and did not tell. The account counts as privileged (SF6).
+    Unreadable { reason: String },
+    /// The system could not be reached. Nothing was learned: what was read last stands, and an account whose roles were
+    /// never read counts as privileged.
+    OutOfReach { reason: String },
 }
 
 /// An account that the deployment signs in with.

@@ -1,9 +1,9 @@
-//! Reads the roles of match candidates before they are decided about (SF6). What cannot be read counts as privileged;
-//! never guesses, never caches beyond one step.
+//! Reads the roles of match candidates before they are decided about (SF6). What a system does not tell counts as
+//! privileged; when it cannot be reached nothing is learned, and what was read last stands. Never guesses.
 
 use connector_contract::{Connector, PrivilegeFact};
 use metaverse_schema::Anchor;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use sync_kernel::{CsId, Privilege};
 use sync_rules::ConnectorName;
@@ -25,14 +25,22 @@ pub(crate) fn candidates(store: &Store, wanted: impl IntoIterator<Item = CsId>) 
     Ok(found)
 }
 
+/// What one round of questions brought.
+#[derive(Debug, Default)]
+pub(crate) struct Learned {
+    pub(crate) facts: BTreeMap<CsId, Privilege>,
+    /// Connectors whose system could not be reached, with the reason: there is no point in asking them again soon.
+    pub(crate) out_of_reach: BTreeMap<ConnectorName, String>,
+}
+
 /// Asks the candidates' connectors, in requests of at most `limit` anchors. A connector that is not there, cannot tell,
-/// or does not answer about a candidate leaves it unreadable.
+/// or does not answer about a candidate leaves it unreadable; one whose system is out of reach is not asked on.
 pub(crate) async fn read_facts(
     connectors: &BTreeMap<ConnectorName, Arc<dyn Connector>>,
     candidates: Candidates,
     limit: usize,
-) -> BTreeMap<CsId, Privilege> {
-    let mut facts = BTreeMap::new();
+) -> Learned {
+    let Learned { mut facts, mut out_of_reach } = Learned::default();
     for (connector, candidates) in candidates {
         let unreadable = |reason: String| {
             let reason = Privilege::Unreadable(reason);
@@ -46,23 +54,29 @@ pub(crate) async fn read_facts(
             facts.extend(unreadable("this connector cannot read roles".into()));
             continue;
         };
-        facts.extend(unreadable("the connected system did not answer about it".into()));
         let anchors: Vec<Anchor> = candidates.keys().cloned().collect();
         for asked in anchors.chunks(limit.max(1)) {
+            let mut unanswered: BTreeSet<&Anchor> = asked.iter().collect();
             for fact in reader.privileges(asked).await {
-                if let Some(id) = candidates.get(&fact.anchor) {
-                    facts.insert(*id, privilege(fact.privilege));
-                }
+                let Some(id) = candidates.get(&fact.anchor) else { continue };
+                unanswered.remove(&fact.anchor);
+                let privilege = match fact.privilege {
+                    PrivilegeFact::None => Privilege::None,
+                    PrivilegeFact::Privileged { roles } => Privilege::Roles(roles),
+                    PrivilegeFact::Unreadable { reason } => Privilege::Unreadable(reason),
+                    PrivilegeFact::OutOfReach { reason } => {
+                        out_of_reach.insert(connector.clone(), reason);
+                        continue;
+                    }
+                };
+                facts.insert(*id, privilege);
+            }
+            let silence = || Privilege::Unreadable("the connected system did not answer about it".into());
+            facts.extend(unanswered.iter().filter_map(|anchor| Some((*candidates.get(*anchor)?, silence()))));
+            if out_of_reach.contains_key(&connector) {
+                break;
             }
         }
     }
-    facts
-}
-
-fn privilege(fact: PrivilegeFact) -> Privilege {
-    match fact {
-        PrivilegeFact::None => Privilege::None,
-        PrivilegeFact::Privileged { roles } => Privilege::Roles(roles),
-        PrivilegeFact::Unreadable { reason } => Privilege::Unreadable(reason),
-    }
+    Learned { facts, out_of_reach }
 }

@@ -82,19 +82,16 @@ impl<'a> Reading<'a> {
         subject: Subject,
     ) -> Result<Preview, EngineError> {
         let mut facts: BTreeMap<CsId, Privilege> = BTreeMap::new();
+        let mut asked: BTreeSet<CsId> = BTreeSet::new();
         let mut plan = self.decide(subject, &facts)?;
         for _ in 0..crate::decide_page::MAX_ROUNDS {
-            let wanted: BTreeSet<CsId> =
-                plan.facts_wanted.iter().filter(|candidate| !facts.contains_key(candidate)).copied().collect();
+            let wanted: BTreeSet<CsId> = plan.facts_wanted.difference(&asked).copied().collect();
             if wanted.is_empty() {
                 break;
             }
             let read = read_facts(connectors, candidates(self.store, wanted.iter().copied())?, FACTS).await;
-            // A candidate that nothing could be read about is not asked for again.
-            facts.extend(
-                wanted.into_iter().map(|candidate| (candidate, Privilege::Unreadable("it does not exist yet".into()))),
-            );
-            facts.extend(read);
+            asked.extend(wanted);
+            facts.extend(read.facts);
             plan = self.decide(subject, &facts)?;
         }
         crate::preview::render(self, &plan)

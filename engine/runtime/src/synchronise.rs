@@ -11,8 +11,9 @@ use crate::report::ErrorNote;
 use crate::space::RULES_CHANGED;
 use crate::status;
 use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use sync_kernel::{CsId, MvId, ObjectPlan, RunInputs, Subject};
+use sync_rules::ConnectorName;
 use sync_store::{HoldFilter, Store, StoreError};
 
 /// Sweeps over the queues of one step: an object that makes others due again comes to rest, or stays due and is said so.
@@ -38,6 +39,8 @@ struct Sync {
     limit: u64,
     /// Candidates whose roles were read in this step.
     asked: BTreeSet<CsId>,
+    /// Connectors whose system did not answer when it was asked for roles: it is not waited for twice in a step.
+    out_of_reach: BTreeMap<ConnectorName, String>,
     /// Subjects that are in error after this step looked at them; they stay in the queues (R76).
     failed: HashSet<Subject>,
     redecided: u64,
@@ -70,6 +73,7 @@ impl Engine {
             workers: self.deployment.workers.max(1),
             limit: status::error_limit(self.deployment.error_limit),
             asked: BTreeSet::new(),
+            out_of_reach: BTreeMap::new(),
             failed: HashSet::new(),
             redecided: 0,
             plans: PlanSum::default(),
@@ -91,6 +95,12 @@ impl Engine {
             early => early,
         };
         step.report.digest = Some(sync.plans.text());
+        for (connector, reason) in &sync.out_of_reach {
+            step.note(
+                "roles-not-read",
+                format!("`{connector}` could not be asked for roles, so those that were read last stand: {reason}"),
+            );
+        }
         if sync.redecided > 0 {
             tracing::debug!(connector = %step.connector, objects = sync.redecided, "decided again");
         }
@@ -332,10 +342,12 @@ impl Engine {
             return Ok(());
         }
         let mut candidates = candidates(&self.store, self.to_be_read(wanted)?)?;
-        candidates.retain(|connector, _| !self.silent.contains(connector));
-        let facts = read_facts(&self.connectors, candidates, self.limits.facts).await;
-        let facts: Vec<_> = facts.into_iter().collect();
+        candidates
+            .retain(|connector, _| !self.silent.contains(connector) && !sync.out_of_reach.contains_key(connector));
+        let learned = read_facts(&self.connectors, candidates, self.limits.facts).await;
+        let facts: Vec<_> = learned.facts.into_iter().collect();
         self.store.save_privileges(&facts, sync.run.now)?;
+        sync.out_of_reach.extend(learned.out_of_reach);
         sync.asked.extend(wanted.iter().copied());
         Ok(())
     }

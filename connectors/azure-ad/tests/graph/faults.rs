@@ -1,8 +1,8 @@
 //! Throttling, outages, broken replies and replication delay: nothing is lost, nothing is doubled, nothing is obsoleted.
 
-use super::world::{World, anchor, group, link, permissions, told, update, user, world, world_with};
+use super::world::{World, anchor, connector, group, link, permissions, told, update, user, world, world_with};
 use azure_ad_emulator::{FaultRule, Knobs, ThrottleKnobs};
-use connector_contract::{Connector as _, ErrorKind, ExportOperation};
+use connector_contract::{Connector as _, ErrorKind, ExportOperation, PrivilegeFact};
 use metaverse_schema::{Anchor, ObjectType};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -231,4 +231,17 @@ async fn a_tenant_that_is_gone_gets_nothing() {
     };
     let error = connector.exporter().unwrap().export(&[item]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Connection);
+}
+
+/// SF6: a tenant that is gone tells nothing about roles, which is not the same as a tenant that refuses to tell.
+#[tokio::test]
+async fn the_roles_of_a_tenant_that_is_gone_are_out_of_reach() {
+    let mut world = world(json!({"users": [{"userPrincipalName": "a@contoso.com", "displayName": "A"}]})).await;
+    world.import_full().await.unwrap();
+    let anchors = [world.space.anchor("A")];
+    let World { tenant, secret, .. } = world;
+    let connector = connector(&tenant, secret.path(), |settings| settings.max_wait = Duration::from_millis(100));
+    tenant.shutdown().await.unwrap();
+    let facts = connector.match_facts().unwrap().privileges(&anchors).await;
+    assert!(matches!(facts[0].privilege, PrivilegeFact::OutOfReach { .. }), "{facts:?}");
 }

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) writes: Vec<String>,
     next: u64,
     pub(super) behaviour: Behaviour,
+    /// Calls to read roles.
+    pub(super) role_calls: usize,
     /// Crash points that were passed.
     points: u64,
 }
@@ -65,6 +67,8 @@ pub(super) struct Behaviour {
     pub(super) roles: BTreeMap<String, PrivilegeFact>,
     /// Every call to read roles fails.
     pub(super) roles_unreadable: bool,
+    /// No call to read roles is answered.
+    pub(super) roles_out_of_reach: bool,
     /// The crash point at which the process is lost.
     pub(super) crash_at: Option<u64>,
     pub(super) own_accounts: Vec<OwnAccount>,
@@ -88,6 +92,7 @@ impl Default for Behaviour {
             shouts: BTreeSet::new(),
             roles: BTreeMap::new(),
             roles_unreadable: false,
+            roles_out_of_reach: false,
             crash_at: None,
             own_accounts: Vec::new(),
         }
@@ -482,7 +487,8 @@ impl ObjectReader for Directory {
 #[async_trait]
 impl MatchFacts for Directory {
     async fn privileges(&self, anchors: &[Anchor]) -> Vec<Fact> {
-        let state = self.state();
+        let mut state = self.state();
+        state.role_calls += 1;
         let behaviour = &state.behaviour;
         anchors
             .iter()
@@ -490,6 +496,8 @@ impl MatchFacts for Directory {
                 anchor: anchor.clone(),
                 privilege: if behaviour.roles_unreadable {
                     PrivilegeFact::Unreadable { reason: "forbidden".into() }
+                } else if behaviour.roles_out_of_reach {
+                    PrivilegeFact::OutOfReach { reason: "no answer".into() }
                 } else {
                     behaviour.roles.get(&anchor.to_string()).cloned().unwrap_or(PrivilegeFact::None)
                 },

@@ -1,11 +1,11 @@
 //! Existing objects of the target: matched, held, or left alone (SF1-SF8, SF20).
 
 use super::setup::{Lab, Settings, object};
-use crate::{CycleKind, Severity};
+use crate::{CycleKind, Engine, RunOptions, Severity};
 use connector_contract::{OwnAccount, PrivilegeFact};
 use metaverse_schema::Value;
 use sync_kernel::{ApprovalKind, Ownership};
-use sync_store::Approved;
+use sync_store::{Approved, HoldFilter, Store};
 
 fn review() -> Lab {
     Lab::with(Settings { matching: "review", ..Settings::default() })
@@ -191,4 +191,59 @@ async fn a_target_that_does_not_answer_is_not_asked_for_roles() {
     let report = lab.cycle(CycleKind::Initial).await;
     assert_eq!(report.severity, Severity::Stopped);
     assert_eq!(report.held["dir"], [("privileged".to_owned(), 1)].into());
+}
+
+/// SF6: in a step of its own, too, a target that does not answer tells nothing: roles that were read stand, whose roles
+/// were never read counts as privileged, and the target is waited for once. A target that answers without telling is
+/// another matter.
+#[tokio::test]
+async fn sf06_roles_that_were_read_stand_while_the_target_is_out_of_reach() {
+    let lab = Lab::new();
+    (1..=3).for_each(|number| lab.hr.put_person(number));
+    (1..=2).for_each(|number| twin(&lab, number));
+    let admin = PrivilegeFact::Privileged { roles: vec!["Global Administrator".into()] };
+    lab.dir.behave(|behaviour| {
+        behaviour.roles.insert("twin-2".into(), admin);
+    });
+    for connector in ["hr", "dir"] {
+        lab.run(connector, "full-import").await;
+    }
+    lab.run("hr", "full-synchronization").await;
+    let reached = lab.run("hr", "full-synchronization").await;
+    let held = |lab: &Lab| {
+        let mut held = lab.engine().store().holds(&HoldFilter::default(), 10).unwrap();
+        held.sort_by(|one, other| one.hold.code.cmp(&other.hold.code));
+        held.into_iter().map(|line| line.hold.code).collect::<Vec<_>>()
+    };
+    assert_eq!(held(&lab), ["privileged"]);
+
+    lab.dir.behave(|behaviour| behaviour.roles_out_of_reach = true);
+    let alone = lab.run("hr", "full-synchronization").await;
+    assert_eq!(alone.steps[0].digest, reached.steps[0].digest);
+    let note = alone.steps[0].notes.iter().find(|note| note.code == "roles-not-read").unwrap();
+    assert!(note.message.contains("`dir`") && note.message.contains("no answer"), "{note:?}");
+    assert_eq!(held(&lab), ["privileged"]);
+
+    (3..=4).for_each(|number| twin(&lab, number));
+    lab.hr.put_person(4);
+    for connector in ["hr", "dir"] {
+        lab.run(connector, "full-import").await;
+    }
+    let before = lab.dir.state().role_calls;
+    let mut parts = lab.parts();
+    parts.limits.facts = 1;
+    parts.limits.page = 1;
+    let mut engine =
+        Engine::with_store(parts, Store::open_or_create(&lab.folder.path().join("metasync.db")).unwrap()).unwrap();
+    engine.run_profile("hr", "full-synchronization", &RunOptions::default()).await.unwrap();
+    drop(engine);
+    assert_eq!(lab.dir.state().role_calls - before, 1);
+    assert_eq!(held(&lab), ["privileged", "privileged-unreadable", "privileged-unreadable"]);
+
+    lab.dir.behave(|behaviour| {
+        behaviour.roles_out_of_reach = false;
+        behaviour.roles_unreadable = true;
+    });
+    lab.run("hr", "full-synchronization").await;
+    assert_eq!(held(&lab), ["privileged-unreadable"; 3]);
 }

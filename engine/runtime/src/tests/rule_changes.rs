@@ -98,6 +98,8 @@ async fn the_digest_of_a_rule_change_is_the_runs() {
     let (unchanged, lines) = compare(&lab, &lab.configuration().1).await;
     assert!(unchanged.same_rules && lines.is_empty(), "{}", shown(&lines));
     lab.settings.rules = RULES.replace(TITLE, UPPER);
+    // The preview asks no target for roles that it has read once; a run whose target is out of reach cannot.
+    lab.dir.behave(|behaviour| behaviour.roles_out_of_reach = true);
     let mut digests = Vec::new();
     for step in &report.steps {
         let run = lab.run(&step.connector, "full-synchronization").await;
