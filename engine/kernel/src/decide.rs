@@ -18,7 +18,7 @@ use crate::view::{
 };
 use metaverse_schema::{AttributeName, Attributes, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{Direction, LinkType, Rule, RuleId};
+use sync_rules::{Direction, Rule, RuleId};
 
 /// Passes of outbound and inbound processing over one object (S64).
 const MAX_PASSES: usize = 10;
@@ -351,9 +351,7 @@ fn choose_link(
             let rule = rule_at(rule);
             // An object whose joining rule left scope while another one projects keeps its metaverse object: the person is the same.
             // Whom an operator joined it to, and takes that back, is another person.
-            let same = lost
-                .filter(|link| rule.link == LinkType::Provision && &*link.rule != OPERATOR_LINK)
-                .map(|link| MvRef::Existing(link.mv));
+            let same = lost.filter(|link| &*link.rule != OPERATOR_LINK).map(|link| MvRef::Existing(link.mv));
             let object_type = type_of(rule);
             Choice {
                 joins: Some((same.unwrap_or(MvRef::New), rule.id.clone(), object_type)),

@@ -36,3 +36,26 @@ impl fmt::Display for Digest {
         f.pad(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Digest;
+
+    /// An approval of this list was stored under this digest: another reading of the same list would lose it.
+    #[test]
+    fn a_digest_is_the_same_in_every_version_and_names_one_list() {
+        let digest = Digest::of_lines("heading", ["b", "a"]);
+        assert_eq!(digest, Digest::of_lines("heading", ["a", "b"]));
+        assert_eq!(digest.as_str(), "22518a57e2ae25685f452c86ef1314b3");
+        assert_eq!(digest.to_string(), digest.as_str());
+        assert_eq!(format!("{digest:>34}"), format!("  {digest}"), "in a column");
+        assert_eq!(
+            Digest::from_text(&format!(" {} ", digest.as_str().to_uppercase())),
+            digest,
+            "as an operator types it"
+        );
+        for other in [Digest::of_lines("heading", ["ba"]), Digest::of_lines("headinga", ["b"])] {
+            assert_ne!(other, digest);
+        }
+    }
+}

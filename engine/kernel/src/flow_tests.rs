@@ -230,3 +230,22 @@ fn sf28_a_decision_names_the_instant_at_which_it_would_differ() {
         assert_eq!(attributes.text("displayName"), Some(name), "on day {day}");
     }
 }
+
+/// An expression of either direction reads the parameters of the deployment, and the connector of its rule.
+#[test]
+fn parameters_are_read_inbound_and_outbound() {
+    let mut world = World::new(Matching::Automatic);
+    world.run.rules.parameters.insert("Site".into(), Value::text("east"));
+    let inbound = world.rule("in-user");
+    inbound.flows.retain(|flow| flow.target != *"department");
+    inbound.flows.push(flow("department", "%Site% & \" of \" & %Connector.ID%"));
+    let outbound = world.rule("out-user");
+    outbound.flows.push(flow("office", "%Site% & \" to \" & %Connector.ID%"));
+    let ann = world.import("ad", "a1", ANN);
+    let plan = world.sync(ann);
+    let Some(PendingExport { operation: PendingOperation::Add { attributes }, .. }) = &plan.targets[0].pending else {
+        panic!("a create is pending");
+    };
+    assert_eq!(attributes.text("department"), Some("east of ad"));
+    assert_eq!(attributes.text("office"), Some("east to cloud"));
+}

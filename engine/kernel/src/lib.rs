@@ -15,6 +15,8 @@ mod guard;
 mod inbound;
 mod inputs;
 mod join;
+#[cfg(test)]
+mod join_tests;
 mod keys;
 mod leaving;
 mod life;
@@ -26,6 +28,10 @@ mod merge_tests;
 mod neighbourhood;
 mod outbound;
 mod plan;
+#[cfg(test)]
+mod recall_tests;
+#[cfg(test)]
+mod reference_tests;
 mod references;
 mod revisit;
 mod scope;
@@ -36,6 +42,8 @@ mod takeover_tests;
 #[cfg(test)]
 mod tests;
 mod trace;
+#[cfg(test)]
+mod trace_tests;
 mod view;
 #[cfg(test)]
 mod world;

@@ -17,16 +17,16 @@ fn parsed(text: &str) -> Expression {
 }
 
 impl World {
-    fn rule(&mut self, id: &str) -> &mut Rule {
+    pub(crate) fn rule(&mut self, id: &str) -> &mut Rule {
         self.run.rules.rules.iter_mut().find(|rule| &*rule.id == id).unwrap()
     }
 
-    fn add_rule(&mut self, rule: Rule) {
+    pub(crate) fn add_rule(&mut self, rule: Rule) {
         self.run.rules.rules.push(rule);
         self.run.rules.rules.sort_by_key(|rule| rule.precedence);
     }
 
-    fn key(&mut self, space: KeySpace, object_type: &str, text: &str) -> KeyId {
+    pub(crate) fn key(&mut self, space: KeySpace, object_type: &str, text: &str) -> KeyId {
         let identity = format!("{space:?} {object_type} {text} false");
         let keys = &mut self.run.rules.keys;
         if let Some(known) = keys.iter().position(|key| key.identity == identity) {
@@ -38,7 +38,7 @@ impl World {
     }
 
     /// A join group of an inbound rule of `connector` to persons.
-    fn group(&mut self, connector: &str, source: &str, target: &str) -> JoinGroup {
+    pub(crate) fn group(&mut self, connector: &str, source: &str, target: &str) -> JoinGroup {
         let clause = JoinClause {
             source: parsed(source),
             target: parsed(target),
@@ -51,7 +51,7 @@ impl World {
     }
 
     /// A second source that joins persons by their address and tells their department; `active=no` leaves its scope.
-    fn with_hr(link: LinkType) -> Self {
+    pub(crate) fn with_hr(link: LinkType) -> Self {
         let mut world = World::new(Matching::Automatic);
         let mut hr = rule("in-hr", Direction::Inbound, "hr", ("user", "person"), link, 50);
         hr.scope = vec![vec![clause("active", Operator::NotEqual, "no")]];
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// Ann in both, joined.
-    fn ann_and_hr(link: LinkType) -> (Self, CsId, CsId) {
+    pub(crate) fn ann_and_hr(link: LinkType) -> (Self, CsId, CsId) {
         let mut world = World::with_hr(link);
         let ann = world.import("ad", "a1", ANN);
         world.sync(ann);
@@ -72,7 +72,7 @@ impl World {
         (world, ann, hr)
     }
 
-    fn is_linked(&self, id: CsId) -> bool {
+    pub(crate) fn is_linked(&self, id: CsId) -> bool {
         self.objects[&id].link.is_some()
     }
 
@@ -85,7 +85,7 @@ impl World {
         value.values.first().map(ToString::to_string)
     }
 
-    fn cloud(&self) -> Option<&CsObject> {
+    pub(crate) fn cloud(&self) -> Option<&CsObject> {
         self.objects.values().find(|object| &*object.connector == "cloud")
     }
 
@@ -94,7 +94,7 @@ impl World {
         self.objects.get_mut(&id).unwrap().state = ConnectorState::ExplicitlyDisconnected;
     }
 
-    fn join(&mut self, id: CsId, mv: MvId) {
+    pub(crate) fn join(&mut self, id: CsId, mv: MvId) {
         let object = self.objects.get_mut(&id).unwrap();
         object.state = ConnectorState::ExplicitlyConnected;
         object.link = Some(Link { mv, rule: OPERATOR_LINK.into(), ownership: Ownership::Joined });
@@ -738,4 +738,50 @@ fn a_link_that_stays_is_no_change() {
     assert_eq!(world.sync(cloud).links, []);
     world.rule("out-user").scope = vec![vec![clause("displayName", Operator::Equal, "Nobody")]];
     assert_eq!(world.sync(ann).links, [], "the link stays until the delete was sent (S38)");
+}
+
+/// S19: the rule that joined it leaves scope and another one that projects is in scope: the person is the same, and nobody is
+/// created beside him. Whom an operator joined and lets go again (O20) is another person.
+#[test]
+fn s19_another_rule_takes_the_link_over_and_the_person_stays_the_same() {
+    let mut world = World::with_hr(LinkType::Join);
+    let mut projects = rule("in-hr-2", Direction::Inbound, "hr", ("user", "person"), LinkType::Provision, 60);
+    projects.scope = vec![vec![clause("active", Operator::Equal, "no")]];
+    world.add_rule(projects);
+    let ann = world.import("ad", "a1", ANN);
+    world.sync(ann);
+    let hr = world.import("hr", "h1", "mail=ann@x department=Sales");
+    world.sync(hr);
+    let mv = world.objects[&hr].link.as_ref().unwrap().mv;
+    world.import("hr", "h1", "mail=ann@x department=Sales active=no");
+    let plan = world.sync(hr);
+    assert_eq!(plan.join, Some(LinkReason::Projected { rule: "in-hr-2".into() }));
+    assert_eq!(world.objects[&hr].link.as_ref().map(|link| (link.mv, &*link.rule)), Some((mv, "in-hr-2")));
+    assert_eq!(world.metaverse.len(), 1);
+
+    let object = world.objects.get_mut(&hr).unwrap();
+    object.link.as_mut().unwrap().rule = OPERATOR_LINK.into();
+    world.sync(hr);
+    assert_eq!(world.metaverse.len(), 2, "the operator took his word back");
+    assert_ne!(world.objects[&hr].link.as_ref().unwrap().mv, mv);
+}
+
+/// S4: an object that outbound processing links contributes in the same synchronisation, not in the next one.
+#[test]
+fn s04_who_is_taken_over_contributes_at_once() {
+    let mut world = World::new(Matching::Automatic);
+    let mut back = rule("in-cloud", Direction::Inbound, "cloud", ("user", "person"), LinkType::Join, 300);
+    back.flows = vec![flow("department", "[office]")];
+    world.add_rule(back);
+    let cloud = world.import("cloud", "c1", "mail=ann@x userPrincipalName=ann@x office=Berlin");
+    world.sync(cloud);
+    let ann = world.import("ad", "a1", ANN);
+    let plan = world.sync(ann);
+    assert_eq!(world.department().as_deref(), Some("Berlin"));
+    let changes = match plan.targets[0].pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Update { changes, .. }) => changes.0.contains_key("department"),
+        other => panic!("{other:?}"),
+    };
+    assert!(changes, "and what it contributes flows out again");
+    assert_eq!(world.sync(ann).metaverse[0].change, MetaverseChange::Unchanged);
 }

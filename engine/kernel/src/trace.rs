@@ -90,7 +90,7 @@ pub fn trace_joins(object: &CsObject, image: &Attributes, inputs: &RunInputs) ->
                     source: clause.source.text().to_owned(),
                     target: clause.target.text().to_owned(),
                     values: values_of(&clause.source, &reader).unwrap_or_default(),
-                    questions: key_values(&clause.source, group.criterion.is_exact(), &reader)
+                    questions: key_values(&clause.source, clause.exact, &reader)
                         .into_iter()
                         .map(|value| Question::Key(clause.target_key, value))
                         .collect(),
