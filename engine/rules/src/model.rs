@@ -175,12 +175,6 @@ pub struct Rule {
     pub place: SourcePlace,
 }
 
-impl Rule {
-    pub fn is_join_rule(&self) -> bool {
-        !self.join.is_empty() || self.link == LinkType::Provision
-    }
-}
-
 /// A place in one of the rule files.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SourcePlace {

@@ -23,6 +23,8 @@ mod schema;
 mod scope;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod value_tests;
 
 use crate::deployment::{ConnectorConfig, Deployment};
 use crate::diagnostic::{Diagnostic, Severity, Sources};

@@ -63,3 +63,10 @@ fn drawing_is_known_before_it_happens() {
     assert!(Expression::parse("CStr(RandomNum(1,2))").unwrap().draws());
     assert!(!Expression::parse("FormatDateTime(Now(),\"yyyy\")").unwrap().draws());
 }
+
+/// Without anything that tells objects apart every object draws the same, as the expression bench does.
+#[test]
+fn x49_without_a_seed_everybody_draws_the_same() {
+    let drawn = Expression::parse("Guid()").unwrap().evaluate(&object()).unwrap();
+    assert_eq!(drawn, Outcome::Values(values("Guid()", "").into_iter().collect()));
+}
