@@ -5,6 +5,8 @@
 //! The modules stand in the order of the data flow (S1, S4).
 
 mod confirm;
+#[cfg(test)]
+mod counter_tests;
 mod decide;
 mod desired;
 mod digest;
@@ -34,6 +36,8 @@ mod recall_tests;
 mod reference_tests;
 mod references;
 mod revisit;
+#[cfg(test)]
+mod revisit_tests;
 mod scope;
 mod search;
 mod takeover;

@@ -491,3 +491,38 @@ fn what_only_imported_value_reads_is_not_live() {
         assert_eq!(names.join(" "), live, "{text}");
     }
 }
+
+/// A variable is declared by the first argument of the functions that declare one. What a surplus argument of another function
+/// names is told; in a call of a function that does not exist nobody knows.
+#[test]
+fn a_variable_is_only_declared_where_one_is() {
+    check(
+        r#"
+        Trim([sn],$x)
+        Trim($x)
+        Thrim($x,$x&[sn])
+        Thrim($x)&$x
+        With($x,[sn],$x)&$x
+        With($x,[sn],With($y,$x,$x&$y))
+        With($x,"a",With($x,$x&"b",$x))
+        "#,
+        expect![[r#"
+            Trim([sn],$x)
+            => !! expression-argument-count `Trim([sn],$x)` `Trim` takes 1 arguments, and 2 are given (write Trim(text))
+               !! expression-unknown-variable `$x` the variable `$x` is not declared here (With, Select and Where declare a variable as their first argument)
+            Trim($x)
+            => !! expression-unknown-variable `$x` the variable `$x` is not declared here (With, Select and Where declare a variable as their first argument)
+            Thrim($x,$x&[sn])
+            => !! expression-unknown-function `Thrim` there is no function `Thrim`; names are case-sensitive (did you mean `Trim`?)
+            Thrim($x)&$x
+            => !! expression-unknown-function `Thrim` there is no function `Thrim`; names are case-sensitive (did you mean `Trim`?)
+               !! expression-unknown-variable `$x` the variable `$x` is not declared here (With, Select and Where declare a variable as their first argument)
+            With($x,[sn],$x)&$x
+            => !! expression-unknown-variable `$x` the variable `$x` is not declared here (With, Select and Where declare a variable as their first argument)
+            With($x,[sn],With($y,$x,$x&$y))
+            => "SmithSmith"
+            With($x,"a",With($x,$x&"b",$x))
+            => "ab"
+        "#]],
+    );
+}
