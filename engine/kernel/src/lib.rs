@@ -29,6 +29,8 @@ mod merge;
 mod merge_tests;
 mod neighbourhood;
 mod outbound;
+#[cfg(test)]
+mod outbound_tests;
 mod plan;
 #[cfg(test)]
 mod recall_tests;

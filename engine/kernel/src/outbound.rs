@@ -243,7 +243,6 @@ fn adopt(
         operation: PendingOperation::Delete { ownership, .. } | PendingOperation::Detach { ownership, .. },
         ..
     }) = &candidate.pending
-        && candidate.link.is_none()
     {
         return flow(mv, rule, in_scope, candidate, *ownership, Some(criterion), run);
     }

@@ -1,7 +1,9 @@
 //! The choices among the shipped rules: anchors, sign-in names, packages, and a source that comes later.
 
 use super::tests::{checked_rules, flow_text, graph_schema, loaded_with, rules, rules_with};
-use super::{CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another};
+use super::{
+    CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another, shipped_tests,
+};
 use crate::document::{FileText, Files, load};
 use crate::{Direction, Loaded, RuleSet};
 use expect_test::{Expect, expect};
@@ -327,4 +329,53 @@ fn sign_in_names_are_chosen() {
         onPremisesUserPrincipalName = "ann@corp.local"
     "#]],
     );
+}
+
+/// The examples that come with each choice: those that hold under it, for each source, with nothing left to fill in.
+#[test]
+fn the_examples_fit_the_choice() {
+    let everything = || packages(&Package::ALL, CloudSchema::Graph);
+    let named = |sources: &[&str], options: ShippedOptions| {
+        let pairs: Vec<(&str, &str)> = sources.iter().map(|source| (*source, "cloud")).collect();
+        let files = shipped_tests(&pairs, &options);
+        let short = files.iter().map(|(name, text)| {
+            assert!(!["@SOURCE@", "@OTHER@", "@CLOUD@"].iter().any(|hole| text.contains(hole)), "{name}");
+            let tests = text.matches("[[test]]").count();
+            format!("{} {tests}", name.trim_start_matches("tests/").trim_end_matches(".toml"))
+        });
+        short.collect::<Vec<_>>().join(", ")
+    };
+    let mut text = String::new();
+    let mut add = |what: &str, names: String| text.push_str(&format!("{what}: {names}\n"));
+    add("plain", named(&["ad"], ShippedOptions::default()));
+    assert_eq!(shipped_tests(&[], &everything()), [], "nobody to synchronise");
+    add(
+        "object GUID",
+        named(&["ad"], ShippedOptions { source_anchor: SourceAnchor::ObjectGuid, ..ShippedOptions::default() }),
+    );
+    add("fallback", named(&["ad"], ShippedOptions { sign_in_name_fallback: true, ..ShippedOptions::default() }));
+    add("everything", named(&["ad"], everything()));
+    add("everything in Connect mode", named(&["ad"], packages(&Package::ALL, CloudSchema::Provisioning)));
+    let write_back = SourceAnchor::ConsistencyGuidWriteBack;
+    add("write-back", named(&["ad"], ShippedOptions { source_anchor: write_back, ..everything() }));
+    let by_mail = || ShippedOptions { login_attribute: Some("mail".into()), ..everything() };
+    add("by mail", named(&["ad"], by_mail()));
+    add("by mail, with write-back", named(&["ad"], ShippedOptions { source_anchor: write_back, ..by_mail() }));
+    add("two forests", named(&["ad", "west"], ShippedOptions::default()));
+    add("two forests, everything", named(&["ad", "west"], everything()));
+    add("two forests by mail", named(&["ad", "west"], by_mail()));
+    expect![[r#"
+        plain: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1
+        object GUID: 10-ad-accounts 6, 12-ad-groups 3, 13-ad-contacts 1
+        fallback: 10-ad-accounts 6, 12-ad-groups 3, 13-ad-contacts 1
+        everything: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1, 43-ad-devices 1
+        everything in Connect mode: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1
+        write-back: 13-ad-contacts 1, 14-ad-source-anchor 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1
+        by mail: 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1
+        by mail, with write-back: 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1
+        two forests: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 10-west-accounts 7, 12-west-groups 3, 13-west-contacts 1, 20-two-forests 4
+        two forests, everything: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1, 43-ad-devices 1, 10-west-accounts 7, 12-west-groups 3, 13-west-contacts 1, 40-west-exchange-hybrid 1, 41-west-account-expires 1, 43-west-devices 1, 20-two-forests 4, 42-foreign-principals 1
+        two forests by mail: 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1, 13-west-contacts 1, 40-west-exchange-hybrid 1, 43-west-devices 1
+    "#]]
+    .assert_eq(&text);
 }

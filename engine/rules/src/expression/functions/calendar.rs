@@ -84,7 +84,7 @@ impl Format {
             Piece::Field(letter, length) => step(*letter, *length),
             Piece::Text(_) => None,
         });
-        // Without a field there is still the end of the calendar, which is the end of a year.
+        // No field is coarser than the year; and without any field there is the end of the calendar, which is the end of a year.
         let distance = match steps.min().unwrap_or(Step::Year) {
             Step::Microseconds(step) => Some(step - microseconds.rem_euclid(step)),
             Step::Month => until_next(microseconds, |day| day.last_of_month()),
@@ -104,7 +104,6 @@ enum Step {
 
 fn step(letter: char, length: usize) -> Option<Step> {
     Some(match letter {
-        'y' => Step::Year,
         'M' => Step::Month,
         'd' => Step::Microseconds(DAY),
         'H' | 'h' | 't' => Step::Microseconds(HOUR),
