@@ -12,6 +12,8 @@ mod desired;
 mod digest;
 mod evaluate;
 #[cfg(test)]
+mod evaluate_tests;
+#[cfg(test)]
 mod flow_tests;
 mod guard;
 mod inbound;

@@ -340,3 +340,58 @@ fn a_rename_alone_is_an_update() {
     };
     assert!(changes.is_empty() && afterwards.is_empty());
 }
+
+/// SF12: what leaves says why, as the operator's list shows it: each way of leaving has its cause.
+#[test]
+fn sf12_each_way_of_leaving_has_its_cause() {
+    let cause = |leave: &dyn Fn(&mut World, CsId)| {
+        let mut world = World::new(Matching::Automatic);
+        let ann = world.import("ad", "a1", ANN);
+        world.sync(ann);
+        world.export();
+        world.confirm();
+        leave(&mut world, ann);
+        let plan = world.sync(ann);
+        let MetaverseChange::Delete { cause } = &plan.metaverse[0].change else { panic!("{}", show(&plan)) };
+        let Some(PendingOperation::Delete { cause: sent, .. }) =
+            plan.targets[0].pending.as_ref().map(|pending| &pending.operation)
+        else {
+            panic!("{}", show(&plan))
+        };
+        assert_eq!(cause, sent);
+        let waits = if plan.targets[0].pending.as_ref().unwrap().grace.is_some() { ", waits" } else { "" };
+        format!("{cause}{waits}")
+    };
+    let hide = |world: &mut World, _: CsId| {
+        world.import("ad", "a1", &format!("{ANN} adminDescription=Hidden"));
+    };
+    assert_eq!(cause(&|world, ann| world.delete(ann)), "deleted in the source directory");
+    assert_eq!(cause(&hide), "left the scope of the provisioning rule, waits");
+    assert_eq!(
+        cause(&|world, ann| {
+            hide(world, ann);
+            world.run.rules_changed = true;
+        }),
+        "the rules changed, waits"
+    );
+    assert_eq!(
+        cause(&|world, ann| world.objects.get_mut(&ann).unwrap().state = ConnectorState::ExplicitlyDisconnected),
+        "disconnected by an operator, waits"
+    );
+    assert_eq!(
+        cause(&|world, ann| world.objects.get_mut(&ann).unwrap().in_never_sync_group = true),
+        "never synchronised"
+    );
+    for (staged, text) in [
+        (DeleteCause::LeftContainerScope, "left the selected containers, waits"),
+        (DeleteCause::NotSeen, "not seen in a complete full import, waits"),
+    ] {
+        let leave = |world: &mut World, ann: CsId| {
+            world.objects.get_mut(&ann).unwrap().staged = Some(Staged::Deleted(staged));
+        };
+        assert_eq!(cause(&leave), text);
+    }
+    let until = |days: i64| Grace { until: days * 86_400_000_000, if_deleted: DeprovisionAction::Delete };
+    assert_eq!(until(20_789).date(), "2026-12-02");
+    assert_eq!(until(i64::MAX / 86_400_000_000).date(), "a day that the calendar does not have");
+}
