@@ -40,7 +40,7 @@ CREATE TABLE connector_flags (
     full_sync_required   TEXT,
     export_step_current  INTEGER NOT NULL DEFAULT 0,
     export_step_successful INTEGER NOT NULL DEFAULT 0
-) STRICT;
+, full_sync_after INTEGER) STRICT;
 
 CREATE TABLE connector_key (
     key    INTEGER NOT NULL,

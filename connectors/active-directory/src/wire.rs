@@ -135,6 +135,8 @@ impl Directory for LdapDirectory {
         };
         let mut ldap = self.handle();
         ldap.with_timeout(self.timeout).with_controls(raw(&request.controls));
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-send");
         let stream = ldap
             .streaming_search(&request.base, scope, &request.filter, request.attributes.clone())
             .await
@@ -145,7 +147,11 @@ impl Directory for LdapDirectory {
     async fn add(&self, dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Result<(), DirectoryError> {
         let attributes: Vec<(Vec<u8>, HashSet<Vec<u8>>)> =
             attributes.into_iter().map(|(name, values)| (name.into_bytes(), values.into_iter().collect())).collect();
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-send");
         let answer = self.handle().with_timeout(self.timeout).add(dn, attributes).await;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-reply");
         done(answer, self.timeout)
     }
 
@@ -164,16 +170,29 @@ impl Directory for LdapDirectory {
             .collect();
         let mut ldap = self.handle();
         ldap.with_timeout(self.timeout).with_controls(raw(&controls));
-        done(ldap.modify(dn, mods).await, self.timeout)
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-send");
+        let answer = ldap.modify(dn, mods).await;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-reply");
+        done(answer, self.timeout)
     }
 
     async fn delete(&self, dn: &str) -> Result<(), DirectoryError> {
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-send");
         let answer = self.handle().with_timeout(self.timeout).delete(dn).await;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-reply");
         done(answer, self.timeout)
     }
 
     async fn rename(&self, dn: &str, rdn: &str, superior: &str) -> Result<(), DirectoryError> {
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-send");
         let answer = self.handle().with_timeout(self.timeout).modifydn(dn, rdn, true, Some(superior)).await;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("ldap-reply");
         done(answer, self.timeout)
     }
 }
@@ -198,6 +217,8 @@ impl EntryStream for LdapEntries {
                 },
                 None => {
                     let result = self.stream.finish().await;
+                    #[cfg(feature = "fail-points")]
+                    fail::fail_point!("ldap-page");
                     self.ended = Some(
                         result
                             .ctrls

@@ -158,7 +158,11 @@ impl GraphClient {
             request = request.header("content-type", "application/json").body(body);
         }
         let started = Instant::now();
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("graph-send");
         let mut reply = request.send().await.map_err(|error| describe(&error, attempted))?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("graph-answered");
         let status = reply.status().as_u16();
         let header = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
         let asked = header("retry-after").and_then(retry_after);
@@ -178,6 +182,8 @@ impl GraphClient {
         }
         let bytes = read_limited(&mut reply, inner.settings.max_reply_bytes, attempted).await?;
         let parsed = parse_body(status, json, &bytes, attempted)?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("graph-reply");
         Ok(Reply { status, retry_after: asked, body: parsed, token_generation: token.generation })
     }
 

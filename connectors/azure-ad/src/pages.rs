@@ -58,6 +58,8 @@ impl<'a> Pages<'a> {
             let message = "the page links to itself";
             return Err(ConnectorError::new(ErrorKind::Protocol, &self.attempted, message, ""));
         }
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("graph-page");
         self.next.clone_from(&page.next);
         self.delta_link.clone_from(&page.delta);
         Ok(Some(page))

@@ -8,6 +8,8 @@ mod context;
 mod demo;
 mod diagnostics;
 mod exit;
+#[cfg(feature = "fail-points")]
+mod fail_points;
 mod failure;
 mod init;
 mod intended;
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
     };
     let output = Output { json: cli.global.json, quiet: cli.global.quiet };
     log_to_stderr(cli.global.verbose);
+    #[cfg(feature = "fail-points")]
+    if let Some(exit) = fail_points::arm(output) {
+        return ExitCode::from(exit.code());
+    }
     // The one TLS provider of the process. It fails only when one is installed already, and then that one serves.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

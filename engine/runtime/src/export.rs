@@ -253,6 +253,8 @@ impl Engine {
         }
         // Committed before the first byte leaves: whatever happens now, the next run knows what may have arrived.
         self.store.mark_in_flight(&entries)?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("export-marked");
         let order = layers(&entries, phase);
         let mut sending = Sending::new(Arc::clone(connector), entries, self.limits.batches_in_flight);
         let mut halt = None;
@@ -372,6 +374,8 @@ impl Engine {
             }
             settlements.push(settlement);
         }
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("export-outcomes");
         let settled = self.store.settle(&settlements, &step.mark())?;
         tally.accepted += settled.accepted;
         tally.not_settled += settled.not_settled;

@@ -2,6 +2,7 @@
 //! obsolete what was not seen (R7, SF15). Touches no metaverse object and sends nothing.
 
 use crate::engine::Engine;
+use crate::places::reads_dn;
 use crate::report::ErrorNote;
 use crate::space::imported_count;
 use crate::status;
@@ -63,7 +64,6 @@ impl From<ConnectorError> for Failure {
 /// An import under way.
 struct Incoming {
     session: ImportSession,
-    schema: ConnectorSchema,
     /// Objects that came in, changed or not, where a combined step wants to know them (R11).
     touched: Option<BTreeSet<CsId>>,
 }
@@ -101,11 +101,11 @@ impl Engine {
             },
         };
         let mode = if kind == Kind::Full { ImportMode::Full } else { ImportMode::Delta };
-        let mut incoming = Incoming {
-            session: self.store.begin_import(&step.connector, mode, &schema, Some(step.id))?,
-            schema,
-            touched: keep_touched.then(BTreeSet::new),
-        };
+        let mut session = self.store.begin_import(&step.connector, mode, &schema, Some(step.id))?;
+        if reads_dn(&self.rules, &step.connector) {
+            session.follow_containers();
+        }
+        let mut incoming = Incoming { session, touched: keep_touched.then(BTreeSet::new) };
         let (sink, pages) = ImportSink::new(self.limits.import_pages);
         let reader = start_reader(Arc::clone(&connector), watermark, since, sink);
         let total = (kind == Kind::Full && held_before > 0).then_some(held_before);
@@ -185,6 +185,8 @@ impl Engine {
                 page = pages.recv() => page,
             };
             let Some(page) = page else { break };
+            #[cfg(feature = "fail-points")]
+            fail::fail_point!("import-page");
             self.stage(step, connector, incoming, page.items).await?;
             step.report.processed = incoming.session.seen();
             step.progress("reading", step.report.processed, total);
@@ -255,9 +257,7 @@ impl Engine {
                 Err(issue) => self.discovery_error(step, issue)?,
             }
         }
-        let stood = self.containers_of(&step.connector, &incoming.schema, &staged)?;
         let page = self.store.stage_page(&mut incoming.session, staged, step.now)?;
-        self.follow_containers(stood)?;
         // The store has these in the history already.
         for issue in page.issues {
             step.object_error(ErrorNote {
@@ -323,6 +323,8 @@ impl Engine {
         if let Some(refused) = self.shrunken(seen, held_before).filter(|_| is_measured) {
             return Ok(refused);
         }
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("import-end");
         let summary = self.store.finish_import(
             session,
             FinishImport {

@@ -1,15 +1,13 @@
-//! Containers: which ones an import moved, and which ones a space has. Objects below a moved container keep their own image
-//! and get another DN; where rules read the DN, they are due again.
+//! Containers: which ones a space has, and whether rules read where objects stand. Objects below a moved container keep
+//! their own image and get another DN; where rules read it, the store queues them with the page that moved it.
 
-use crate::engine::Engine;
 use crate::names::name_by_id;
 use crate::reading::Reading;
 use metaverse_schema::{AttributeName, Dn};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use sync_kernel::CsId;
-use sync_rules::{ConnectorName, Direction, FlowSource, Rule, RuleSet};
-use sync_store::{StagedItem, StoreError};
+use sync_rules::{Direction, FlowSource, Rule, RuleSet};
+use sync_store::StoreError;
 
 /// Objects of one page of a scan.
 const PAGE: usize = 1_000;
@@ -17,52 +15,8 @@ const PAGE: usize = 1_000;
 /// The attribute by which expressions read an object's DN.
 const DN: &str = "dn";
 
-/// A container and where it stood before a page of an import.
-pub(crate) struct Stood {
-    container: CsId,
-    dn: Option<String>,
-}
-
-impl Engine {
-    /// Where the containers of a page stand before it is staged. Nothing, when no rule of the connector reads a DN.
-    pub(crate) fn containers_of(
-        &self,
-        connector: &ConnectorName,
-        schema: &metaverse_schema::ConnectorSchema,
-        items: &[StagedItem],
-    ) -> Result<Vec<Stood>, StoreError> {
-        if !reads_dn(&self.rules, connector) {
-            return Ok(Vec::new());
-        }
-        let mut stood = Vec::new();
-        for item in items {
-            let (anchor, object_type) = match item {
-                StagedItem::Object(object) => (&object.anchor, &object.object_type),
-                StagedItem::Change(change) => (&change.anchor, &change.object_type),
-                _ => continue,
-            };
-            if !schema.is_container(object_type.as_str()) {
-                continue;
-            }
-            for container in self.store.find_object(connector, &anchor.to_string())? {
-                stood.push(Stood { container, dn: name_by_id(&self.store, container)?.dn });
-            }
-        }
-        Ok(stood)
-    }
-
-    /// Makes everything below a container that moved due.
-    pub(crate) fn follow_containers(&mut self, stood: Vec<Stood>) -> Result<(), StoreError> {
-        for before in stood {
-            if name_by_id(&self.store, before.container)?.dn != before.dn {
-                self.store.mark_below_dirty(before.container)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn reads_dn(rules: &RuleSet, connector: &str) -> bool {
+/// Whether an inbound rule of the connector reads where its objects stand.
+pub(crate) fn reads_dn(rules: &RuleSet, connector: &str) -> bool {
     let is_dn = |name: &AttributeName| *name == *DN;
     let reads = |rule: &Rule| {
         let in_scope = rule.scope.iter().flatten().any(|clause| is_dn(&clause.attribute));

@@ -45,6 +45,8 @@ struct Sync {
     failed: HashSet<Subject>,
     redecided: u64,
     plans: PlanSum,
+    /// A full synchronisation keeps with each page how far it has come: when it breaks off, the next one continues there.
+    is_full: bool,
 }
 
 /// Why a loop ended early.
@@ -77,6 +79,7 @@ impl Engine {
             failed: HashSet::new(),
             redecided: 0,
             plans: PlanSum::default(),
+            is_full: completes_full,
         };
         let due = self.store.queue_due(step.now)?;
         if due > 0 {
@@ -135,7 +138,14 @@ impl Engine {
             Scope::All => self.store.staging_count(&connector)?,
             Scope::Due | Scope::DueAnd(_) => self.store.dirty_count(&connector)?,
         };
-        let mut after = None;
+        // What the one before was through with and what changed since is in the queue, and is decided below.
+        let mut after = if sync.is_full { self.store.full_sync_position(&connector)? } else { None };
+        if let Some(last) = after {
+            step.note(
+                "full-synchronization-continued",
+                format!("the last full synchronisation broke off after object {last}; this one continues there"),
+            );
+        }
         loop {
             let page: Vec<CsId> = match scope {
                 Scope::All => self.store.staging_page(&connector, after, self.limits.page)?,
@@ -148,7 +158,7 @@ impl Engine {
             let Some(last) = page.last().copied() else { break };
             after = Some(last);
             let subjects: Vec<Subject> = page.into_iter().map(Subject::Connector).collect();
-            let early = self.synchronise_page(step, sync, &subjects).await?;
+            let early = self.synchronise_page(step, sync, &subjects, Some(last).filter(|_| sync.is_full)).await?;
             step.progress("synchronising", step.report.processed, Some(total.max(step.report.processed)));
             if early.is_some() {
                 return Ok(early);
@@ -168,7 +178,7 @@ impl Engine {
                     continue;
                 }
                 any = true;
-                let early = self.synchronise_page(step, sync, &subjects).await?;
+                let early = self.synchronise_page(step, sync, &subjects, None).await?;
                 if early.is_some() {
                     return Ok(early);
                 }
@@ -205,7 +215,7 @@ impl Engine {
                     continue;
                 }
                 any = true;
-                let early = self.synchronise_page(step, sync, &subjects).await?;
+                let early = self.synchronise_page(step, sync, &subjects, None).await?;
                 done += subjects.len() as u64;
                 step.progress("metaverse", done, None);
                 if early.is_some() {
@@ -225,12 +235,14 @@ impl Engine {
         Ok(None)
     }
 
-    /// Decides a page, reads the roles it asks for, and applies it: one transaction.
+    /// Decides a page, reads the roles it asks for, and applies it: one transaction. `full_sync_reaches`: the object up to
+    /// which a full synchronisation is through with this page.
     async fn synchronise_page(
         &mut self,
         step: &mut StepRun,
         sync: &mut Sync,
         subjects: &[Subject],
+        full_sync_reaches: Option<CsId>,
     ) -> Result<Option<Early>, StoreError> {
         if self.stop.is_stopped() {
             return Ok(Some(Early::Operator));
@@ -240,6 +252,8 @@ impl Engine {
         let mut errors: Vec<(Subject, ErrorNote)> = Vec::new();
         let mut over_limit = false;
         let mut late: BTreeSet<CsId> = BTreeSet::new();
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("sync-page");
         let mut page = self.store.begin_page(&sync.run, step.mark())?;
         for mut plan in plans {
             if page.is_stale(&plan.reads) {
@@ -276,6 +290,9 @@ impl Engine {
                     sync.failed.remove(&plan.subject);
                 }
             }
+        }
+        if let Some(last) = full_sync_reaches.filter(|_| !over_limit) {
+            page.full_sync_reached(&step.connector, last)?;
         }
         page.commit()?;
         // Candidates that came up while applying: held for now, due again as soon as their roles are known.
@@ -371,6 +388,8 @@ impl Engine {
             if self.stop.is_stopped() {
                 return Ok(Some(Early::Operator));
             }
+            #[cfg(feature = "fail-points")]
+            fail::fail_point!("references-page");
             let page = self.store.settle_references(self.limits.reference_page)?;
             rows += page.rows;
             count(&mut step.report.references, "references-added", page.added);

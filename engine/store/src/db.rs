@@ -118,8 +118,19 @@ impl Db {
     }
 
     pub(crate) fn commit(&self) -> Inner<()> {
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("store-commit");
         self.sql.execute_batch("COMMIT")?;
+        // Passed only by a connection that syncs each commit: what stands in the log now survives a loss of power.
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("store-committed", self.syncs_commits(), |_| Ok(()));
         Ok(())
+    }
+
+    #[cfg(feature = "fail-points")]
+    fn syncs_commits(&self) -> bool {
+        const FULL: i64 = 2;
+        self.sql.pragma_query_value(None, "synchronous", |row| row.get::<_, i64>(0)).is_ok_and(|level| level >= FULL)
     }
 
     /// Undoes the open transaction; the caches forget what it had added.

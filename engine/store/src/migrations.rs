@@ -18,6 +18,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("leaving scope", include_str!("../migrations/0008_leaving.sql")),
     ("rule places", include_str!("../migrations/0009_rule_places.sql")),
     ("contributed values", include_str!("../migrations/0010_contributed.sql")),
+    ("how far a full synchronisation came", include_str!("../migrations/0011_full_sync_position.sql")),
 ];
 
 /// Number of the newest layout that this program knows.
@@ -52,6 +53,8 @@ pub(crate) fn migrate_to(sql: &Connection, from: i64, target: i64) -> Inner<()> 
         if position <= from || position > target {
             continue;
         }
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("store-layout");
         let applied = sql.execute_batch(&format!(
             "BEGIN IMMEDIATE; {script}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {position}; COMMIT"
         ));

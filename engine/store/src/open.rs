@@ -177,7 +177,11 @@ impl Db {
         }
         self.sql.flush_prepared_statement_cache();
         self.sql.busy_timeout(Duration::from_millis(500))?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("store-close");
         self.sql.pragma_update_and_check(None, "wal_checkpoint", "TRUNCATE", |_| Ok(()))?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("store-settled");
         self.sql.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
         Ok(())
     }

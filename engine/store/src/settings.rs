@@ -143,7 +143,22 @@ impl Store {
     pub fn full_sync_done(&mut self, connector: &str) -> Result<(), StoreError> {
         self.db.write("recording a full synchronisation", |db| {
             let id = db.connector_id(connector)?;
-            db.run("UPDATE connector_flags SET full_sync_required = NULL WHERE connector = ?1", [id]).map(drop)
+            db.run(
+                "UPDATE connector_flags SET full_sync_required = NULL, full_sync_after = NULL WHERE connector = ?1",
+                [id],
+            )
+            .map(drop)
+        })
+    }
+
+    /// The last object that a full synchronisation of this connector was through with when it broke off. None when the next
+    /// one begins at the first object: none broke off, or the rules have changed since.
+    pub fn full_sync_position(&self, connector: &str) -> Result<Option<CsId>, StoreError> {
+        self.db.read("reading how far a full synchronisation came", |db| {
+            let Some(id) = db.find_connector(connector) else { return Ok(None) };
+            let after: Option<Option<i64>> =
+                db.one("SELECT full_sync_after FROM connector_flags WHERE connector = ?1", [id], |row| row.get(0))?;
+            Ok(after.flatten().map(CsId))
         })
     }
 
@@ -238,10 +253,12 @@ impl Db {
         Ok(())
     }
 
+    /// What was synchronised before counts no longer: the next full synchronisation begins at the first object.
     pub(crate) fn require_full_sync(&self, connector: i64, reason: &str) -> Inner<()> {
         self.run(
             "INSERT INTO connector_flags (connector, full_sync_required) VALUES (?1, ?2) \
-             ON CONFLICT (connector) DO UPDATE SET full_sync_required = coalesce(full_sync_required, excluded.full_sync_required)",
+             ON CONFLICT (connector) DO UPDATE SET full_sync_required = coalesce(full_sync_required, excluded.full_sync_required), \
+             full_sync_after = NULL",
             (connector, reason),
         )?;
         Ok(())

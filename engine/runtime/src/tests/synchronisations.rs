@@ -191,3 +191,42 @@ async fn a_stopped_full_synchronisation_is_not_forgotten() {
     assert_eq!(lab.dir.texts("displayName").len(), 50);
     assert!(lab.engine().store().requirements("hr").unwrap().full_sync.is_none());
 }
+
+/// Stops a full synchronisation of `hr` when 20 objects are through.
+async fn stopped_after_twenty(lab: &Lab) {
+    let mut parts = lab.parts();
+    let stop = parts.stop.clone();
+    parts.events = std::sync::Arc::new(move |event: &crate::Event| {
+        if let crate::Event::Progress { done: 20, phase: "synchronising", .. } = event {
+            stop.stop();
+        }
+    });
+    let mut engine = crate::Engine::open(parts).unwrap();
+    let report = engine.run_profile("hr", "full-synchronization", &RunOptions::default()).await.unwrap();
+    assert_eq!((report.status.as_str(), report.steps[0].processed), (status::STOPPED_BY_OPERATOR, 20));
+}
+
+/// Invariant 5: a full synchronisation that broke off is continued where it was, and what changed behind it is decided
+/// too; other rules make it begin at the first object.
+#[tokio::test]
+async fn a_full_synchronisation_that_broke_off_continues() {
+    let mut lab = Lab::with(Settings { page: 10, ..Settings::default() });
+    (1..=50).for_each(|number| lab.hr.put_person(number));
+    lab.run("hr", "full-import").await;
+
+    stopped_after_twenty(&lab).await;
+    lab.hr.set("p1", "displayName", &["Another"]);
+    lab.run("hr", "delta-import").await;
+    let report = lab.run("hr", "full-synchronization").await;
+    let step = &report.steps[0];
+    assert_eq!(step.processed, 31, "30 that were left, and the one that changed");
+    assert!(step.notes.iter().any(|note| note.code == "full-synchronization-continued"), "{:?}", step.notes);
+    lab.run("dir", "export").await;
+    let names = lab.dir.texts("displayName");
+    assert_eq!((names.len(), names.iter().filter(|name| *name == "Another").count()), (50, 1));
+
+    assert_eq!(lab.run("hr", "full-synchronization").await.steps[0].processed, 50, "the next one is whole again");
+    stopped_after_twenty(&lab).await;
+    lab.settings.rules = lab.settings.rules.replace("kind NOTEQUAL local", "kind NOTEQUAL temporary");
+    assert_eq!(lab.run("hr", "full-synchronization").await.steps[0].processed, 50, "other rules hold for all objects");
+}

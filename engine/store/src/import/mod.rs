@@ -169,6 +169,7 @@ pub struct ImportSession {
     pub(crate) mode: ImportMode,
     pub(crate) schema: ConnectorSchema,
     pub(crate) step: Option<StepId>,
+    pub(crate) rules_read_dn: bool,
     pub(crate) seen: Seen,
     pub(crate) counters: StagingCounters,
     pub(crate) contradictions: u64,
@@ -187,6 +188,11 @@ impl ImportSession {
 
     pub fn mode(&self) -> ImportMode {
         self.mode
+    }
+
+    /// Rules read where objects stand: when a container moves, everything below it is due with the same page.
+    pub fn follow_containers(&mut self) {
+        self.rules_read_dn = true;
     }
 }
 
@@ -235,6 +241,7 @@ impl Store {
             mode,
             schema: schema.clone(),
             step,
+            rules_read_dn: false,
             seen: Seen::default(),
             counters: StagingCounters::default(),
             contradictions: 0,

@@ -130,13 +130,17 @@ impl Db {
     fn stage_image(&self, session: &ImportSession, incoming: Incoming, page: &mut StagedPage, now: i64) -> Inner<()> {
         let Incoming { matched: Matched { mut head, is_new, renamed }, object_type, attributes, references, spoken } =
             incoming;
-        let is_container = session.schema.is_container(self.object_type(object_type)?.as_str()) && head.link.is_none();
+        let is_container_class = session.schema.is_container(self.object_type(object_type)?.as_str());
+        let is_container = is_container_class && head.link.is_none();
         if is_new || is_container != head.is_container() {
             self.take_part(&mut head, is_container)?;
         }
         if is_new || renamed {
             // Saved at once: its own references may name it by its new anchor or place.
             self.save_head(&mut head)?;
+            if session.rules_read_dn && is_container_class {
+                self.queue_below(head.id, head.connector)?;
+            }
         }
         let encoded = self.encode_image(session.connector, &attributes)?;
         let hash = content_hash(&encoded);
@@ -194,6 +198,18 @@ impl Db {
             self.member_changed(head.id, None)?;
         }
         Ok(())
+    }
+
+    /// Queues everything that stands below a container, for rules that read the DN.
+    fn queue_below(&self, container: i64, connector: i64) -> Inner<()> {
+        self.run(
+            "INSERT OR IGNORE INTO dirty (object, connector) \
+             WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
+             UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) \
+             SELECT h.id, h.connector FROM head h JOIN below b ON b.id = h.id WHERE h.state NOT IN (5, 6)",
+            (connector, container),
+        )
+        .map(drop)
     }
 
     /// A new object, or one whose class became or ceased to be a container.

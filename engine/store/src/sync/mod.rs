@@ -145,21 +145,6 @@ impl Store {
         })
     }
 
-    /// Queues everything that stands below a container, for rules that read the DN. Returns the number of objects.
-    pub fn mark_below_dirty(&mut self, container: CsId) -> Result<u64, StoreError> {
-        self.db.write("queueing what stands below a container", |db| {
-            let Some(top) = db.find_head(container.0)? else { return Ok(0) };
-            let queued = db.run(
-                "INSERT OR IGNORE INTO dirty (object, connector) \
-                 WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
-                 UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) \
-                 SELECT h.id, h.connector FROM head h JOIN below b ON b.id = h.id WHERE h.state NOT IN (5, 6)",
-                (top.connector, top.id),
-            )?;
-            Ok(queued as u64)
-        })
-    }
-
     /// Adds the answers to a page of questions, in one consistent view.
     pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
         self.db.read("answering what a decision must know", |db| db.answer(questions, neighbourhood))
@@ -205,6 +190,19 @@ impl PlanPage<'_> {
         self.applied.applied += 1;
         self.applied.errors += u64::from(plan.error.is_some());
         Ok(applied)
+    }
+
+    /// This page is one of a full synchronisation, which is through with all objects of the connector up to `last`: should
+    /// it break off, the next one continues after it.
+    pub fn full_sync_reached(&mut self, connector: &str, last: CsId) -> Result<(), StoreError> {
+        let db = &self.store.db;
+        let kept = db.connector_id(connector).and_then(|connector| {
+            db.run("UPDATE connector_flags SET full_sync_after = ?2 WHERE connector = ?1", (connector, last.0))
+        });
+        kept.map(drop).map_err(|fault| {
+            self.abandon();
+            fault.during("keeping how far a full synchronisation came")
+        })
     }
 
     /// Commits the page.
