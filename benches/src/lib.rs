@@ -1,7 +1,11 @@
-//! Data for benchmarks: objects that look like a directory's, computed from their number alone, so that a million need
-//! no memory. Measures nothing itself.
+//! What measurements are made with: objects that look like a directory's, computed from their number alone, so that a
+//! million need no memory (`world`); a server that serves them and a reader with nothing around it. Measures nothing itself.
 
+pub mod arguments;
+pub mod bare_client;
 pub mod deciding;
+pub mod load_server;
+pub mod world;
 
 use metaverse_schema::{Anchor, Attributes, Guid, Value, Values};
 

@@ -125,7 +125,7 @@ def ldif_lines(record):
             continue
         name, value = line.split(":", 1)
         if value.startswith(":"):
-            value = base64.b64decode(value[1:].strip()).decode()
+            value = base64.b64decode(value[1:].strip()).decode(errors="replace")
         lines.setdefault(name.lower(), value.strip())
     return lines
 
