@@ -182,4 +182,93 @@ mod tests {
         assert!(shown.contains("password = \"env:PW\"") && shown.contains("name = 'x'"));
         assert_eq!(sources.line_and_column("f", text.find("name").unwrap()), Some((4, 1)));
     }
+
+    /// What is masked and what is not, line by line: even in a file that is no TOML.
+    #[test]
+    fn secrets_are_found_by_their_keys() {
+        let shown = |text: &str| {
+            let mut sources = Sources::default();
+            sources.add_masked("f".into(), text);
+            sources.text("f").unwrap().to_owned()
+        };
+        for (text, masked) in [
+            ("password = \"abc\"\n", "password = *****\n"),
+            ("\"my-password\" = 'abc'", "\"my-password\" = *****"),
+            ("Client_Secret=abc def\r\nname = 1", "Client_Secret=*** ***\r\nname = 1"),
+            ("a = 1, secret = x", "a = 1, secret = *"),
+            ("secret = env:X", "secret = env:X"),
+            ("secret = \"credential:X\"", "secret = \"credential:X\""),
+            ("secret = \"environment\"", "secret = *************"),
+            ("name = \"secret = x\"", "name = \"secret = **"),
+            ("hostname = \"password\"", "hostname = \"password\""),
+            ("secret", "secret"),
+        ] {
+            assert_eq!(shown(text), masked);
+        }
+        let mut sources = Sources::default();
+        sources.add("f".into(), "token = \u{e4}bc\nx");
+        sources.mask("f", 8..12);
+        assert_eq!(sources.text("f"), Some("token = ****\nx"));
+        sources.mask("f", 9..100);
+        sources.mask("g", 0..1);
+        assert_eq!(sources.text("f"), Some("token = ****\nx"), "what is not there cannot be masked");
+    }
+
+    #[test]
+    fn places_are_counted_in_characters_from_one() {
+        let mut sources = Sources::default();
+        sources.add("f".into(), "\u{e4}b\n\ncd");
+        let places: Vec<_> = [0, 2, 3, 4, 5, 6, 7, 99].map(|offset| sources.line_and_column("f", offset)).into();
+        let expected = [(1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (3, 2), (3, 3), (3, 3)].map(Some);
+        assert_eq!(places, expected);
+        assert_eq!(sources.line_and_column("f", 1), None, "in the middle of a character");
+        assert_eq!(sources.line_and_column("g", 0), None);
+    }
+
+    /// By the order in which the files were read, then by place, errors first, and nothing twice.
+    #[test]
+    fn diagnostics_stand_in_the_order_of_the_files() {
+        let mut sources = Sources::default();
+        sources.add("z".into(), "");
+        sources.add_name("a".into());
+        sources.add_name("z".into());
+        assert_eq!(sources.names(), [Arc::from("z"), Arc::from("a")]);
+        let found = |file: &str, span: Range<usize>, severity: Severity, code: &'static str| Diagnostic {
+            code,
+            severity,
+            file: file.into(),
+            span,
+            message: String::new(),
+            label: String::new(),
+            help: String::new(),
+        };
+        let (error, warning) = (Severity::Error, Severity::Warning);
+        let mut all = vec![
+            found("unread", 0..0, error, "a"),
+            found("a", 0..0, error, "a"),
+            found("z", 5..6, error, "a"),
+            found("z", 0..2, error, "a"),
+            found("z", 0..1, warning, "a"),
+            found("z", 0..1, error, "b"),
+            found("z", 0..1, error, "a"),
+            found("z", 0..1, error, "b"),
+        ];
+        sources.sort(&mut all);
+        let shown: Vec<String> = all
+            .iter()
+            .map(|found| format!("{} {:?} {} {}", found.file, found.span, found.severity, found.code))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "z 0..1 error a",
+                "z 0..1 error b",
+                "z 0..1 warning a",
+                "z 0..2 error a",
+                "z 5..6 error a",
+                "a 0..0 error a",
+                "unread 0..0 error a"
+            ]
+        );
+    }
 }

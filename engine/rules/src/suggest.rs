@@ -65,4 +65,57 @@ mod tests {
         assert_eq!(nearest("Thumbprint", known), None);
         assert_eq!(nearest("", known), None);
     }
+
+    /// Inserting, deleting and replacing a letter is one edit each, and so is a swap of neighbours.
+    #[test]
+    fn edits_are_counted() {
+        for (from, to, edits) in [
+            ("", "", 0),
+            ("", "abc", 3),
+            ("abc", "", 3),
+            ("abc", "abc", 0),
+            ("abc", "abcd", 1),
+            ("abc", "bc", 1),
+            ("abc", "axc", 1),
+            ("abcd", "abdc", 1),
+            ("abcd", "badc", 2),
+            ("abc", "cab", 2),
+            ("abc", "xyz", 3),
+            ("abcdef", "azced", 3),
+            ("smtp", "stmp", 1),
+            ("aab", "aba", 1),
+        ] {
+            let characters = |text: &str| text.chars().collect::<Vec<_>>();
+            assert_eq!(distance(&characters(from), &characters(to)), edits, "{from} {to}");
+            assert_eq!(distance(&characters(to), &characters(from)), edits, "{to} {from}");
+        }
+    }
+
+    /// A third of the letters may be wrong, one always; what has no letter in common is nobody. The nearest wins, then the shortest.
+    #[test]
+    fn how_near_is_near_enough() {
+        let one = |wrong: &str, known: &'static str| nearest(wrong, [known]).is_some();
+        assert!(
+            one("IF", "IIF") && one("ab", "b") && !one("b", "ab"),
+            "one edit is always forgiven, unless nothing is left"
+        );
+        assert!(!one("a", "b") && one("ac", "bc"));
+        assert!(one("abcde", "abcxy") && !one("abcde", "abxyz"), "two of five, not three");
+        assert!(one("abcdefgh", "abcdexyz") && !one("abcdefgh", "abcdwxyz"), "three of eight, not four");
+        assert!(one("abcdefgh", "abcdef") && !one("abcdefghi", "abcdef"), "the shorter name counts");
+        assert_eq!(nearest("displayNam", ["displayName2", "displayName", "display"]), Some("displayName"));
+        assert_eq!(nearest("mai", ["mail2x", "mails", "mail", "main2"]), Some("mail"));
+        assert_eq!(nearest("abx", ["abcd", "abc"]), Some("abc"));
+    }
+
+    #[test]
+    fn what_there_is_is_listed_while_it_is_readable() {
+        let names: Vec<String> = (0..25).map(|number| format!("name{number:02}")).collect();
+        let help = |count: usize| did_you_mean("zzzzzz", names[..count].iter().map(String::as_str));
+        assert_eq!(help(0), "there are none to choose from");
+        assert_eq!(help(2), "known: name00, name01");
+        assert!(help(24).starts_with("known: ") && help(24).ends_with(", name23"));
+        assert_eq!(help(25), "there are 25 to choose from; none is similar");
+        assert_eq!(did_you_mean("nam01", names.iter().map(String::as_str)), "did you mean `name01`?");
+    }
 }

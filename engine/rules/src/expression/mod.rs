@@ -265,11 +265,3 @@ impl fmt::Display for Expression {
         f.write_str(&self.0.text)
     }
 }
-
-/// Two expressions are the same when their texts are.
-impl PartialEq for Expression {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text
-    }
-}
-impl Eq for Expression {}
