@@ -99,7 +99,7 @@ CREATE TABLE head (
     memory_body       INTEGER,
     flags             INTEGER NOT NULL DEFAULT 0,
     generation        INTEGER NOT NULL DEFAULT 1
-) STRICT;
+, item_print BLOB) STRICT;
 
 CREATE TABLE hold (
     mv         INTEGER NOT NULL,

@@ -61,7 +61,7 @@ mod write_back_tests;
 pub use confirm::{Contradiction, confirm_import};
 pub use decide::{Undecided, decide};
 pub use desired::overlay;
-pub use digest::Digest;
+pub use digest::{Digest, fingerprint};
 pub use guard::{ApprovalList, GuardKind, GuardLine, GuardVerdict, judge};
 pub use inputs::RunInputs;
 pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
@@ -70,7 +70,7 @@ pub use plan::{
     AttributeDecision, Candidate, InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError,
     ObjectPlan, OutboundCounter, ReadSet, RuleScope, Subject, TargetPlan, TargetRef,
 };
-pub use references::{ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
+pub use references::{EndPending, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
 pub use scope::{clause_holds, rule_in_scope};
 pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};
 pub use view::{

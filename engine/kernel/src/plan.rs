@@ -54,7 +54,7 @@ pub struct RuleScope {
 }
 
 /// Why the subject is or is not linked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum LinkReason {
     Joined {
         rule: RuleId,
@@ -93,7 +93,7 @@ pub enum LinkReason {
 }
 
 /// A link made, changed or removed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct LinkChange {
     pub object: CsId,
     /// None: unlinked.
@@ -124,7 +124,7 @@ pub struct MetaversePlan {
     pub due: Option<i64>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum MetaverseChange {
     /// The attributes after this plan, whole; `changed` names those that differ in value from before.
     Set {
@@ -188,7 +188,7 @@ pub struct TargetPlan {
     pub matched_by: Option<Criterion>,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub enum TargetRef {
     Existing(CsId),
     /// To be created in the connector space, with no anchor until it is exported.
@@ -237,7 +237,7 @@ pub enum OutboundCounter {
 }
 
 /// A synchronisation error of one object (R72): nothing of the plan but this is applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Hash)]
 pub struct ObjectError {
     pub code: String,
     pub message: String,

@@ -1,6 +1,6 @@
 //! Decides, row by row, whether a reference flows to a target (O54). Never looks at a whole membership.
 
-use crate::view::{CsId, Hold, MvId, Ownership, PendingOperation, SentState};
+use crate::view::{CsId, Hold, MvId};
 use serde::{Deserialize, Serialize};
 
 /// One value of a flowing reference attribute: the member as its source names it, and what the target knows of it.
@@ -23,10 +23,16 @@ pub struct TargetEnd {
     pub object: CsId,
     /// It exists there.
     pub anchored: bool,
-    pub ownership: Ownership,
-    pub pending: Option<(PendingOperation, SentState)>,
-    /// Class of the object, such as `contact`, that the target may not take as a member.
-    pub object_type: metaverse_schema::ObjectType,
+    pub pending: Option<EndPending>,
+}
+
+/// What is pending for the referenced object, as far as it matters to those that name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndPending {
+    /// It is about to be deleted or detached.
+    Leaves,
+    /// The target refused to create it.
+    CreateRefused { code: String, message: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,15 +63,13 @@ pub fn decide_reference(row: &ReferenceRow) -> ReferenceVerdict {
         };
     };
     match &target.pending {
-        Some((PendingOperation::Delete { .. } | PendingOperation::Detach { .. }, _)) => {
+        Some(EndPending::Leaves) => {
             held("leaving-target", "the referenced object is about to be removed from the target")
         }
-        Some((PendingOperation::Add { .. }, SentState::Refused { code, message, .. })) if !target.anchored => {
-            ReferenceVerdict::Held {
-                code: code.clone(),
-                message: format!("the referenced object could not be created: {message}"),
-            }
-        }
+        Some(EndPending::CreateRefused { code, message }) if !target.anchored => ReferenceVerdict::Held {
+            code: code.clone(),
+            message: format!("the referenced object could not be created: {message}"),
+        },
         _ if !target.anchored => ReferenceVerdict::AfterCreate { target: target.object },
         _ => ReferenceVerdict::Flows { target: target.object },
     }
@@ -86,13 +90,7 @@ mod tests {
             source_target: CsId(7),
             imported: true,
             mv: Some(MvId(3)),
-            target: Some(TargetEnd {
-                object: CsId(9),
-                anchored: true,
-                ownership: Ownership::Provisioned,
-                pending: None,
-                object_type: "user".into(),
-            }),
+            target: Some(TargetEnd { object: CsId(9), anchored: true, pending: None }),
             held: None,
         }
     }
@@ -106,24 +104,14 @@ mod tests {
             matches!(decide_reference(&placeholder), ReferenceVerdict::Held { code, .. } if code == "not-imported")
         );
         let mut leaving = row();
-        leaving.target.as_mut().unwrap().pending = Some((
-            PendingOperation::Delete { cause: crate::DeleteCause::DeletedInSource, ownership: Ownership::Provisioned },
-            SentState::Pending,
-        ));
+        leaving.target.as_mut().unwrap().pending = Some(EndPending::Leaves);
         assert!(matches!(decide_reference(&leaving), ReferenceVerdict::Held { code, .. } if code == "leaving-target"));
         let mut fresh = row();
         fresh.target.as_mut().unwrap().anchored = false;
         assert_eq!(decide_reference(&fresh), ReferenceVerdict::AfterCreate { target: CsId(9) });
         // A refused create holds its members, unless the object is there after all.
-        let refused = SentState::Refused {
-            code: "duplicate".into(),
-            message: "taken".into(),
-            remedy: String::new(),
-            retry: false,
-            count: 1,
-        };
-        let create = PendingOperation::Add { attributes: Default::default() };
-        fresh.target.as_mut().unwrap().pending = Some((create, refused));
+        let refused = EndPending::CreateRefused { code: "duplicate".into(), message: "taken".into() };
+        fresh.target.as_mut().unwrap().pending = Some(refused);
         assert!(matches!(decide_reference(&fresh), ReferenceVerdict::Held { code, .. } if code == "duplicate"));
         fresh.target.as_mut().unwrap().anchored = true;
         assert_eq!(decide_reference(&fresh), ReferenceVerdict::Flows { target: CsId(9) });

@@ -214,7 +214,7 @@ pub struct MvObject {
 
 /// A metaverse attribute: its values, and who contributed them by which rule (S51). For a reference attribute the
 /// values are empty: its rows are those of the contributor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct MvValue {
     pub values: Values,
     pub contributor: CsId,
@@ -222,7 +222,7 @@ pub struct MvValue {
 }
 
 /// What is to be sent for one object.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PendingExport {
     pub operation: PendingOperation,
     pub state: SentState,
@@ -231,7 +231,7 @@ pub struct PendingExport {
 }
 
 /// The grace period of one target object: it is left as it is, and returns without another approval when its source does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grace {
     /// Microseconds UTC.
     pub until: i64,
@@ -249,7 +249,7 @@ impl Grace {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PendingOperation {
     Add {
         attributes: Attributes,
@@ -278,7 +278,7 @@ pub enum PendingOperation {
     },
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SentState {
     Pending,
     /// Committed before the first byte left; after a crash a create is looked up before it is sent again.
@@ -294,19 +294,19 @@ pub enum SentState {
 }
 
 /// Exported values that no import has confirmed (O44).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Hash)]
 pub struct ExportMemory {
     pub attributes: BTreeMap<AttributeName, Remembered>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Remembered {
     /// What was sent; empty: cleared.
     pub wanted: Values,
     pub state: MemoryState,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum MemoryState {
     Unconfirmed,
     /// An import returned something else: `exported-change-not-reimported` (O47). Not sent again while both sides stay.
@@ -333,7 +333,7 @@ pub struct Hold {
 }
 
 /// Rows of `source_attribute` of `source` flow to `target_attribute` of the target object, each row by itself.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReferenceFlow {
     pub target_attribute: AttributeName,
     /// [`ReferenceFlow::NOBODY`]: the attribute is managed and nobody contributes to it any longer, so it is to be empty (S44, S50).

@@ -393,7 +393,7 @@ pub struct Deprovision {
     pub adopted: DeprovisionAction,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeprovisionAction {
     Delete,
     /// Block, revoke, clear the stamp, and let go (`ExportOperation::Detach`).

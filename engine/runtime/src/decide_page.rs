@@ -1,6 +1,7 @@
 //! Decides subjects: asks the store what the kernel does not know yet, round by round, and lets several threads decide.
 //! Writes nothing. The result is the same for any number of threads.
 
+use crate::digest::plan_number;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use sync_kernel::{Neighbourhood, ObjectError, ObjectPlan, Question, ReadSet, RunInputs, Subject, Undecided, decide};
@@ -24,6 +25,18 @@ pub(crate) fn run_inputs(store: &Store, rules: &RuleSet, now: i64, trace: bool) 
     })
 }
 
+/// A plan with the number that its digest shows; both are made by the threads that decide.
+pub(crate) struct Decided {
+    pub(crate) plan: ObjectPlan,
+    pub(crate) number: u128,
+}
+
+impl From<ObjectPlan> for Decided {
+    fn from(plan: ObjectPlan) -> Self {
+        Decided { number: plan_number(&plan), plan }
+    }
+}
+
 /// Decides all subjects against one neighbourhood. `answer` is asked once per round for everything that is missing.
 /// An object that is still undecided after the last round is in error, and nothing else is.
 pub(crate) fn decide_page(
@@ -31,11 +44,11 @@ pub(crate) fn decide_page(
     run: &RunInputs,
     workers: usize,
     mut answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
-) -> Result<Vec<ObjectPlan>, StoreError> {
+) -> Result<Vec<Decided>, StoreError> {
     let mut answers = Neighbourhood::default();
     let first: Vec<Question> = subjects.iter().map(|subject| about(*subject)).collect();
     answer(&first, &mut answers)?;
-    let mut plans: Vec<Option<ObjectPlan>> = vec![None; subjects.len()];
+    let mut plans: Vec<Option<Decided>> = subjects.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..subjects.len()).collect();
     for round in 0..=MAX_ROUNDS {
         let mut missing: BTreeSet<Question> = BTreeSet::new();
@@ -58,7 +71,8 @@ pub(crate) fn decide_page(
             answer(&missing, &mut answers)?;
         }
     }
-    Ok(plans.into_iter().zip(subjects).map(|(plan, subject)| plan.unwrap_or_else(|| undecided(*subject))).collect())
+    let made = |(plan, subject): (Option<Decided>, &Subject)| plan.unwrap_or_else(|| undecided(*subject).into());
+    Ok(plans.into_iter().zip(subjects).map(made).collect())
 }
 
 /// One subject by itself.
@@ -66,9 +80,9 @@ pub(crate) fn decide_one(
     subject: Subject,
     run: &RunInputs,
     answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
-) -> Result<ObjectPlan, StoreError> {
+) -> Result<Decided, StoreError> {
     let plans = decide_page(&[subject], run, 1, answer)?;
-    Ok(plans.into_iter().next().unwrap_or_else(|| undecided(subject)))
+    Ok(plans.into_iter().next().unwrap_or_else(|| undecided(subject).into()))
 }
 
 fn about(subject: Subject) -> Question {
@@ -85,14 +99,14 @@ fn decide_all(
     answers: &Neighbourhood,
     run: &RunInputs,
     workers: usize,
-) -> Vec<(usize, Result<ObjectPlan, Undecided>)> {
-    let one = |position: usize| (position, decide(subjects[position], answers, run));
+) -> Vec<(usize, Result<Decided, Undecided>)> {
+    let one = |position: usize| (position, decide(subjects[position], answers, run).map(Decided::from));
     if workers <= 1 || open.len() <= CHUNK {
         return open.iter().map(|position| one(*position)).collect();
     }
     let next = AtomicUsize::new(0);
     let chunks: Vec<&[usize]> = open.chunks(CHUNK).collect();
-    let mut outcomes: Vec<(usize, Result<ObjectPlan, Undecided>)> = std::thread::scope(|scope| {
+    let mut outcomes: Vec<(usize, Result<Decided, Undecided>)> = std::thread::scope(|scope| {
         let work = || {
             let mut done = Vec::new();
             while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {

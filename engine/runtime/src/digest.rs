@@ -1,43 +1,40 @@
 //! The digest of a plan: what preview and run both show, so that they can be compared (invariant 2). Made of everything
 //! the plan would change, and of nothing that only explains it.
 
-use std::fmt::Write as _;
-use sync_kernel::{Digest, ObjectPlan};
+use std::hash::{Hash, Hasher};
+use sync_kernel::{Digest, ObjectPlan, fingerprint};
 
-/// Of one object's plan. How the values came to be, what was read and which rules were in scope are left out: they are
-/// recorded in a preview and not in a run.
+/// Of one object's plan, for the operator.
 pub fn plan_digest(plan: &ObjectPlan) -> Digest {
-    let mut lines = Vec::new();
-    let mut line = |text: String| lines.push(text);
-    line(format!("promote {} remove {} state {:?}", plan.promote, plan.remove_subject, plan.state));
-    if let Some(error) = &plan.error {
-        line(format!("error {error:?}"));
+    Digest::of_number(plan_number(plan))
+}
+
+/// The same as a number: a step adds them up.
+pub(crate) fn plan_number(plan: &ObjectPlan) -> u128 {
+    fingerprint(&Effect(plan))
+}
+
+/// What the plan does. How the values came to be, what was read and which rules were in scope are left out: they are
+/// recorded in a preview and not in a run.
+struct Effect<'a>(&'a ObjectPlan);
+
+impl Hash for Effect<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let plan = self.0;
+        plan.subject.hash(state);
+        (plan.promote, plan.remove_subject, plan.state).hash(state);
+        (&plan.error, &plan.join, &plan.links).hash(state);
+        state.write_usize(plan.metaverse.len());
+        for metaverse in &plan.metaverse {
+            (metaverse.object, &metaverse.object_type, &metaverse.change).hash(state);
+        }
+        state.write_usize(plan.targets.len());
+        for target in &plan.targets {
+            (&target.connector, target.mv, &target.target, &target.dropped, &target.link).hash(state);
+            (&target.pending, &target.memory, &target.owned, &target.contributed).hash(state);
+            (&target.references, &target.holds).hash(state);
+        }
     }
-    line(format!("join {:?}", plan.join));
-    for link in &plan.links {
-        line(format!("link {link:?}"));
-    }
-    for metaverse in &plan.metaverse {
-        line(format!("metaverse {:?} {} {:?}", metaverse.object, metaverse.object_type, metaverse.change));
-    }
-    for target in &plan.targets {
-        let mut text = format!("target {} {:?} {:?}", target.connector, target.mv, target.target);
-        // Writing to a text cannot fail.
-        let _ = write!(
-            text,
-            " dropped {:?} link {:?} pending {:?} memory {:?} owned {:?} contributed {:?} references {:?} holds {:?}",
-            target.dropped,
-            target.link,
-            target.pending,
-            target.memory,
-            target.owned,
-            target.contributed,
-            target.references,
-            target.holds
-        );
-        line(text);
-    }
-    Digest::of_lines(&format!("plan {:?}", plan.subject), lines)
 }
 
 /// Of all plans of a synchronisation step, in whatever order they were made: what a preview of a rule change and the run's
@@ -49,10 +46,10 @@ pub(crate) struct PlanSum {
 }
 
 impl PlanSum {
-    pub(crate) fn add(&mut self, plan: &Digest) {
+    pub(crate) fn add(&mut self, plan: u128) {
         self.plans += 1;
-        // A plan's digest is 128 bits in hexadecimal; sums of them are the same in any order.
-        self.sum = self.sum.wrapping_add(u128::from_str_radix(plan.as_str(), 16).unwrap_or_default());
+        // Sums are the same in any order.
+        self.sum = self.sum.wrapping_add(plan);
     }
 
     pub(crate) fn text(self) -> String {

@@ -66,7 +66,8 @@ impl<'a> Reading<'a> {
                 }
             }
             Ok(())
-        })?)
+        })?
+        .plan)
     }
 
     /// What synchronising this object would do, from what is stored.

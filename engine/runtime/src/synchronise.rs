@@ -2,8 +2,8 @@
 //! numbers; then the metaverse objects that became due with them, then the references (R10, S4). Writes to no
 //! connected system: exports are staged, never sent (R13).
 
-use crate::decide_page::{decide_one, decide_page};
-use crate::digest::{PlanSum, plan_digest};
+use crate::decide_page::{Decided, decide_one, decide_page};
+use crate::digest::PlanSum;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::facts::{candidates, read_facts};
@@ -12,7 +12,7 @@ use crate::space::RULES_CHANGED;
 use crate::status;
 use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use sync_kernel::{CsId, MvId, ObjectPlan, RunInputs, Subject};
+use sync_kernel::{CsId, Digest, MvId, ObjectPlan, RunInputs, Subject};
 use sync_rules::ConnectorName;
 use sync_store::{HoldFilter, Store, StoreError};
 
@@ -255,17 +255,19 @@ impl Engine {
         #[cfg(feature = "fail-points")]
         fail::fail_point!("sync-page");
         let mut page = self.store.begin_page(&sync.run, step.mark())?;
-        for mut plan in plans {
-            if page.is_stale(&plan.reads) {
-                plan = decide_one(plan.subject, &sync.run, |questions, answers| page.answer(questions, answers))?;
+        for mut decided in plans {
+            if page.is_stale(&decided.plan.reads) {
+                let subject = decided.plan.subject;
+                decided = decide_one(subject, &sync.run, |questions, answers| page.answer(questions, answers))?;
                 sync.redecided += 1;
-                late.extend(plan.facts_wanted.difference(&sync.asked));
+                late.extend(decided.plan.facts_wanted.difference(&sync.asked));
             }
+            let Decided { plan, number } = decided;
             page.apply(&plan)?;
             step.report.processed += u64::from(matches!(plan.subject, Subject::Connector(_)));
-            let digest = plan_digest(&plan);
-            sync.plans.add(&digest);
+            sync.plans.add(number);
             if step.wants_plans() {
+                let digest = Digest::of_number(number);
                 step.emit(&Event::Decided { subject: name_of(plan.subject), digest: digest.to_string() });
             }
             tally(step, &plan, &mut details);
@@ -310,18 +312,14 @@ impl Engine {
 
     /// SF6: the roles of candidates are read before the plans that name them are applied, once in a step. Plans made
     /// from what is known now are made again when that changed.
-    async fn decide_with_facts(
-        &mut self,
-        sync: &mut Sync,
-        subjects: &[Subject],
-    ) -> Result<Vec<ObjectPlan>, StoreError> {
+    async fn decide_with_facts(&mut self, sync: &mut Sync, subjects: &[Subject]) -> Result<Vec<Decided>, StoreError> {
         let mut plans =
             decide_page(subjects, &sync.run, sync.workers, |questions, answers| self.store.answer(questions, answers))?;
         // A takeover that roles no longer forbid may lead to another candidate: as many rounds as for questions.
         for _ in 0..crate::decide_page::MAX_ROUNDS {
             let wanted: BTreeSet<CsId> = plans
                 .iter()
-                .flat_map(|plan| &plan.facts_wanted)
+                .flat_map(|decided| &decided.plan.facts_wanted)
                 .filter(|candidate| !sync.asked.contains(candidate))
                 .copied()
                 .collect();
@@ -330,8 +328,8 @@ impl Engine {
             }
             self.learn_facts(sync, &wanted).await?;
             let again: Vec<usize> =
-                (0..plans.len()).filter(|position| !plans[*position].facts_wanted.is_disjoint(&wanted)).collect();
-            let subjects: Vec<Subject> = again.iter().map(|position| plans[*position].subject).collect();
+                (0..plans.len()).filter(|position| !plans[*position].plan.facts_wanted.is_disjoint(&wanted)).collect();
+            let subjects: Vec<Subject> = again.iter().map(|position| plans[*position].plan.subject).collect();
             let decided = decide_page(&subjects, &sync.run, sync.workers, |questions, answers| {
                 self.store.answer(questions, answers)
             })?;

@@ -80,6 +80,7 @@ pub(crate) fn cause_of(code: i64) -> Inner<DeleteCause> {
 
 pub(crate) const ADD: i64 = 0;
 pub(crate) const DELETE: i64 = 3;
+pub(crate) const DETACH: i64 = 4;
 
 pub(crate) fn operation(operation: &PendingOperation) -> i64 {
     match operation {
@@ -87,7 +88,7 @@ pub(crate) fn operation(operation: &PendingOperation) -> i64 {
         PendingOperation::Update { .. } => 1,
         PendingOperation::Restore { .. } => 2,
         PendingOperation::Delete { .. } => DELETE,
-        PendingOperation::Detach { .. } => 4,
+        PendingOperation::Detach { .. } => DETACH,
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Head {
     pub(crate) memory_body: Option<i64>,
     pub(crate) flags: i64,
     pub(crate) generation: i64,
+    /// Print of the item that was staged last, as it came in: the same again changes nothing. None: look closer.
+    pub(crate) item_print: Option<[u8; 16]>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,7 @@ pub(crate) struct LinkRow {
 }
 
 const COLUMNS: &str = "id, connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, staged, \
-                       cause, synchronised_body, staged_body, memory_body, flags, generation";
+                       cause, synchronised_body, staged_body, memory_body, flags, generation, item_print";
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let mv: Option<i64> = row.get(8)?;
@@ -76,10 +78,35 @@ fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
         memory_body: row.get(16)?,
         flags: row.get(17)?,
         generation: row.get(18)?,
+        item_print: row.get(19)?,
     })
 }
 
 impl Head {
+    /// Number 0: not in the table yet.
+    pub(crate) fn unsaved(connector: i64, state: ConnectorState) -> Self {
+        Head {
+            id: 0,
+            connector,
+            anchor: None,
+            parent: None,
+            rdn_key: None,
+            rdn: None,
+            object_type: None,
+            state: codes::state(state),
+            link: None,
+            hash: None,
+            staged: codes::STAGED_NONE,
+            cause: None,
+            synchronised_body: None,
+            staged_body: None,
+            memory_body: None,
+            flags: 0,
+            generation: 0,
+            item_print: None,
+        }
+    }
+
     pub(crate) fn is_placeholder(&self) -> bool {
         self.state == codes::PLACEHOLDER
     }
@@ -144,10 +171,43 @@ impl Db {
 
     /// A new row in the given state; the caller fills and saves it.
     pub(crate) fn new_head(&self, connector: i64, state: ConnectorState) -> Inner<Head> {
-        self.run("INSERT INTO head (connector, state) VALUES (?1, ?2)", (connector, codes::state(state)))?;
-        let id = self.sql.last_insert_rowid();
-        self.touch_object(id);
-        self.head(id)
+        let mut head = Head::unsaved(connector, state);
+        self.insert_head(&mut head)?;
+        Ok(head)
+    }
+
+    /// Writes a row that is not in the table yet, and gives it its number.
+    pub(crate) fn insert_head(&self, head: &mut Head) -> Inner<()> {
+        head.generation += 1;
+        self.run(
+            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
+             staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+            rusqlite::params![
+                head.connector,
+                head.anchor,
+                head.parent,
+                head.rdn_key,
+                head.rdn,
+                head.object_type,
+                head.state,
+                head.link.map(|link| link.mv),
+                head.link.map(|link| link.rule),
+                head.link.map(|link| link.ownership),
+                head.hash,
+                head.staged,
+                head.cause,
+                head.synchronised_body,
+                head.staged_body,
+                head.memory_body,
+                head.flags,
+                head.generation,
+                head.item_print,
+            ],
+        )?;
+        head.id = self.sql.last_insert_rowid();
+        self.touch_object(head.id);
+        Ok(())
     }
 
     /// Writes the row back with the next generation.
@@ -156,7 +216,7 @@ impl Db {
         self.run(
             "UPDATE head SET anchor = ?2, parent = ?3, rdn_key = ?4, rdn = ?5, object_type = ?6, state = ?7, link_mv = ?8, \
              link_rule = ?9, ownership = ?10, hash = ?11, staged = ?12, cause = ?13, synchronised_body = ?14, staged_body = ?15, \
-             memory_body = ?16, flags = ?17, generation = ?18 WHERE id = ?1",
+             memory_body = ?16, flags = ?17, generation = ?18, item_print = ?19 WHERE id = ?1",
             rusqlite::params![
                 head.id,
                 head.anchor,
@@ -176,6 +236,7 @@ impl Db {
                 head.memory_body,
                 head.flags,
                 head.generation,
+                head.item_print,
             ],
         )?;
         self.touch_object(head.id);
@@ -295,6 +356,7 @@ impl Db {
             head.state = codes::PLACEHOLDER;
             head.link = None;
             head.hash = None;
+            head.item_print = None;
             head.staged = codes::STAGED_NONE;
             head.cause = None;
             head.flags = 0;

@@ -84,6 +84,32 @@ impl Db {
         self.replace_keys(Side::Metaverse, id, keys)
     }
 
+    /// The keys of an object that has none yet.
+    pub(crate) fn add_connector_keys(&self, id: i64, keys: Vec<(i64, Vec<u8>)>) -> Inner<()> {
+        for (key, value) in keys {
+            self.add_key(Side::Connector, id, key, &value)?;
+        }
+        Ok(())
+    }
+
+    /// The same in the metaverse.
+    pub(crate) fn add_metaverse_keys(&self, id: i64, keys: Vec<(i64, Vec<u8>)>) -> Inner<()> {
+        for (key, value) in keys {
+            self.add_key(Side::Metaverse, id, key, &value)?;
+        }
+        Ok(())
+    }
+
+    fn add_key(&self, side: Side, id: i64, key: i64, value: &[u8]) -> Inner<()> {
+        let statement = match side {
+            Side::Connector => "INSERT OR IGNORE INTO connector_key (key, value, object) VALUES (?1, ?2, ?3)",
+            Side::Metaverse => "INSERT OR IGNORE INTO metaverse_key (key, value, object) VALUES (?1, ?2, ?3)",
+        };
+        self.run(statement, (key, value, id))?;
+        self.touch_key(key, value);
+        Ok(())
+    }
+
     fn replace_keys(&self, side: Side, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
         let table = side.table();
         let before: BTreeSet<(i64, Vec<u8>)> = self
@@ -98,11 +124,7 @@ impl Db {
             self.touch_key(*key, value);
         }
         for (key, value) in after.difference(&before) {
-            self.run(
-                &format!("INSERT OR IGNORE INTO {table} (key, value, object) VALUES (?1, ?2, ?3)"),
-                (key, value, id),
-            )?;
-            self.touch_key(*key, value);
+            self.add_key(side, id, *key, value)?;
         }
         Ok(())
     }

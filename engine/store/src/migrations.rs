@@ -19,6 +19,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("rule places", include_str!("../migrations/0009_rule_places.sql")),
     ("contributed values", include_str!("../migrations/0010_contributed.sql")),
     ("how far a full synchronisation came", include_str!("../migrations/0011_full_sync_position.sql")),
+    ("item prints", include_str!("../migrations/0012_item_print.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

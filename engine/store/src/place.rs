@@ -24,6 +24,13 @@ impl Db {
         self.dn_at(id, 0)
     }
 
+    /// The same of a row that is at hand.
+    pub(crate) fn dn_of(&self, head: &Head) -> Inner<Option<Dn>> {
+        let (Some(parent), Some(rdn)) = (head.parent, &head.rdn) else { return Ok(None) };
+        let Some(container) = self.dn_at(parent, 1)? else { return Ok(None) };
+        Ok(Some(container.child(self.parse_rdn(head.id, rdn)?)))
+    }
+
     fn dn_at(&self, id: i64, depth: usize) -> Inner<Option<Dn>> {
         if id == ROOT {
             return Ok(Some(Dn::root()));
@@ -109,6 +116,7 @@ impl Db {
     pub(crate) fn vacate(&self, id: i64, transient: bool) -> Inner<()> {
         let mut head = self.head(id)?;
         head.rdn_key = None;
+        head.item_print = None;
         if transient {
             head.flags |= TRANSIENT;
         }

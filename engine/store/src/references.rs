@@ -178,6 +178,24 @@ impl Db {
         Ok(true)
     }
 
+    /// The values of an object that has none yet.
+    pub(crate) fn add_first_references(
+        &self,
+        source: i64,
+        attribute: i64,
+        targets: &BTreeSet<i64>,
+        synchronised: bool,
+    ) -> Inner<()> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        for target in targets {
+            self.set_row(source, attribute, *target, if synchronised { ROW_SYNCHRONISED } else { ROW_ADDED })?;
+        }
+        self.note_membership(attribute)?;
+        self.save_total(source, attribute, Total::of(targets))
+    }
+
     /// Adds and removes single imported values. Returns whether anything changed.
     pub(crate) fn change_references(
         &self,
@@ -294,10 +312,16 @@ impl Db {
                 let mut total = self.total(source, attribute)?;
                 total.remove(target);
                 self.save_total(source, attribute, total)?;
-                self.bump(source)?;
+                self.look_closer(source)?;
             }
         }
         Ok(())
+    }
+
+    /// The rows of an object changed without an import: the next one compares it in full.
+    fn look_closer(&self, source: i64) -> Inner<()> {
+        self.run("UPDATE head SET item_print = NULL WHERE id = ?1", [source])?;
+        self.bump(source)
     }
 
     fn rows_to(&self, target: i64) -> Inner<Vec<(i64, i64, i64)>> {
@@ -332,7 +356,7 @@ impl Db {
                 total.add(into);
             }
             self.save_total(source, attribute, total)?;
-            self.bump(source)?;
+            self.look_closer(source)?;
             self.queue_reference(SOURCE_SIDE, source, attribute, from)?;
             self.queue_reference(SOURCE_SIDE, source, attribute, into)?;
             self.queue_if(self.has_flows_to(source, attribute)?, TARGET_SIDE, source, attribute, into)?;

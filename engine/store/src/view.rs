@@ -33,7 +33,7 @@ impl Db {
             connector: self.connector_name(head.connector)?,
             object_type: self.type_name(head)?,
             anchor: head.anchor()?,
-            dn: self.dn(head.id)?,
+            dn: self.dn_of(head)?,
             state: head.state()?,
             link: self.link(head)?,
             synchronised: self.synchronised_image(head)?,

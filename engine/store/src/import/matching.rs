@@ -21,14 +21,15 @@ pub(crate) struct Matched {
 }
 
 impl Db {
-    /// O37: by anchor, then by DN.
+    /// O37: by anchor (`known`), then by DN. The row of an object that nobody has named before is not in the table yet: its
+    /// number is 0.
     pub(crate) fn match_incoming(
         &self,
         connector: i64,
         anchor: &Anchor,
+        mut known: Option<Head>,
         place: Option<&StagedPlace>,
     ) -> Inner<Matched> {
-        let known = self.head_by_anchor(connector, anchor)?;
         let mut spot = match place {
             Some(place) => self.locate(connector, place)?,
             None => None,
@@ -38,13 +39,15 @@ impl Db {
         {
             // It goes below another object that has its old name and is told later: a placeholder holds that name meanwhile.
             self.vacate(head.id, false)?;
+            let id = head.id;
             spot = self.locate(connector, place)?;
+            known = Some(self.head(id)?);
         }
         let mut head = match known {
-            Some(head) => self.head(head.id)?,
+            Some(head) => head,
             None => match self.taken_over(connector, spot.as_ref())? {
                 Some(head) => head,
-                None => self.new_head(connector, ConnectorState::Placeholder)?,
+                None => Head::unsaved(connector, ConnectorState::Placeholder),
             },
         };
         let is_new = head.is_placeholder();
@@ -135,16 +138,21 @@ impl Db {
         if same && head.rdn_key.is_some() {
             return Ok(false);
         }
-        if parent == head.id {
+        if parent == head.id && head.id != 0 {
             // A directory cannot say this; a broken file can. The object keeps the place it has.
             return Ok(false);
         }
         let occupant = self.find_child(head.connector, parent, &rdn.normalised())?;
         if let Some(occupant) = occupant.filter(|occupant| *occupant != head.id) {
+            if head.id == 0 {
+                self.insert_head(head)?;
+            }
             self.make_room(occupant, head.id)?;
         }
         self.occupy(head, parent, rdn);
-        self.candidate_changed(head.id)?;
+        if head.id != 0 {
+            self.candidate_changed(head.id)?;
+        }
         Ok(!same)
     }
 
@@ -179,6 +187,7 @@ impl Db {
         head.state = codes::PLACEHOLDER;
         head.object_type = None;
         head.hash = None;
+        head.item_print = None;
         head.staged = codes::STAGED_NONE;
         head.flags &= !TRANSIENT;
         self.save_head(head)

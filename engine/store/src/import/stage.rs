@@ -15,7 +15,7 @@ use metaverse_schema::{
     Values,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use sync_kernel::{ConnectorState, DeleteCause};
+use sync_kernel::{ConnectorState, DeleteCause, fingerprint};
 
 /// What an item says about reference attributes.
 enum References {
@@ -37,6 +37,8 @@ struct Incoming {
     references: References,
     /// Attributes the item spoke about; none: all of them (SF15).
     spoken: Option<BTreeSet<AttributeName>>,
+    /// Of a whole object; none where the next import must look closer.
+    print: Option<[u8; 16]>,
 }
 
 impl Db {
@@ -74,9 +76,10 @@ impl Db {
         page: &mut StagedPage,
         now: i64,
     ) -> Inner<()> {
+        let print = item_print(&session.schema, &object);
         let StagedObject { anchor, object_type, place, attributes } = object;
         let known = self.head_by_anchor(session.connector, &anchor)?;
-        if session.mode == ImportMode::Full && known.is_some_and(|head| session.seen.contains(head.id)) {
+        if session.mode == ImportMode::Full && known.as_ref().is_some_and(|head| session.seen.contains(head.id)) {
             page.counters.failure += 1;
             page.issues.push(StagingIssue {
                 code: "duplicate-object",
@@ -86,13 +89,66 @@ impl Db {
             });
             return Ok(());
         }
-        let matched = self.match_incoming(session.connector, &anchor, place.as_ref())?;
-        session.seen.insert(matched.head.id);
+        if let Some(head) = &known
+            && print.is_some()
+            && head.item_print == print
+            && head.flags == 0
+            && !self.has_unconfirmed(head)
+        {
+            session.seen.insert(head.id);
+            page.counters.no_change += 1;
+            return Ok(());
+        }
+        let matched = self.match_incoming(session.connector, &anchor, known, place.as_ref())?;
         let (attributes, references) = split_references(&session.schema, attributes);
         let object_type = self.type_id(&object_type)?;
-        let incoming =
-            Incoming { matched, object_type, attributes, references: References::Whole(references), spoken: None };
+        if matched.head.id == 0 {
+            let id = self.stage_first(session, matched.head, object_type, print, &attributes, &references)?;
+            session.seen.insert(id);
+            page.counters.add += 1;
+            return Ok(());
+        }
+        session.seen.insert(matched.head.id);
+        let references = References::Whole(references);
+        let incoming = Incoming { matched, object_type, attributes, references, spoken: None, print };
         self.stage_image(session, incoming, page, now)
+    }
+
+    /// An object that nobody has named before: its rows are written once and whole, and nothing of it needs comparing.
+    fn stage_first(
+        &self,
+        session: &ImportSession,
+        mut head: Head,
+        object_type: i64,
+        print: Option<[u8; 16]>,
+        attributes: &Attributes,
+        references: &BTreeMap<AttributeName, Vec<Reference>>,
+    ) -> Inner<i64> {
+        let is_container = session.schema.is_container(self.object_type(object_type)?.as_str());
+        self.take_part(&mut head, is_container)?;
+        head.object_type = Some(object_type);
+        head.item_print = print;
+        let encoded = self.encode_image(session.connector, attributes)?;
+        head.hash = Some(content_hash(&encoded).to_vec());
+        let body = if is_container { &mut head.synchronised_body } else { &mut head.staged_body };
+        self.put_body(body, Some(&encoded))?;
+        head.staged = if is_container { codes::STAGED_NONE } else { codes::STAGED_IMAGE };
+        self.insert_head(&mut head)?;
+        for (name, values) in references {
+            let attribute = self.attribute_id(head.connector, name, ValueKind::Reference)?;
+            let targets = self.targets(head.connector, values)?;
+            self.add_first_references(head.id, attribute, &targets, is_container)?;
+        }
+        if !is_container {
+            self.mark_dirty(head.id, head.connector)?;
+            let keys = self.keys_of(&head, attributes)?;
+            self.add_connector_keys(head.id, keys)?;
+        }
+        Ok(head.id)
+    }
+
+    fn targets(&self, connector: i64, values: &[Reference]) -> Inner<BTreeSet<i64>> {
+        values.iter().map(|reference| self.resolve_or_hold(connector, reference)).collect()
     }
 
     fn stage_change(
@@ -115,21 +171,21 @@ impl Db {
             page.need_full_object.push(anchor);
             return Ok(());
         };
-        let matched = self.match_incoming(session.connector, &anchor, place.as_ref())?;
+        let matched = self.match_incoming(session.connector, &anchor, known, place.as_ref())?;
         session.seen.insert(matched.head.id);
         let held = self.reference_counts(matched.head.id)?;
         let spoken = changes.0.keys().cloned().collect();
         let (changes, references) = split_reference_changes(&session.schema, changes, |name| held.contains_key(name));
         changes.apply(&mut attributes);
         let references = References::Changes(references);
-        let incoming = Incoming { matched, object_type, attributes, references, spoken: Some(spoken) };
+        let incoming = Incoming { matched, object_type, attributes, references, spoken: Some(spoken), print: None };
         self.stage_image(session, incoming, page, now)
     }
 
     /// Compares an incoming image with what is held and stages the difference.
     fn stage_image(&self, session: &ImportSession, incoming: Incoming, page: &mut StagedPage, now: i64) -> Inner<()> {
-        let Incoming { matched: Matched { mut head, is_new, renamed }, object_type, attributes, references, spoken } =
-            incoming;
+        let Incoming { matched, object_type, attributes, references, spoken, print } = incoming;
+        let Matched { mut head, is_new, renamed } = matched;
         let is_container_class = session.schema.is_container(self.object_type(object_type)?.as_str());
         let is_container = is_container_class && head.link.is_none();
         if is_new || is_container != head.is_container() {
@@ -179,6 +235,7 @@ impl Db {
         }
         head.object_type = Some(object_type);
         head.hash = Some(hash.to_vec());
+        head.item_print = print;
         head.flags &= !(MISSED | RESTORED);
         head.cause = None;
         if is_container {
@@ -191,7 +248,8 @@ impl Db {
         self.save_head(&mut head)?;
         self.mark_dirty(head.id, head.connector)?;
         if image_changed || retyped || is_new {
-            self.index_object(&head)?;
+            let keys = self.keys_of(&head, &attributes)?;
+            self.replace_connector_keys(head.id, &keys)?;
         }
         if is_new {
             // References that waited for it no longer name something that was not imported.
@@ -217,8 +275,9 @@ impl Db {
         self.put_body(&mut head.synchronised_body, None)?;
         self.put_body(&mut head.staged_body, None)?;
         head.hash = None;
+        head.item_print = None;
         head.staged = codes::STAGED_NONE;
-        if is_container {
+        if is_container && head.id != 0 {
             self.replace_connector_keys(head.id, &[])?;
             self.run("DELETE FROM dirty WHERE object = ?1", [head.id])?;
         }
@@ -245,9 +304,7 @@ impl Db {
 
     fn stage_references(&self, head: &Head, references: &References, synchronised: bool) -> Inner<bool> {
         let connector = head.connector;
-        let targets = |values: &[Reference]| -> Inner<BTreeSet<i64>> {
-            values.iter().map(|reference| self.resolve_or_hold(connector, reference)).collect()
-        };
+        let targets = |values: &[Reference]| self.targets(connector, values);
         let mut changed = false;
         match references {
             References::Whole(all) => {
@@ -314,6 +371,7 @@ impl Db {
         head.staged = codes::STAGED_DELETED;
         head.cause = Some(codes::cause(cause));
         head.hash = None;
+        head.item_print = None;
         head.flags &= !(TRANSIENT | MISSED);
         self.put_body(&mut head.staged_body, None)?;
         // Its name is free for another object; what it was called stays readable.
@@ -349,6 +407,22 @@ impl Db {
     pub(crate) fn has_unconfirmed(&self, head: &Head) -> bool {
         head.memory_body.is_some() || head.has(UNCONFIRMED_REFERENCES)
     }
+}
+
+/// What identifies an item as the same that came before: type, place and all values, references by anchor included. None
+/// where the same words may mean another object: a container or a reference that is named by DN alone.
+fn item_print(schema: &ConnectorSchema, object: &StagedObject) -> Option<[u8; 16]> {
+    let StagedObject { anchor: _, object_type, place, attributes } = object;
+    let place = match place {
+        None => None,
+        Some(place) => Some((place.parent.as_ref()?, place.dn.rdn()?)),
+    };
+    let names_a_dn = |values: &Values| values.iter().any(|value| matches!(value, Value::Reference(Reference::Dn(_))));
+    if attributes.iter().any(|(_, values)| names_a_dn(values)) {
+        return None;
+    }
+    let is_container = schema.is_container(object_type.as_str());
+    Some(fingerprint(&(is_container, object_type, place, attributes)).to_be_bytes())
 }
 
 /// Takes the reference values out of an image: they are rows, never part of a body. A secret is dropped: it never reaches

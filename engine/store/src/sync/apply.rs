@@ -45,7 +45,8 @@ impl Db {
             let mv = number_of(metaverse.object)?;
             match &metaverse.change {
                 MetaverseChange::Set { attributes, .. } => {
-                    self.write_metaverse(mv, &metaverse.object_type, attributes, mark)?
+                    let is_new = metaverse.object == MvRef::New;
+                    self.write_metaverse((mv, is_new), &metaverse.object_type, attributes, mark)?
                 }
                 MetaverseChange::Unchanged | MetaverseChange::Delete { .. } => {}
             }
@@ -120,10 +121,9 @@ impl Db {
             }
             self.run("INSERT INTO metaverse (object_type) VALUES (?1)", [self.type_id(&metaverse.object_type)?])?;
             let id = self.sql.last_insert_rowid();
-            self.run(
-                "INSERT INTO metaverse_body (id, image) VALUES (?1, ?2)",
-                (id, self.encode_metaverse(&BTreeMap::new())?),
-            )?;
+            if !matches!(metaverse.change, MetaverseChange::Set { .. }) {
+                self.insert_metaverse_body(id, &BTreeMap::new())?;
+            }
             self.touch_metaverse(id);
             created = Some(id);
         }
@@ -215,14 +215,20 @@ impl Db {
         Ok(())
     }
 
+    fn insert_metaverse_body(&self, id: i64, stored: &BTreeMap<AttributeName, StoredMvValue>) -> Inner<()> {
+        self.run("INSERT INTO metaverse_body (id, image) VALUES (?1, ?2)", (id, self.encode_metaverse(stored)?))?;
+        Ok(())
+    }
+
+    /// `is_new`: this plan creates the object; it has neither a body nor keys yet.
     fn write_metaverse(
         &self,
-        id: i64,
+        (id, is_new): (i64, bool),
         object_type: &ObjectType,
         attributes: &BTreeMap<AttributeName, MvValue>,
         mark: &PageMark,
     ) -> Inner<()> {
-        let before = self.stored_metaverse(id)?;
+        let before = if is_new { BTreeMap::new() } else { self.stored_metaverse(id)? };
         let run = mark.run.map_or(0, |run| run.0);
         let stored: BTreeMap<AttributeName, StoredMvValue> = attributes
             .iter()
@@ -231,14 +237,16 @@ impl Db {
                 (name.clone(), StoredMvValue { value: value.clone(), run: kept.unwrap_or(run) })
             })
             .collect();
-        if stored != before {
+        if is_new {
+            self.insert_metaverse_body(id, &stored)?;
+        } else if stored != before {
             self.run("UPDATE metaverse_body SET image = ?2 WHERE id = ?1", (id, self.encode_metaverse(&stored)?))?;
         }
         let snapshot = self.rules.borrow().as_ref().and_then(|rules| rules.snapshot);
         self.run("UPDATE metaverse SET generation = generation + 1, rule_set = ?2 WHERE id = ?1", (id, snapshot))?;
         self.touch_metaverse(id);
         let keys = self.metaverse_keys_of(object_type, attributes)?;
-        self.replace_metaverse_keys(id, &keys)
+        if is_new { self.add_metaverse_keys(id, keys) } else { self.replace_metaverse_keys(id, &keys) }
     }
 
     fn delete_metaverse(&self, id: i64) -> Inner<()> {

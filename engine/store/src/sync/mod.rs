@@ -28,8 +28,6 @@ pub struct AppliedPlan {
 pub struct AppliedPage {
     pub applied: u64,
     pub errors: u64,
-    /// Reference rows that wait for the reference step.
-    pub reference_work: u64,
 }
 
 /// A page of plans in one transaction. Dropped without `commit`, it leaves nothing behind.
@@ -212,11 +210,8 @@ impl PlanPage<'_> {
             return Err(StoreError::Missing { what: "a page of plans failed and cannot be committed".into() });
         }
         let db = &self.store.db;
-        let work = db.count("SELECT count(*) FROM (SELECT 1 FROM reference_work LIMIT 1000000)", []);
-        let done = work.and_then(|work| db.refresh_groups_if_stale().and_then(|()| db.commit()).map(|()| work));
-        match done {
-            Ok(work) => {
-                self.applied.reference_work = work;
+        match db.refresh_groups_if_stale().and_then(|()| db.commit()) {
+            Ok(()) => {
                 self.open = false;
                 self.store.db.touched.borrow_mut().take();
                 Ok(self.applied)

@@ -2,7 +2,7 @@
 //! and what waits with its reason (`waiting_reference`). Never looks at a whole membership; a single-valued attribute excepted,
 //! whose rows are few.
 
-use crate::codes::{REFERENCE_IN_FLIGHT, REFERENCE_PENDING, REFERENCE_REFUSED, REFERENCE_UNCONFIRMED};
+use crate::codes::{self, REFERENCE_IN_FLIGHT, REFERENCE_PENDING, REFERENCE_REFUSED, REFERENCE_UNCONFIRMED};
 use crate::db::Db;
 use crate::error::{Fault, Inner};
 use crate::head::Head;
@@ -10,7 +10,9 @@ use crate::references::SOURCE_SIDE;
 use crate::{Store, StoreError};
 use metaverse_schema::AttributeName;
 use std::collections::BTreeSet;
-use sync_kernel::{CsId, MvId, Ownership, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
+use sync_kernel::{
+    CsId, EndPending, MvId, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal,
+};
 
 /// What one page of the reference step came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -173,9 +175,7 @@ impl Db {
             Some(end) => Some(TargetEnd {
                 object: CsId(end.id),
                 anchored: end.anchor.is_some(),
-                ownership: end.ownership()?.unwrap_or(Ownership::Joined),
-                pending: self.load_pending(end.id, end.connector)?.map(|pending| (pending.operation, pending.state)),
-                object_type: self.type_name(end)?,
+                pending: self.pending_of_end(end.id)?,
             }),
             None => None,
         };
@@ -190,6 +190,23 @@ impl Db {
             target,
             held,
         }))
+    }
+
+    /// What is pending for the object, without what would be sent: a member's row asks for nothing else.
+    fn pending_of_end(&self, object: i64) -> Inner<Option<EndPending>> {
+        type Row = (i64, i64, Option<String>, Option<String>);
+        let row: Option<Row> = self.one(
+            "SELECT operation, state, code, message FROM pending_export WHERE object = ?1",
+            [object],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        Ok(match row {
+            Some((codes::DELETE | codes::DETACH, ..)) => Some(EndPending::Leaves),
+            Some((codes::ADD, codes::REFUSED, code, message)) => {
+                Some(EndPending::CreateRefused { code: code.unwrap_or_default(), message: message.unwrap_or_default() })
+            }
+            _ => None,
+        })
     }
 
     fn save_waiting(

@@ -36,6 +36,30 @@ fn an_unchanged_full_import_changes_nothing() {
     assert_eq!(world.store.dirty_count("ad").unwrap(), 0);
 }
 
+/// The same item again is passed over only while nothing else has happened to its object: a delta that said otherwise, or
+/// that deleted it, makes the next full import compare.
+#[test]
+fn an_item_that_came_before_is_compared_when_something_else_came_between() {
+    let mut world = World::new();
+    let lines = ["a user - mail=a@x", "b user - mail=b@x", "g group - member>a"];
+    world.full("ad", &lines);
+    world.promote_all("ad");
+    let rows = world.store.db.sql.total_changes();
+    assert_eq!(world.full("ad", &lines).counters.no_change, 3);
+    assert_eq!(world.store.db.sql.total_changes() - rows, 1, "the watermark");
+    let mut mail = AttributesDelta::default();
+    mail.0.insert("mail".into(), AttributeChange::Replace([Value::text("other@x")].into_iter().collect()));
+    world.delta(
+        "ad",
+        vec![changed("a", "user", None, mail), changed("g", "group", None, member_change(&["b"], &[])), deleted("b")],
+    );
+    assert_eq!(world.full("ad", &lines).counters, StagingCounters { update: 3, ..StagingCounters::default() });
+    for id in ["a", "b", "g"] {
+        assert_eq!(world.object("ad", id).staged, None, "{id} is again what was synchronised");
+    }
+    assert_eq!(world.object("ad", "g").reference_counts["member"], 1);
+}
+
 /// An image that is again what was synchronised is no pending import.
 #[test]
 fn going_back_to_the_synchronised_image_unstages() {
