@@ -93,6 +93,7 @@ impl Db {
             && print.is_some()
             && head.item_print == print
             && head.flags == 0
+            && head.is_container() == (session.schema.is_container(object_type.as_str()) && head.link.is_none())
             && !self.has_unconfirmed(head)
         {
             session.seen.insert(head.id);
