@@ -9,40 +9,34 @@ use super::operators::{
 };
 use super::syntax::{Node, NodeKind, Source};
 use super::{Computed, EvaluationError, Inputs, MAX_EXPRESSION_WORK, Outcome, Single};
-use metaverse_schema::{Value, Values};
+use metaverse_schema::Values;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 
 pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
-    let scalars = match Evaluator::new(text, inputs).node(root)? {
-        Data::Null => return Ok(Outcome::Null),
-        Data::AuthoritativeNull => return Ok(Outcome::AuthoritativeNull),
-        Data::IgnoreThisFlow => return Ok(Outcome::IgnoreThisFlow),
-        Data::One(Scalar::Value(value)) if !is_empty(&value) => {
-            return Ok(Outcome::Values(Values::single(value)));
-        }
-        data => data.into_values(),
+    let storable = |scalar: Scalar<'_>| {
+        let no_date = |_| place(Fault::type_mismatch("a date cannot be stored; use FormatDateTime"), &root.span);
+        scalar.into_value().map_err(no_date)
     };
-    let mut kept = Vec::with_capacity(scalars.len());
-    for scalar in scalars {
-        match scalar {
-            Scalar::Value(value) if is_empty(&value) => {}
-            Scalar::Value(value) => kept.push(value),
-            Scalar::Date(_) => {
-                let fault = Fault::type_mismatch("a date cannot be stored; use FormatDateTime");
-                return Err(place(fault, &root.span));
-            }
+    Ok(match Evaluator::new(text, inputs).node(root)? {
+        Data::Null => Outcome::Null,
+        Data::AuthoritativeNull => Outcome::AuthoritativeNull,
+        Data::IgnoreThisFlow => Outcome::IgnoreThisFlow,
+        Data::One(scalar) if is_empty(&scalar) => Outcome::Null,
+        Data::One(scalar) => Outcome::Values(Values::single(storable(scalar)?)),
+        Data::Many(many) => {
+            let kept = many.into_iter().filter(|scalar| !is_empty(scalar)).map(storable);
+            let kept: Values = kept.collect::<Result<_, _>>()?;
+            if kept.is_empty() { Outcome::Null } else { Outcome::Values(kept) }
         }
-    }
-    if kept.is_empty() { Ok(Outcome::Null) } else { Ok(Outcome::Values(kept.into_iter().collect::<Values>())) }
+    })
 }
 
 /// S49: an empty text is no value, and neither are no bytes.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Text(text) => text.is_empty(),
-        Value::Binary(bytes) => bytes.is_empty(),
+fn is_empty(scalar: &Scalar<'_>) -> bool {
+    match scalar {
+        Scalar::Text(text) => text.is_empty(),
+        Scalar::Binary(bytes) => bytes.is_empty(),
         _ => false,
     }
 }
@@ -57,9 +51,9 @@ pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Co
         data => Computed::Values(
             data.into_values()
                 .into_iter()
-                .map(|scalar| match scalar {
-                    Scalar::Value(value) => Single::Value(value),
-                    Scalar::Date(moment) => {
+                .map(|scalar| match scalar.into_value() {
+                    Ok(value) => Single::Value(value),
+                    Err(moment) => {
                         evaluator.clock().shows(moment);
                         Single::Date(moment.at)
                     }
@@ -80,9 +74,9 @@ pub(crate) struct Evaluator<'a> {
     /// How many random values were drawn.
     draws: u64,
     /// Bound variables, innermost last.
-    variables: Vec<(Arc<str>, Data)>,
+    variables: Vec<(&'a str, Data<'a>)>,
     /// Multi-valued sources that stand for one of their values just now.
-    lifted: Vec<(Source, Scalar)>,
+    lifted: Vec<(Source<'a>, Scalar<'a>)>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -116,23 +110,23 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub(crate) fn node(&mut self, node: &Node) -> Result<Data, EvaluationError> {
+    pub(crate) fn node(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
         let data = self.node_unaccounted(node)?;
         self.charge(data.weight()).map_err(|fault| place(fault, &node.span))?;
         Ok(data)
     }
 
-    fn node_unaccounted(&mut self, node: &Node) -> Result<Data, EvaluationError> {
+    fn node_unaccounted(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
         match &node.kind {
-            NodeKind::Literal(data) => Ok(data.clone()),
+            NodeKind::Literal(data) => Ok(data.borrowed()),
             NodeKind::Attribute(name) if self.lifted.is_empty() => {
-                Ok(self.inputs.attribute(name.as_str()).map_or(Data::Null, |values| Data::from_values(&values)))
+                Ok(self.inputs.attribute(name.as_str()).map_or(Data::Null, Data::from_values))
             }
-            NodeKind::Attribute(name) => Ok(self.source(&Source::Attribute(name.clone()))),
+            NodeKind::Attribute(name) => Ok(self.source(Source::Attribute(name))),
             NodeKind::Name(name) => Ok(Data::text(name.as_str())),
             NodeKind::Word(word) => Ok(Data::text(&**word)),
             NodeKind::Parameter(name) => match self.inputs.parameter(name) {
-                Some(value) => Ok(Data::One(Scalar::Value(value))),
+                Some(value) => Ok(Data::One(value.into())),
                 None => {
                     let message = format!("the parameter %{name}% has no value here");
                     Err(place(Fault::new("expression-unknown-parameter", message), &node.span))
@@ -148,9 +142,7 @@ impl<'a> Evaluator<'a> {
             NodeKind::Negate(inner) => {
                 let data = self.node(inner)?;
                 map_one(data, |scalar| match scalar {
-                    Scalar::Value(Value::Integer(number)) => {
-                        number.checked_neg().map(Data::integer).ok_or_else(overflow)
-                    }
+                    Scalar::Integer(number) => number.checked_neg().map(Data::integer).ok_or_else(overflow),
                     other => Err(operand_mismatch("-", "a number", &other)),
                 })
                 .map_err(|fault| place(fault, &node.span))
@@ -204,14 +196,14 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    fn variable(&self, name: &str) -> Option<&Data> {
-        let bound = self.variables.iter().rev().find(|(bound, _)| &**bound == name);
+    fn variable(&self, name: &str) -> Option<&Data<'a>> {
+        let bound = self.variables.iter().rev().find(|(bound, _)| *bound == name);
         bound.map(|(_, data)| data)
     }
 
     /// What a source stands for now: one of its values while it is gone through, all of them otherwise.
-    pub(crate) fn source(&self, source: &Source) -> Data {
-        if let Some((_, scalar)) = self.lifted.iter().rev().find(|(lifted, _)| lifted == source) {
+    pub(crate) fn source(&self, source: Source<'_>) -> Data<'a> {
+        if let Some((_, scalar)) = self.lifted.iter().rev().find(|(lifted, _)| *lifted == source) {
             return Data::One(scalar.clone());
         }
         let values = match source {
@@ -219,12 +211,12 @@ impl<'a> Evaluator<'a> {
             Source::Imported(name) => self.inputs.imported(name.as_str()),
             Source::Variable(name) => return self.variable(name).cloned().unwrap_or(Data::Null),
         };
-        values.map_or(Data::Null, |values| Data::from_values(&values))
+        values.map_or(Data::Null, Data::from_values)
     }
 
     /// Whether a source stands for several values now.
-    fn is_several(&self, source: &Source) -> bool {
-        let is_lifted = self.lifted.iter().any(|(lifted, _)| lifted == source);
+    fn is_several(&self, source: Source<'_>) -> bool {
+        let is_lifted = self.lifted.iter().any(|(lifted, _)| *lifted == source);
         let many = |values: Option<Cow<'_, Values>>| values.is_some_and(|values| values.len() > 1);
         !is_lifted
             && match source {
@@ -239,10 +231,10 @@ impl<'a> Evaluator<'a> {
     }
 
     /// One truth value; absent is False (X22).
-    pub(crate) fn truth(&mut self, node: &Node) -> Result<bool, EvaluationError> {
+    pub(crate) fn truth(&mut self, node: &'a Node) -> Result<bool, EvaluationError> {
         let fault = match self.node(node)? {
             Data::Null => return Ok(false),
-            Data::One(Scalar::Value(Value::Boolean(truth))) => return Ok(truth),
+            Data::One(Scalar::Boolean(truth)) => return Ok(truth),
             Data::Many(many) => Fault::type_mismatch(format!(
                 "True or False is wanted, and there are {} values; use Contains, Count or Where",
                 many.len()
@@ -255,44 +247,48 @@ impl<'a> Evaluator<'a> {
     /// Evaluates with a variable bound.
     pub(crate) fn with_variable<T>(
         &mut self,
-        name: &Arc<str>,
-        data: Data,
+        name: &'a str,
+        data: Data<'a>,
         run: impl FnOnce(&mut Self) -> Result<T, EvaluationError>,
     ) -> Result<T, EvaluationError> {
-        self.variables.push((name.clone(), data));
+        self.variables.push((name, data));
         let result = run(self);
         self.variables.pop();
         result
     }
 
     /// The one source under these nodes that has several values now; an error when there are more.
-    pub(crate) fn several<'n>(
+    pub(crate) fn several(
         &self,
-        nodes: impl IntoIterator<Item = &'n Node>,
+        nodes: impl IntoIterator<Item = &'a Node>,
         span: &Range<usize>,
-    ) -> Result<Option<Source>, EvaluationError> {
-        let mut sources = Vec::new();
-        nodes.into_iter().for_each(|node| node.scalar_sources(&mut sources));
-        sources.retain(|source| self.is_several(source));
-        match sources.len() {
-            0 | 1 => Ok(sources.pop()),
-            _ => Err(place(several_lists(), span)),
+    ) -> Result<Option<Source<'a>>, EvaluationError> {
+        let mut one = None;
+        let mut further = false;
+        for node in nodes {
+            node.scalar_sources(&mut |source| match one {
+                Some(known) if known == source => {}
+                _ if !self.is_several(source) => {}
+                Some(_) => further = true,
+                None => one = Some(source),
+            });
         }
+        if further { Err(place(several_lists(), span)) } else { Ok(one) }
     }
 
     /// Evaluates for each value of a source in turn, and collects; a NULL drops that value (X13).
     pub(crate) fn for_each_value(
         &mut self,
-        source: &Source,
+        source: Source<'a>,
         span: &Range<usize>,
-        mut run: impl FnMut(&mut Self) -> Result<Data, EvaluationError>,
-    ) -> Result<Data, EvaluationError> {
+        mut run: impl FnMut(&mut Self) -> Result<Data<'a>, EvaluationError>,
+    ) -> Result<Data<'a>, EvaluationError> {
         let mut collected = Vec::new();
         for scalar in self.source(source).into_values() {
             let result = match source {
                 Source::Variable(name) => self.with_variable(name, Data::One(scalar), &mut run),
                 _ => {
-                    self.lifted.push((source.clone(), scalar));
+                    self.lifted.push((source, scalar));
                     let result = run(self);
                     self.lifted.pop();
                     result
@@ -304,14 +300,19 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Two lists met where values are taken one by one: that has a meaning when both come from the same source.
-    fn lift(&mut self, node: &Node) -> Result<Data, EvaluationError> {
+    fn lift(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
         match self.several([node], &node.span)? {
-            Some(source) => self.for_each_value(&source, &node.span, |evaluator| evaluator.node(node)),
+            Some(source) => self.for_each_value(source, &node.span, |evaluator| evaluator.node(node)),
             None => Err(place(several_lists(), &node.span)),
         }
     }
 
-    fn call(&mut self, node: &Node, function: &'static Function, nodes: &[Node]) -> Result<Data, EvaluationError> {
+    fn call(
+        &mut self,
+        node: &'a Node,
+        function: &'static Function,
+        nodes: &'a [Node],
+    ) -> Result<Data<'a>, EvaluationError> {
         let mut data = Vec::with_capacity(nodes.len());
         for argument in nodes {
             let value = self.node(argument)?;
@@ -335,7 +336,7 @@ impl<'a> Evaluator<'a> {
         result.map_err(|fault| place(fault, &node.span))
     }
 
-    fn apply(&mut self, function: &'static Function, data: &[Data]) -> Result<Data, Fault> {
+    fn apply(&mut self, function: &'static Function, data: &[Data<'a>]) -> Result<Data<'a>, Fault> {
         match function.run {
             Run::Eager(run) => run(self, &Arguments { function, data }),
             Run::Lazy(_) => Ok(Data::Null),
@@ -345,9 +346,9 @@ impl<'a> Evaluator<'a> {
     fn apply_to_each(
         &mut self,
         function: &'static Function,
-        mut data: Vec<Data>,
+        mut data: Vec<Data<'a>>,
         position: usize,
-    ) -> Result<Data, Fault> {
+    ) -> Result<Data<'a>, Fault> {
         let mut collected = Vec::new();
         let Some(slot) = data.get_mut(position) else {
             return Ok(Data::Null);

@@ -4,10 +4,10 @@
 use super::data::{Data, Fault, Scalar};
 use super::moment::Clock;
 use super::syntax::{Arithmetic, Comparison};
-use metaverse_schema::{Reference, Value};
+use metaverse_schema::Reference;
 use std::cmp::Ordering;
 
-pub(super) fn both_many(left: &Data, right: &Data) -> bool {
+pub(super) fn both_many(left: &Data<'_>, right: &Data<'_>) -> bool {
     matches!((left, right), (Data::Many(_), Data::Many(_)))
 }
 
@@ -15,21 +15,29 @@ pub(super) fn several_lists() -> Fault {
     Fault::new("expression-several-lists", "two lists of different origin meet where values are taken one by one")
 }
 
-pub(super) fn collect(collected: &mut Vec<Scalar>, result: Data) -> Result<(), Fault> {
+pub(super) fn collect<'v>(collected: &mut Vec<Scalar<'v>>, result: Data<'v>) -> Result<(), Fault> {
     match result {
         Data::AuthoritativeNull | Data::IgnoreThisFlow => Err(Fault::type_mismatch(format!(
             "{} stands for a whole attribute, not for one of its values",
             result.describe()
         ))),
-        other => {
-            collected.extend(other.into_values());
+        Data::Null => Ok(()),
+        Data::One(scalar) => {
+            collected.push(scalar);
+            Ok(())
+        }
+        Data::Many(many) => {
+            collected.extend(many);
             Ok(())
         }
     }
 }
 
 /// Applies a step to each value; NULL stays NULL.
-pub(super) fn map_one(data: Data, step: impl Fn(Scalar) -> Result<Data, Fault>) -> Result<Data, Fault> {
+pub(super) fn map_one<'v>(
+    data: Data<'v>,
+    step: impl Fn(Scalar<'v>) -> Result<Data<'v>, Fault>,
+) -> Result<Data<'v>, Fault> {
     match data {
         Data::AuthoritativeNull | Data::IgnoreThisFlow => Err(not_an_operand(&data)),
         data => {
@@ -43,11 +51,11 @@ pub(super) fn map_one(data: Data, step: impl Fn(Scalar) -> Result<Data, Fault>) 
 }
 
 /// Applies a step to one value on one side and each value on the other. NULL takes part as a value.
-pub(super) fn pairwise(
-    left: Data,
-    right: Data,
-    step: impl Fn(Option<&Scalar>, Option<&Scalar>) -> Result<Data, Fault>,
-) -> Result<Data, Fault> {
+pub(super) fn pairwise<'v>(
+    left: Data<'v>,
+    right: Data<'v>,
+    step: impl Fn(Option<&Scalar<'v>>, Option<&Scalar<'v>>) -> Result<Data<'v>, Fault>,
+) -> Result<Data<'v>, Fault> {
     for data in [&left, &right] {
         if matches!(data, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
             return Err(not_an_operand(data));
@@ -71,11 +79,11 @@ pub(super) fn pairwise(
     }
 }
 
-fn not_an_operand(data: &Data) -> Fault {
+fn not_an_operand(data: &Data<'_>) -> Fault {
     Fault::type_mismatch(format!("{} is a result of a flow and no operand", data.describe()))
 }
 
-pub(super) fn operand_mismatch(operator: &str, wanted: &str, given: &Scalar) -> Fault {
+pub(super) fn operand_mismatch(operator: &str, wanted: &str, given: &Scalar<'_>) -> Fault {
     Fault::type_mismatch(format!("`{operator}` takes {wanted}, and this is {}", given.kind().with_article()))
 }
 
@@ -84,7 +92,11 @@ pub(super) fn overflow() -> Fault {
 }
 
 /// Arithmetic on an absent number is absent; concatenation takes an absent text as empty, and two absent ones as absent.
-pub(super) fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
+pub(super) fn calculate<'v>(
+    operator: Arithmetic,
+    left: Option<&Scalar<'v>>,
+    right: Option<&Scalar<'v>>,
+) -> Result<Data<'v>, Fault> {
     if operator == Arithmetic::Concatenate {
         return concatenate(left, right);
     }
@@ -98,7 +110,7 @@ pub(super) fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Opti
     for (side, number) in [left, right].into_iter().zip(&mut numbers) {
         match side {
             None => absent = true,
-            Some(Scalar::Value(Value::Integer(given))) => *number = *given,
+            Some(Scalar::Integer(given)) => *number = *given,
             Some(other) => return Err(operand_mismatch(symbol, "numbers", other)),
         }
     }
@@ -115,21 +127,16 @@ pub(super) fn calculate(operator: Arithmetic, left: Option<&Scalar>, right: Opti
     .ok_or_else(overflow)
 }
 
-fn concatenate(left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fault> {
+fn concatenate<'v>(left: Option<&Scalar<'v>>, right: Option<&Scalar<'v>>) -> Result<Data<'v>, Fault> {
     let (Some(first), second) = (left.or(right), left.and(right)) else {
         return Ok(Data::Null);
     };
     match (first, second) {
-        (Scalar::Value(Value::Text(text)), None) => Ok(Data::text(text.as_str())),
-        (Scalar::Value(Value::Text(text)), Some(Scalar::Value(Value::Text(more)))) => {
-            Ok(Data::text(format!("{text}{more}")))
-        }
-        (Scalar::Value(Value::Binary(bytes)), None) => Ok(Data::binary(bytes.clone())),
-        (Scalar::Value(Value::Binary(bytes)), Some(Scalar::Value(Value::Binary(more)))) => {
-            Ok(Data::binary([bytes.as_slice(), more].concat()))
-        }
-        (Scalar::Value(Value::Text(_)), Some(other)) => Err(operand_mismatch("&", "texts", other)),
-        (Scalar::Value(Value::Binary(_)), Some(other)) => Err(operand_mismatch("&", "binary values", other)),
+        (only @ (Scalar::Text(_) | Scalar::Binary(_)), None) => Ok(Data::One(only.clone())),
+        (Scalar::Text(text), Some(Scalar::Text(more))) => Ok(Data::text(format!("{text}{more}"))),
+        (Scalar::Binary(bytes), Some(Scalar::Binary(more))) => Ok(Data::binary([&**bytes, more].concat())),
+        (Scalar::Text(_), Some(other)) => Err(operand_mismatch("&", "texts", other)),
+        (Scalar::Binary(_), Some(other)) => Err(operand_mismatch("&", "binary values", other)),
         (other, _) => Err(operand_mismatch("&", "texts", other)),
     }
 }
@@ -137,25 +144,20 @@ fn concatenate(left: Option<&Scalar>, right: Option<&Scalar>) -> Result<Data, Fa
 /// X10: text compares with case. X11: with an absent side only `<>` holds.
 pub(super) fn compare(
     operator: Comparison,
-    left: Option<&Scalar>,
-    right: Option<&Scalar>,
+    left: Option<&Scalar<'_>>,
+    right: Option<&Scalar<'_>>,
     clock: Clock<'_>,
-) -> Result<Data, Fault> {
+) -> Result<Data<'static>, Fault> {
     let (Some(left), Some(right)) = (left, right) else {
         return Ok(Data::boolean(operator == Comparison::NotEqual));
     };
     let ordering = match (left, right) {
-        (Scalar::Value(Value::Text(l)), Scalar::Value(Value::Text(r))) => l.cmp(r),
-        (Scalar::Value(Value::Integer(l)), Scalar::Value(Value::Integer(r))) => l.cmp(r),
+        (Scalar::Text(l), Scalar::Text(r)) => l.cmp(r),
+        (Scalar::Integer(l), Scalar::Integer(r)) => l.cmp(r),
         (Scalar::Date(l), Scalar::Date(r)) => clock.compares(operator, *l, *r),
-        (Scalar::Value(l @ (Value::Boolean(_) | Value::Binary(_))), Scalar::Value(r))
-            if l.kind() == r.kind() && is_equality(operator) =>
-        {
-            l.cmp(r)
-        }
-        (Scalar::Value(Value::Reference(l)), Scalar::Value(Value::Reference(r))) if is_equality(operator) => {
-            reference_order(l, r)
-        }
+        (Scalar::Boolean(l), Scalar::Boolean(r)) if is_equality(operator) => l.cmp(r),
+        (Scalar::Binary(l), Scalar::Binary(r)) if is_equality(operator) => l.cmp(r),
+        (Scalar::Reference(l), Scalar::Reference(r)) if is_equality(operator) => reference_order(l, r),
         _ => {
             let (left, right) = (left.kind().with_article(), right.kind().with_article());
             return Err(Fault::type_mismatch(format!("{left} and {right} cannot be compared so")));

@@ -14,7 +14,7 @@ pub(crate) struct Node {
 
 #[derive(Debug)]
 pub(crate) enum NodeKind {
-    Literal(Data),
+    Literal(Data<'static>),
     /// `[name]`
     Attribute(AttributeName),
     /// The quoted attribute name of `ImportedValue` and `ValueCount`.
@@ -70,11 +70,11 @@ impl Comparison {
 }
 
 /// Something multi-valued that a scalar position may go through value by value (X13).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    Attribute(AttributeName),
-    Imported(AttributeName),
-    Variable(Arc<str>),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source<'n> {
+    Attribute(&'n AttributeName),
+    Imported(&'n AttributeName),
+    Variable(&'n str),
 }
 
 impl Node {
@@ -97,39 +97,34 @@ impl Node {
         }
     }
 
-    /// The sources below this node that stand where one value is wanted: not those given whole to a function
-    /// that takes a list.
-    pub(crate) fn scalar_sources(&self, found: &mut Vec<Source>) {
-        let mut add = |source: Source| {
-            if !found.contains(&source) {
-                found.push(source);
-            }
-        };
+    /// Visits the sources below this node that stand where one value is wanted, each as often as it stands there: not
+    /// those given whole to a function that takes a list.
+    pub(crate) fn scalar_sources<'n>(&'n self, visit: &mut impl FnMut(Source<'n>)) {
         match &self.kind {
-            NodeKind::Attribute(name) => add(Source::Attribute(name.clone())),
-            NodeKind::Variable(name) => add(Source::Variable(name.clone())),
+            NodeKind::Attribute(name) => visit(Source::Attribute(name)),
+            NodeKind::Variable(name) => visit(Source::Variable(name)),
             NodeKind::Call { function, arguments } => {
                 if let (true, Some(NodeKind::Name(name))) =
                     (function.name == "ImportedValue", arguments.first().map(|node| &node.kind))
                 {
-                    add(Source::Imported(name.clone()));
+                    visit(Source::Imported(name));
                 }
                 for (position, argument) in arguments.iter().enumerate() {
                     if function.maps_over(position) {
-                        argument.scalar_sources(found);
+                        argument.scalar_sources(visit);
                     }
                 }
             }
-            NodeKind::Negate(node) => node.scalar_sources(found),
+            NodeKind::Negate(node) => node.scalar_sources(visit),
             NodeKind::Arithmetic(first, rest) => {
-                first.scalar_sources(found);
-                rest.iter().for_each(|(_, node)| node.scalar_sources(found));
+                first.scalar_sources(visit);
+                rest.iter().for_each(|(_, node)| node.scalar_sources(visit));
             }
             NodeKind::Comparison(first, rest) => {
-                first.scalar_sources(found);
-                rest.iter().for_each(|(_, node)| node.scalar_sources(found));
+                first.scalar_sources(visit);
+                rest.iter().for_each(|(_, node)| node.scalar_sources(visit));
             }
-            NodeKind::All(nodes) | NodeKind::Any(nodes) => nodes.iter().for_each(|node| node.scalar_sources(found)),
+            NodeKind::All(nodes) | NodeKind::Any(nodes) => nodes.iter().for_each(|node| node.scalar_sources(visit)),
             _ => {}
         }
     }

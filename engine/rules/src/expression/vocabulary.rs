@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 pub(super) struct Literal {
     pub(super) word: &'static str,
-    pub(super) data: fn() -> Data,
+    pub(super) data: fn() -> Data<'static>,
     doc: &'static str,
 }
 

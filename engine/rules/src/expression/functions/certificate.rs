@@ -9,7 +9,6 @@ use crate::expression::moment::Moment;
 use crate::expression::types::Kind;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use metaverse_schema::Value;
 use sha1::{Digest as _, Sha1};
 use sha2::Sha256;
 use std::borrow::Cow;
@@ -23,7 +22,7 @@ const NAME_TYPES: Accepts =
 /// szOID_NT_PRINCIPAL_NAME: the user principal name in a subject alternative name.
 const PRINCIPAL_NAME: &str = "1.3.6.1.4.1.311.20.2.3";
 
-type Answer = fn(&X509Certificate<'_>) -> Data;
+type Answer = fn(&X509Certificate<'_>) -> Data<'static>;
 
 pub(super) fn functions() -> Vec<Function> {
     let function = |name, parameters: &'static [Parameter], gives, run, doc| {
@@ -208,15 +207,15 @@ fn upper_hex(bytes: &[u8]) -> String {
 }
 
 /// DER as it is; otherwise base64, with white space and the lines of PEM taken out.
-fn der(scalar: &Scalar) -> Option<Cow<'_, [u8]>> {
+fn der<'s>(scalar: &'s Scalar<'_>) -> Option<Cow<'s, [u8]>> {
     /// A DER SEQUENCE, which no base64 text begins with.
     const SEQUENCE: u8 = 0x30;
     let text = match scalar {
-        Scalar::Value(Value::Binary(bytes)) if bytes.first() == Some(&SEQUENCE) && bytes.get(1) >= Some(&0x80) => {
+        Scalar::Binary(bytes) if bytes.first() == Some(&SEQUENCE) && bytes.get(1) >= Some(&0x80) => {
             return Some(Cow::Borrowed(bytes));
         }
-        Scalar::Value(Value::Binary(bytes)) => std::str::from_utf8(bytes).ok()?,
-        Scalar::Value(Value::Text(text)) => text,
+        Scalar::Binary(bytes) => std::str::from_utf8(bytes).ok()?,
+        Scalar::Text(text) => text,
         _ => return None,
     };
     let encoded: String = text
@@ -236,7 +235,7 @@ fn read(der: &[u8]) -> Option<X509Certificate<'_>> {
     }
 }
 
-fn is_cert(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn is_cert(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     for scalar in a.list(0) {
         evaluator.charge(scalar.weight())?;
         if der(scalar).as_deref().and_then(read).is_none() {
@@ -246,15 +245,15 @@ fn is_cert(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fau
     Ok(Data::boolean(!a.is_null(0)))
 }
 
-fn answer(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>, answer: Answer) -> Result<Data, Fault> {
+fn answer(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>, answer: Answer) -> Result<Data<'static>, Fault> {
     with_certificate(evaluator, a, answer)
 }
 
 fn with_certificate(
     evaluator: &mut Evaluator<'_>,
-    a: &Arguments<'_>,
-    answer: impl Fn(&X509Certificate<'_>) -> Data,
-) -> Result<Data, Fault> {
+    a: &Arguments<'_, '_>,
+    answer: impl Fn(&X509Certificate<'_>) -> Data<'static>,
+) -> Result<Data<'static>, Fault> {
     let Some(scalar) = a.scalar(0) else {
         return Ok(Data::Null);
     };
@@ -271,32 +270,32 @@ fn with_certificate(
     }
 }
 
-fn hash(certificate: &X509Certificate<'_>) -> Data {
+fn hash(certificate: &X509Certificate<'_>) -> Data<'static> {
     Data::text(upper_hex(&Sha1::digest(certificate.as_raw())))
 }
 
-fn key_algorithm(certificate: &X509Certificate<'_>) -> Data {
+fn key_algorithm(certificate: &X509Certificate<'_>) -> Data<'static> {
     Data::text(certificate.public_key().algorithm.algorithm.to_id_string())
 }
 
-fn key_parameters(certificate: &X509Certificate<'_>) -> Data {
+fn key_parameters(certificate: &X509Certificate<'_>) -> Data<'static> {
     let parameters = certificate.public_key().algorithm.parameters.as_ref();
     parameters.and_then(|any| any.to_der_vec().ok()).map_or(Data::Null, |der| Data::text(upper_hex(&der)))
 }
 
-fn extension_oids(certificate: &X509Certificate<'_>) -> Data {
+fn extension_oids(certificate: &X509Certificate<'_>) -> Data<'static> {
     let critical = certificate.extensions().iter().filter(|extension| extension.critical);
     Data::list(critical.map(|extension| Scalar::text(extension.oid.to_id_string())).collect())
 }
 
-fn date_of(seconds: i64) -> Data {
+fn date_of(seconds: i64) -> Data<'static> {
     Data::date(Moment::fixed(seconds.saturating_mul(1_000_000)))
 }
 
-fn name_info(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn name_info(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let of_issuer = match a.scalar(2) {
         None => false,
-        Some(Scalar::Value(Value::Boolean(truth))) => *truth,
+        Some(Scalar::Boolean(truth)) => *truth,
         Some(other) => return Err(a.mismatch(2, other, "True or False")),
     };
     let wanted = a.word(1).unwrap_or("");

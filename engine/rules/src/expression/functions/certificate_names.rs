@@ -62,7 +62,7 @@ impl Name {
     }
 
     /// OID of the type of the most specific part; NULL for the empty name.
-    pub(super) fn oid(&self) -> Data {
+    pub(super) fn oid(&self) -> Data<'static> {
         self.pairs().next().map_or(Data::Null, |pair| Data::text(pair.oid.clone()))
     }
 }

@@ -9,7 +9,7 @@ use crate::expression::evaluate::Evaluator;
 use crate::expression::types::Kind;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use metaverse_schema::{Guid, Value};
+use metaverse_schema::Guid;
 use std::fmt::Write as _;
 
 pub(super) fn functions() -> Vec<Function> {
@@ -78,9 +78,9 @@ pub(super) fn functions() -> Vec<Function> {
             boolean,
             |_, a| {
                 Ok(all_values(a, |scalar| match scalar {
-                    Scalar::Value(Value::Integer(_)) => true,
-                    Scalar::Value(Value::Text(text)) => text.trim().parse::<i64>().is_ok(),
-                    Scalar::Value(Value::Binary(bytes)) => number_of(bytes).is_some(),
+                    Scalar::Integer(_) => true,
+                    Scalar::Text(text) => text.trim().parse::<i64>().is_ok(),
+                    Scalar::Binary(bytes) => number_of(bytes).is_some(),
                     _ => false,
                 }))
             },
@@ -91,12 +91,7 @@ pub(super) fn functions() -> Vec<Function> {
             Conversion,
             any,
             boolean,
-            |_, a| {
-                Ok(all_values(
-                    a,
-                    |scalar| matches!(scalar, Scalar::Value(Value::Text(text)) if text.parse::<Guid>().is_ok()),
-                ))
-            },
+            |_, a| Ok(all_values(a, |scalar| matches!(scalar, Scalar::Text(text) if text.parse::<Guid>().is_ok()))),
             "Whether CGuid would succeed.",
         ),
         Function::eager(
@@ -169,37 +164,38 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn cstr(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cstr<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
     match a.scalar(0) {
         None => Ok(Data::Null),
-        Some(Scalar::Value(value @ (Value::Text(_) | Value::Integer(_) | Value::Boolean(_) | Value::Reference(_)))) => {
-            Ok(Data::text(value.to_string()))
-        }
+        Some(text @ Scalar::Text(_)) => Ok(Data::One(text.clone())),
+        Some(Scalar::Integer(number)) => Ok(Data::text(number.to_string())),
+        Some(Scalar::Boolean(truth)) => Ok(Data::text(if *truth { "True" } else { "False" })),
+        Some(Scalar::Reference(reference)) => Ok(Data::text(reference.to_string())),
         Some(other) => Err(a.mismatch(0, other, "a text, number, truth value or reference")),
     }
 }
 
-fn cbool(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cbool(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     Ok(Data::boolean(match a.scalar(0) {
         None => false,
-        Some(Scalar::Value(Value::Boolean(truth))) => *truth,
-        Some(Scalar::Value(Value::Integer(number))) => *number != 0,
-        Some(Scalar::Value(Value::Text(text))) if text.eq_ignore_ascii_case("true") => true,
-        Some(Scalar::Value(Value::Text(text))) if text.eq_ignore_ascii_case("false") => false,
-        Some(Scalar::Value(Value::Text(text))) => return Err(unconvertible(a, text, "True or False")),
+        Some(Scalar::Boolean(truth)) => *truth,
+        Some(Scalar::Integer(number)) => *number != 0,
+        Some(Scalar::Text(text)) if text.eq_ignore_ascii_case("true") => true,
+        Some(Scalar::Text(text)) if text.eq_ignore_ascii_case("false") => false,
+        Some(Scalar::Text(text)) => return Err(unconvertible(a, text, "True or False")),
         Some(other) => return Err(a.mismatch(0, other, "a number or a truth value")),
     }))
 }
 
-fn cnum(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cnum(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     match a.scalar(0) {
         None => Ok(Data::Null),
-        Some(Scalar::Value(Value::Integer(number))) => Ok(Data::integer(*number)),
-        Some(Scalar::Value(Value::Text(text))) => match text.trim().parse() {
+        Some(Scalar::Integer(number)) => Ok(Data::integer(*number)),
+        Some(Scalar::Text(text)) => match text.trim().parse() {
             Ok(number) => Ok(Data::integer(number)),
             Err(_) => Err(unconvertible(a, text, "a whole number of at most 64 bits")),
         },
-        Some(Scalar::Value(Value::Binary(bytes))) => match number_of(bytes) {
+        Some(Scalar::Binary(bytes)) => match number_of(bytes) {
             Some(number) => Ok(Data::integer(number)),
             None => {
                 let message = format!("`CNum`: {} bytes are not a number of at most 64 bits", bytes.len());
@@ -220,11 +216,11 @@ fn number_of(bytes: &[u8]) -> Option<i64> {
 }
 
 /// Whether there is a value, and all values are such.
-fn all_values(a: &Arguments<'_>, holds: impl Fn(&Scalar) -> bool) -> Data {
+fn all_values(a: &Arguments<'_, '_>, holds: impl Fn(&Scalar<'_>) -> bool) -> Data<'static> {
     Data::boolean(!a.is_null(0) && a.list(0).iter().all(holds))
 }
 
-fn cbin(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cbin(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let (Some(number), Some(length)) = (a.integer(0)?, a.integer(1)?) else {
         return Ok(Data::Null);
     };
@@ -241,7 +237,7 @@ fn cbin(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     Ok(Data::binary(kept.to_vec()))
 }
 
-fn cguid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cguid(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     match a.text(0)? {
         None => Ok(Data::Null),
         Some(text) => match text.parse::<Guid>() {
@@ -251,11 +247,11 @@ fn cguid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     }
 }
 
-fn to_base64(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn to_base64(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     match a.scalar(0) {
         None => Ok(Data::Null),
-        Some(Scalar::Value(Value::Binary(bytes))) => Ok(Data::text(STANDARD.encode(bytes))),
-        Some(Scalar::Value(Value::Text(text))) => {
+        Some(Scalar::Binary(bytes)) => Ok(Data::text(STANDARD.encode(bytes))),
+        Some(Scalar::Text(text)) => {
             let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             Ok(Data::text(STANDARD.encode(bytes)))
         }
@@ -263,7 +259,7 @@ fn to_base64(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     }
 }
 
-fn from_base64(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn from_base64(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };
@@ -280,7 +276,7 @@ fn from_base64(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> 
     decoded.map(Data::text).ok_or_else(|| unconvertible(a, text, "a text in this encoding"))
 }
 
-fn to_base32(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn to_base32(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     let Some(bytes) = a.binary(0)? else {
         return Ok(Data::Null);
@@ -301,7 +297,7 @@ fn to_base32(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     Ok(Data::text(encoded))
 }
 
-fn to_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn to_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     Ok(a.text(0)?.map_or(Data::Null, |text| {
         let mut hex = String::with_capacity(text.len() * 2);
         for byte in text.bytes() {
@@ -311,7 +307,7 @@ fn to_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> 
     }))
 }
 
-fn from_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn from_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };
@@ -324,7 +320,7 @@ fn from_utf8_hex(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault
         .ok_or_else(|| unconvertible(a, text, "the hexadecimal form of UTF-8"))
 }
 
-fn bits(a: &Arguments<'_>, step: impl Fn(i64, i64) -> Data) -> Result<Data, Fault> {
+fn bits(a: &Arguments<'_, '_>, step: impl Fn(i64, i64) -> Data<'static>) -> Result<Data<'static>, Fault> {
     match (a.integer(0)?, a.integer(1)?) {
         (Some(value), Some(mask)) => Ok(step(value, mask)),
         _ => Ok(Data::Null),

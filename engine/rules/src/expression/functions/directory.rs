@@ -6,7 +6,8 @@ use super::{
 use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::Evaluator;
 use crate::expression::types::{Kind, KindSet};
-use metaverse_schema::{Dn, Guid, Rdn, Reference, Sid, Value};
+use metaverse_schema::{Dn, Guid, Rdn, Reference, Sid};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 const REFERENCE: KindSet = KindSet::of(Kind::Reference);
@@ -69,31 +70,31 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn cref(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    if let Some(Scalar::Value(value @ Value::Reference(_))) = a.scalar(0) {
-        return Ok(Data::One(Scalar::Value(value.clone())));
+fn cref<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
+    if let Some(reference @ Scalar::Reference(_)) = a.scalar(0) {
+        return Ok(Data::One(reference.clone()));
     }
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };
     match text.parse::<Dn>() {
-        Ok(dn) if dn.rdn().is_some() => Ok(Data::One(Scalar::Value(Value::Reference(Reference::Dn(dn))))),
+        Ok(dn) if dn.rdn().is_some() => Ok(Data::One(Scalar::Reference(Cow::Owned(Reference::Dn(dn))))),
         _ => Err(unconvertible(a, text, "a DN")),
     }
 }
 
-fn dn<'a>(a: &'a Arguments<'_>) -> Result<Option<&'a Dn>, Fault> {
+fn dn<'a>(a: &'a Arguments<'_, '_>) -> Result<Option<&'a Dn>, Fault> {
     match a.scalar(0) {
         None => Ok(None),
-        Some(Scalar::Value(Value::Reference(Reference::Dn(dn)))) => Ok(Some(dn)),
-        Some(Scalar::Value(Value::Reference(Reference::Anchor(_)))) => {
-            Err(Fault::type_mismatch("this reference is an anchor and has no DN components"))
-        }
+        Some(Scalar::Reference(reference)) => match &**reference {
+            Reference::Dn(dn) => Ok(Some(dn)),
+            Reference::Anchor(_) => Err(Fault::type_mismatch("this reference is an anchor and has no DN components")),
+        },
         Some(other) => Err(a.mismatch(0, other, "a reference")),
     }
 }
 
-fn nth<'a>(mut rdns: impl Iterator<Item = &'a Rdn>, number: Option<i64>) -> Data {
+fn nth<'a>(mut rdns: impl Iterator<Item = &'a Rdn>, number: Option<i64>) -> Data<'static> {
     let index = number.and_then(|number| usize::try_from(number).ok()).and_then(|number| number.checked_sub(1));
     let found = index.and_then(|index| rdns.nth(index));
     found.map_or(Data::Null, |rdn| Data::text(readable(rdn.value())))
@@ -113,12 +114,12 @@ fn readable(value: &str) -> String {
     text
 }
 
-fn dn_component(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn dn_component(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let number = a.integer(1)?;
     Ok(dn(a)?.map_or(Data::Null, |dn| nth(dn.rdns().iter(), number)))
 }
 
-fn dn_component_rev(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn dn_component_rev(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let number = a.integer(1)?;
     let skip_domain = a.word(2) == Some("DC");
     let is_domain = |rdn: &Rdn| {
@@ -132,7 +133,7 @@ fn dn_component_rev(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fa
 }
 
 /// A leading `type=` is part of the component and stays as it is.
-fn escape_dn_component(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn escape_dn_component(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };

@@ -6,7 +6,6 @@ use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::{Evaluator, place};
 use crate::expression::syntax::{Node, NodeKind, Source};
 use crate::expression::types::{Kind, KindSet};
-use metaverse_schema::Value;
 
 pub(super) fn functions() -> Vec<Function> {
     use FunctionGroup::{Flow, Presence};
@@ -129,11 +128,11 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn is_null_or_empty(arguments: &Arguments<'_>) -> bool {
-    arguments.list(0).iter().all(|scalar| matches!(scalar, Scalar::Value(Value::Text(text)) if text.is_empty()))
+fn is_null_or_empty(arguments: &Arguments<'_, '_>) -> bool {
+    arguments.list(0).iter().all(|scalar| matches!(scalar, Scalar::Text(text) if text.is_empty()))
 }
 
-fn error(_: &mut Evaluator<'_>, arguments: &Arguments<'_>) -> Result<Data, Fault> {
+fn error(_: &mut Evaluator<'_>, arguments: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let message = arguments.text(0)?.unwrap_or("no message").to_owned();
     Err(Fault::new("sync-rule-error-function-triggered", message))
 }
@@ -143,21 +142,25 @@ fn missing(node: &Node) -> EvaluationError {
     place(Fault::new("expression-argument-count", "an argument is missing"), &node.span)
 }
 
-fn iif(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn iif<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, EvaluationError> {
     let [condition, then, otherwise] = arguments else {
         return Err(missing(node));
     };
     if let Some(source) = evaluator.several([condition], &condition.span)? {
-        return evaluator.for_each_value(&source, &node.span, |evaluator| evaluator.node(node));
+        return evaluator.for_each_value(source, &node.span, |evaluator| evaluator.node(node));
     }
     let chosen = if evaluator.truth(condition)? { then } else { otherwise };
     evaluator.node(chosen)
 }
 
-fn switch(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn switch<'v>(
+    evaluator: &mut Evaluator<'v>,
+    node: &'v Node,
+    arguments: &'v [Node],
+) -> Result<Data<'v>, EvaluationError> {
     let conditions = arguments.iter().step_by(2);
     if let Some(source) = evaluator.several(conditions, &node.span)? {
-        return evaluator.for_each_value(&source, &node.span, |evaluator| evaluator.node(node));
+        return evaluator.for_each_value(source, &node.span, |evaluator| evaluator.node(node));
     }
     let mut chosen = None;
     for pair in arguments.chunks_exact(2) {
@@ -171,7 +174,7 @@ fn switch(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Res
     chosen.map_or(Ok(Data::Null), |value| evaluator.node(value))
 }
 
-fn with(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn with<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, EvaluationError> {
     let [Node { kind: NodeKind::Variable(name), .. }, value, result] = arguments else {
         return Err(missing(node));
     };
@@ -179,7 +182,11 @@ fn with(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Resul
     evaluator.with_variable(name, value, |evaluator| evaluator.node(result))
 }
 
-fn select(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn select<'v>(
+    evaluator: &mut Evaluator<'v>,
+    node: &'v Node,
+    arguments: &'v [Node],
+) -> Result<Data<'v>, EvaluationError> {
     let [Node { kind: NodeKind::Variable(name), .. }, values, result] = arguments else {
         return Err(missing(node));
     };
@@ -196,7 +203,11 @@ fn select(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Res
     Ok(Data::list(collected))
 }
 
-fn where_(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn where_<'v>(
+    evaluator: &mut Evaluator<'v>,
+    node: &'v Node,
+    arguments: &'v [Node],
+) -> Result<Data<'v>, EvaluationError> {
     let [Node { kind: NodeKind::Variable(name), .. }, values, condition] = arguments else {
         return Err(missing(node));
     };
@@ -210,9 +221,13 @@ fn where_(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Res
     Ok(Data::list(kept))
 }
 
-fn imported_value(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn imported_value<'v>(
+    evaluator: &mut Evaluator<'v>,
+    node: &'v Node,
+    arguments: &'v [Node],
+) -> Result<Data<'v>, EvaluationError> {
     let [Node { kind: NodeKind::Name(name), .. }] = arguments else {
         return Err(missing(node));
     };
-    Ok(evaluator.source(&Source::Imported(name.clone())))
+    Ok(evaluator.source(Source::Imported(name)))
 }

@@ -8,7 +8,6 @@ use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::{Evaluator, place};
 use crate::expression::syntax::{Node, NodeKind};
 use crate::expression::types::{Kind, KindSet};
-use metaverse_schema::Value;
 use std::collections::HashSet;
 
 pub(super) fn functions() -> Vec<Function> {
@@ -82,13 +81,13 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn nth(a: &Arguments<'_>) -> Result<Option<Scalar>, Fault> {
+fn nth<'v>(a: &Arguments<'_, 'v>) -> Result<Option<Scalar<'v>>, Fault> {
     let number = a.integer(1)?.unwrap_or(0);
     let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
     Ok(index.and_then(|index| a.list(0).get(index)).cloned())
 }
 
-fn item(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn item<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
     match nth(a)? {
         Some(scalar) => Ok(Data::One(scalar)),
         None => {
@@ -99,7 +98,7 @@ fn item(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     }
 }
 
-fn contains(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn contains(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(wanted) = a.text(1)? else {
         return Ok(Data::integer(0));
     };
@@ -107,9 +106,9 @@ fn contains(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     let wanted_lower = wanted.to_lowercase();
     for (index, scalar) in a.list(0).iter().enumerate() {
         let hit = match scalar {
-            Scalar::Value(Value::Text(text)) if ignore_case => text.to_lowercase().contains(&wanted_lower),
-            Scalar::Value(Value::Text(text)) => text.contains(wanted),
-            Scalar::Value(Value::Reference(reference)) => reference.to_string() == wanted,
+            Scalar::Text(text) if ignore_case => text.to_lowercase().contains(&wanted_lower),
+            Scalar::Text(text) => text.contains(wanted),
+            Scalar::Reference(reference) => reference.to_string() == wanted,
             other => return Err(a.mismatch(0, other, "texts")),
         };
         if hit {
@@ -119,7 +118,11 @@ fn contains(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     Ok(Data::integer(0))
 }
 
-fn value_count(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data, EvaluationError> {
+fn value_count(
+    evaluator: &mut Evaluator<'_>,
+    node: &Node,
+    arguments: &[Node],
+) -> Result<Data<'static>, EvaluationError> {
     match arguments {
         [Node { kind: NodeKind::Name(name), .. }] => Ok(Data::integer(evaluator.count(name.as_str()))),
         _ => {
@@ -129,12 +132,12 @@ fn value_count(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -
     }
 }
 
-fn remove_duplicates(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn remove_duplicates<'v>(evaluator: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
     let mut seen_texts = HashSet::new();
-    let mut kept: Vec<Scalar> = Vec::new();
+    let mut kept: Vec<Scalar<'v>> = Vec::new();
     for scalar in a.list(0) {
         let new = match scalar {
-            Scalar::Value(Value::Text(text)) => seen_texts.insert(text.to_lowercase()),
+            Scalar::Text(text) => seen_texts.insert(text.to_lowercase()),
             // Whether two dates are one may change with time.
             Scalar::Date(date) => {
                 evaluator.clock().shows(*date);
@@ -149,7 +152,7 @@ fn remove_duplicates(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result
     Ok(Data::list(kept))
 }
 
-fn join(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn join(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     // X37: one that was left out is a space; one that is absent or empty is none.
     let delimiter = if a.data.len() < 2 { " " } else { a.text(1)?.unwrap_or("") };
     let texts = a.texts(0)?;
@@ -160,7 +163,7 @@ fn join(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault>
     Ok(Data::text(texts.join(delimiter)))
 }
 
-fn split(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn split(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };
@@ -169,5 +172,5 @@ fn split(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
         return Err(Fault::new("expression-invalid-argument", "`Split` takes a delimiter of exactly one character"));
     };
     let limit = a.integer(2)?.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(0).max(1));
-    Ok(Data::list(text.splitn(limit, delimiter).map(Scalar::text).collect()))
+    Ok(Data::list(text.splitn(limit, delimiter).map(|part| Scalar::text(part.to_owned())).collect()))
 }

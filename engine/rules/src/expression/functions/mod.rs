@@ -19,8 +19,8 @@ use super::data::{Data, Fault, Scalar};
 use super::evaluate::Evaluator;
 use super::syntax::Node;
 use super::types::{Kind, KindSet};
-use metaverse_schema::Value;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 /// Under which heading the reference lists a function.
@@ -125,8 +125,8 @@ pub(crate) enum Gives {
     Count,
 }
 
-type Eager = fn(&mut Evaluator<'_>, &Arguments<'_>) -> Result<Data, Fault>;
-type Lazy = fn(&mut Evaluator<'_>, &Node, &[Node]) -> Result<Data, EvaluationError>;
+type Eager = for<'v> fn(&mut Evaluator<'v>, &Arguments<'_, 'v>) -> Result<Data<'v>, Fault>;
+type Lazy = for<'v> fn(&mut Evaluator<'v>, &'v Node, &'v [Node]) -> Result<Data<'v>, EvaluationError>;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Run {
@@ -309,14 +309,14 @@ pub(crate) enum Sequence<'a> {
 
 /// The evaluated arguments of an eager function. Where one value is wanted there is one value or NULL.
 #[derive(Debug)]
-pub(crate) struct Arguments<'a> {
+pub(crate) struct Arguments<'a, 'v> {
     pub(crate) function: &'static Function,
-    pub(crate) data: &'a [Data],
+    pub(crate) data: &'a [Data<'v>],
 }
 
-impl Arguments<'_> {
+impl<'v> Arguments<'_, 'v> {
     /// NULL for an argument that was left out.
-    pub(crate) fn data(&self, position: usize) -> &Data {
+    pub(crate) fn data(&self, position: usize) -> &Data<'v> {
         self.data.get(position).unwrap_or(&Data::Null)
     }
 
@@ -324,18 +324,18 @@ impl Arguments<'_> {
         self.data(position).values().is_empty()
     }
 
-    pub(crate) fn list(&self, position: usize) -> &[Scalar] {
+    pub(crate) fn list(&self, position: usize) -> &[Scalar<'v>] {
         self.data(position).values()
     }
 
-    pub(crate) fn scalar(&self, position: usize) -> Option<&Scalar> {
+    pub(crate) fn scalar(&self, position: usize) -> Option<&Scalar<'v>> {
         self.list(position).first()
     }
 
     pub(crate) fn text(&self, position: usize) -> Result<Option<&str>, Fault> {
         match self.scalar(position) {
             None => Ok(None),
-            Some(Scalar::Value(Value::Text(text))) => Ok(Some(text)),
+            Some(Scalar::Text(text)) => Ok(Some(text)),
             Some(other) => Err(self.mismatch(position, other, "a text")),
         }
     }
@@ -343,15 +343,20 @@ impl Arguments<'_> {
     /// A text or bytes; NULL is the empty text.
     pub(crate) fn sequence(&self, position: usize) -> Result<Sequence<'_>, Fault> {
         match self.scalar(position) {
-            Some(Scalar::Value(Value::Binary(bytes))) => Ok(Sequence::Bytes(bytes)),
+            Some(Scalar::Binary(bytes)) => Ok(Sequence::Bytes(bytes)),
             _ => Ok(Sequence::Text(self.text(position)?.unwrap_or(""))),
         }
+    }
+
+    /// A part of what `sequence` gives there; the empty text for NULL.
+    pub(crate) fn part(&self, position: usize, range: Range<usize>) -> Data<'v> {
+        self.scalar(position).map_or_else(|| Data::text(""), |scalar| Data::One(scalar.part(range)))
     }
 
     pub(crate) fn integer(&self, position: usize) -> Result<Option<i64>, Fault> {
         match self.scalar(position) {
             None => Ok(None),
-            Some(Scalar::Value(Value::Integer(number))) => Ok(Some(*number)),
+            Some(Scalar::Integer(number)) => Ok(Some(*number)),
             Some(other) => Err(self.mismatch(position, other, "a number")),
         }
     }
@@ -359,7 +364,7 @@ impl Arguments<'_> {
     pub(crate) fn binary(&self, position: usize) -> Result<Option<&[u8]>, Fault> {
         match self.scalar(position) {
             None => Ok(None),
-            Some(Scalar::Value(Value::Binary(bytes))) => Ok(Some(bytes)),
+            Some(Scalar::Binary(bytes)) => Ok(Some(bytes)),
             Some(other) => Err(self.mismatch(position, other, "a binary value")),
         }
     }
@@ -367,7 +372,7 @@ impl Arguments<'_> {
     /// A bare word; it arrives as a text.
     pub(crate) fn word(&self, position: usize) -> Option<&str> {
         match self.scalar(position) {
-            Some(Scalar::Value(Value::Text(word))) => Some(word),
+            Some(Scalar::Text(word)) => Some(word),
             _ => None,
         }
     }
@@ -377,13 +382,13 @@ impl Arguments<'_> {
         self.list(position)
             .iter()
             .map(|scalar| match scalar {
-                Scalar::Value(Value::Text(text)) => Ok(text.as_str()),
+                Scalar::Text(text) => Ok(&**text),
                 other => Err(self.mismatch(position, other, "texts")),
             })
             .collect()
     }
 
-    pub(crate) fn mismatch(&self, position: usize, given: &Scalar, wanted: &str) -> Fault {
+    pub(crate) fn mismatch(&self, position: usize, given: &Scalar<'_>, wanted: &str) -> Fault {
         let name = self.function.parameter(position).map_or("", |parameter| parameter.name);
         let given = given.kind().with_article();
         Fault::type_mismatch(format!("`{}` takes {wanted} as `{name}`, and this is {given}", self.function.name))
@@ -391,12 +396,12 @@ impl Arguments<'_> {
 }
 
 /// A value that a function cannot convert; it is shown cut.
-pub(crate) fn unconvertible(a: &Arguments<'_>, text: &str, wanted: &str) -> Fault {
+pub(crate) fn unconvertible(a: &Arguments<'_, '_>, text: &str, wanted: &str) -> Fault {
     let shown: String = text.chars().take(40).collect();
     let name = a.function.name;
     Fault::new("expression-conversion-failed", format!("`{name}`: `{shown}` is not {wanted}"))
 }
 
-pub(crate) fn invalid_argument(a: &Arguments<'_>, what: impl std::fmt::Display) -> Fault {
+pub(crate) fn invalid_argument(a: &Arguments<'_, '_>, what: impl std::fmt::Display) -> Fault {
     Fault::new("expression-invalid-argument", format!("`{}` {what}", a.function.name))
 }

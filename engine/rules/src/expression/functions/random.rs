@@ -44,7 +44,7 @@ fn draw(evaluator: &mut Evaluator<'_>) -> [u8; 32] {
 }
 
 /// RFC 9562 section 5.8: version 8, a value of our own making.
-fn guid(evaluator: &mut Evaluator<'_>, _: &Arguments<'_>) -> Result<Data, Fault> {
+fn guid(evaluator: &mut Evaluator<'_>, _: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let drawn = draw(evaluator);
     let mut bytes: [u8; 16] = std::array::from_fn(|index| drawn[index]);
     // The third field is stored with its bytes swapped, so the version stands in the eighth byte.
@@ -53,7 +53,7 @@ fn guid(evaluator: &mut Evaluator<'_>, _: &Arguments<'_>) -> Result<Data, Fault>
     Ok(Data::text(Guid::from_directory_bytes(bytes).to_string()))
 }
 
-fn random_num(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn random_num(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let (Some(start), Some(end)) = (a.integer(0)?, a.integer(1)?) else {
         return Ok(Data::Null);
     };

@@ -6,9 +6,10 @@ use super::{
     Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, Sequence, TEXT, invalid_argument, one, optional,
     parameter,
 };
-use crate::expression::data::{Data, Fault};
+use crate::expression::data::{Data, Fault, Scalar};
 use crate::expression::evaluate::Evaluator;
 use crate::expression::types::{Kind, KindSet};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 const SEQUENCE: KindSet = TEXT.and(Kind::Binary);
@@ -22,9 +23,9 @@ pub(super) fn functions() -> Vec<Function> {
     let function =
         |name, parameters, gives, run, doc| Function::eager(name, FunctionGroup::Text, parameters, gives, run, doc);
     vec![
-        simple("Trim", |_, a| mapped(a, |text| text.trim().to_owned()), "Without white space at both ends."),
-        simple("LTrim", |_, a| mapped(a, |text| text.trim_start().to_owned()), "Without white space at the start."),
-        simple("RTrim", |_, a| mapped(a, |text| text.trim_end().to_owned()), "Without white space at the end."),
+        simple("Trim", |_, a| cut(a, str::trim), "Without white space at both ends."),
+        simple("LTrim", |_, a| cut(a, str::trim_start), "Without white space at the start."),
+        simple("RTrim", |_, a| cut(a, str::trim_end), "Without white space at the end."),
         simple("LCase", |_, a| mapped(a, str::to_lowercase), "In lower case."),
         simple("UCase", |_, a| mapped(a, str::to_uppercase), "In upper case."),
         simple(
@@ -132,8 +133,19 @@ pub(super) fn functions() -> Vec<Function> {
 }
 
 /// NULL stays NULL.
-fn mapped(arguments: &Arguments<'_>, change: impl Fn(&str) -> String) -> Result<Data, Fault> {
+fn mapped(arguments: &Arguments<'_, '_>, change: impl Fn(&str) -> String) -> Result<Data<'static>, Fault> {
     Ok(arguments.text(0)?.map_or(Data::Null, |text| Data::text(change(text))))
+}
+
+/// A part of the text; NULL stays NULL.
+fn cut<'v>(arguments: &Arguments<'_, 'v>, part: impl Fn(&str) -> &str) -> Result<Data<'v>, Fault> {
+    // Asked for first, because it refuses what is no text.
+    let text = arguments.text(0)?.map(&part);
+    Ok(match (text, arguments.scalar(0)) {
+        (Some(_), Some(Scalar::Text(Cow::Borrowed(text)))) => Data::text(part(text)),
+        (Some(text), _) => Data::text(text.to_owned()),
+        (None, _) => Data::Null,
+    })
 }
 
 pub(super) fn count(number: usize) -> i64 {
@@ -154,32 +166,28 @@ fn pcase(text: &str) -> String {
     cased
 }
 
-fn left(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let wanted = a.integer(1)?.unwrap_or(0);
-    Ok(match (a.sequence(0)?, usize::try_from(wanted)) {
-        (Sequence::Text(text), Ok(wanted)) => Data::text(&text[..offset(text, wanted, false)]),
-        (Sequence::Text(text), Err(_)) => Data::text(text),
-        (Sequence::Bytes(bytes), wanted) => {
-            Data::binary(bytes[..wanted.unwrap_or(bytes.len()).min(bytes.len())].to_vec())
-        }
-    })
+fn left<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
+    let wanted = usize::try_from(a.integer(1)?.unwrap_or(0));
+    let end = match (a.sequence(0)?, wanted) {
+        (Sequence::Text(text), Ok(wanted)) => offset(text, wanted, false),
+        (Sequence::Text(text), Err(_)) => text.len(),
+        (Sequence::Bytes(bytes), wanted) => wanted.unwrap_or(bytes.len()).min(bytes.len()),
+    };
+    Ok(a.part(0, 0..end))
 }
 
-fn right(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
-    let wanted = a.integer(1)?.unwrap_or(0);
-    Ok(match (a.sequence(0)?, usize::try_from(wanted)) {
-        (Sequence::Text(text), Ok(wanted)) => {
-            Data::text(&text[offset(text, units(text).saturating_sub(wanted), true)..])
-        }
-        (Sequence::Text(text), Err(_)) => Data::text(text),
-        (Sequence::Bytes(bytes), wanted) => {
-            Data::binary(bytes[bytes.len().saturating_sub(wanted.unwrap_or(bytes.len()))..].to_vec())
-        }
-    })
+fn right<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
+    let wanted = usize::try_from(a.integer(1)?.unwrap_or(0));
+    let (start, end) = match (a.sequence(0)?, wanted) {
+        (Sequence::Text(text), Ok(wanted)) => (offset(text, units(text).saturating_sub(wanted), true), text.len()),
+        (Sequence::Text(text), Err(_)) => (0, text.len()),
+        (Sequence::Bytes(bytes), wanted) => (bytes.len().saturating_sub(wanted.unwrap_or(bytes.len())), bytes.len()),
+    };
+    Ok(a.part(0, start..end))
 }
 
 /// X62: out of range gives the input, not the empty text.
-fn mid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn mid<'v>(_: &mut Evaluator<'v>, a: &Arguments<'_, 'v>) -> Result<Data<'v>, Fault> {
     let sequence = a.sequence(0)?;
     let length = match sequence {
         Sequence::Text(text) => units(text),
@@ -194,13 +202,14 @@ fn mid(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
         _ => (usize::try_from(start - 1).unwrap_or(usize::MAX), usize::try_from(wanted).unwrap_or(usize::MAX)),
     };
     let end = skipped.saturating_add(taken);
-    Ok(match sequence {
+    let range = match sequence {
         Sequence::Text(text) => {
             let from = offset(text, skipped, true);
-            Data::text(&text[from..offset(text, end, false).max(from)])
+            from..offset(text, end, false).max(from)
         }
-        Sequence::Bytes(bytes) => Data::binary(bytes[skipped..end.min(bytes.len())].to_vec()),
-    })
+        Sequence::Bytes(bytes) => skipped..end.min(bytes.len()),
+    };
+    Ok(a.part(0, range))
 }
 
 /// One character for each character, so that positions stay: lower case where that is a single character.
@@ -216,22 +225,25 @@ fn folded(text: &str) -> String {
         .collect()
 }
 
-fn prepared(a: &Arguments<'_>) -> Result<Option<(String, String)>, Fault> {
+/// The text to look in, and the one to look for.
+type Search<'a> = (Cow<'a, str>, Cow<'a, str>);
+
+fn prepared<'a>(a: &'a Arguments<'_, '_>) -> Result<Option<Search<'a>>, Fault> {
     let (Some(text), Some(wanted)) = (a.text(0)?, a.text(1)?) else {
         return Ok(None);
     };
     Ok(Some(if a.word(3) == Some("vbTextCompare") {
-        (folded(text), folded(wanted))
+        (folded(text).into(), folded(wanted).into())
     } else {
-        (text.to_owned(), wanted.to_owned())
+        (text.into(), wanted.into())
     }))
 }
 
-fn position(text: &str, offset: Option<usize>) -> Data {
+fn position(text: &str, offset: Option<usize>) -> Data<'static> {
     Data::integer(offset.map_or(0, |offset| count(units(&text[..offset])) + 1))
 }
 
-fn in_str(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn in_str(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some((text, wanted)) = prepared(a)? else {
         return Ok(Data::integer(0));
     };
@@ -240,11 +252,11 @@ fn in_str(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     if from == text.len() {
         return Ok(Data::integer(0));
     }
-    let hit = text[from..].find(&wanted).map(|at| at + from);
+    let hit = text[from..].find(&*wanted).map(|at| at + from);
     Ok(position(&text, hit))
 }
 
-fn in_str_rev(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn in_str_rev(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some((text, wanted)) = prepared(a)? else {
         return Ok(Data::integer(0));
     };
@@ -252,16 +264,16 @@ fn in_str_rev(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
         None => text.len(),
         Some(start) => usize::try_from(start).map_or(text.len(), |start| offset(&text, start, false)),
     };
-    Ok(position(&text, text[..end].rfind(&wanted)))
+    Ok(position(&text, text[..end].rfind(&*wanted)))
 }
 
-fn replace(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn replace(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(text) = a.text(0)? else {
         return Ok(Data::Null);
     };
     let (wanted, by) = (a.text(1)?.unwrap_or(""), a.text(2)?.unwrap_or(""));
     if wanted.is_empty() {
-        return Ok(Data::text(text));
+        return Ok(Data::text(text.to_owned()));
     }
     let hits = text.matches(wanted).count() as u64;
     evaluator.charge(hits.saturating_mul(by.len() as u64))?;
@@ -269,7 +281,7 @@ fn replace(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fau
 }
 
 /// X67. The pattern is a dictionary, so a character that it names twice is a mistake in it.
-fn replace_chars(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn replace_chars(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let pattern: String = a.text(1)?.unwrap_or("").chars().filter(|c| !c.is_whitespace()).collect();
     let mut by: BTreeMap<char, &str> = BTreeMap::new();
     for pair in pattern.split(',').filter(|_| !pattern.is_empty()) {
@@ -302,7 +314,7 @@ fn replace_chars(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Dat
     Ok(Data::text(replaced))
 }
 
-fn pad(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>, at_left: bool) -> Result<Data, Fault> {
+fn pad(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>, at_left: bool) -> Result<Data<'static>, Fault> {
     let (text, length) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0));
     let filler = a.text(2)?.unwrap_or("");
     let mut characters = filler.chars();
@@ -318,9 +330,9 @@ fn pad(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>, at_left: bool) -> Resul
     Ok(Data::text(if at_left { padding + text } else { text.to_owned() + &padding }))
 }
 
-fn word(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn word(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let (text, number, delimiters) = (a.text(0)?.unwrap_or(""), a.integer(1)?.unwrap_or(0), a.text(2)?.unwrap_or(""));
     let mut words = text.split(|character| delimiters.contains(character)).filter(|word| !word.is_empty());
     let wanted = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
-    Ok(Data::text(wanted.and_then(|index| words.nth(index)).unwrap_or("")))
+    Ok(Data::text(wanted.and_then(|index| words.nth(index)).unwrap_or("").to_owned()))
 }

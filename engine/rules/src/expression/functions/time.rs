@@ -7,7 +7,6 @@ use crate::expression::evaluate::Evaluator;
 use crate::expression::moment::Moment;
 use crate::expression::types::{Kind, KindSet};
 use jiff::Span;
-use metaverse_schema::Value;
 
 const DATE: KindSet = KindSet::of(Kind::Date);
 
@@ -38,10 +37,10 @@ pub(super) fn functions() -> Vec<Function> {
             const { &[parameter("value", super::Accepts::Whole)] },
             Gives::Kind(Kind::Boolean),
             |_, a| {
-                let is_date = |scalar: &Scalar| match scalar {
+                let is_date = |scalar: &Scalar<'_>| match scalar {
                     Scalar::Date(_) => true,
-                    Scalar::Value(Value::Text(text)) => date_text::parse(text).is_some(),
-                    Scalar::Value(_) => false,
+                    Scalar::Text(text) => date_text::parse(text).is_some(),
+                    _ => false,
                 };
                 Ok(Data::boolean(!a.is_null(0) && a.list(0).iter().all(is_date)))
             },
@@ -81,7 +80,7 @@ pub(super) fn functions() -> Vec<Function> {
     ]
 }
 
-fn date(a: &Arguments<'_>, position: usize) -> Result<Option<Moment>, Fault> {
+fn date(a: &Arguments<'_, '_>, position: usize) -> Result<Option<Moment>, Fault> {
     match a.scalar(position) {
         None => Ok(None),
         Some(Scalar::Date(date)) => Ok(Some(*date)),
@@ -90,7 +89,7 @@ fn date(a: &Arguments<'_>, position: usize) -> Result<Option<Moment>, Fault> {
 }
 
 /// Of dates that can be computed with and not be written: `accountExpires` says "never" so.
-fn outside_the_calendar(a: &Arguments<'_>) -> Fault {
+fn outside_the_calendar(a: &Arguments<'_, '_>) -> Fault {
     let name = a.function.name;
     Fault::new(
         "expression-conversion-failed",
@@ -100,7 +99,7 @@ fn outside_the_calendar(a: &Arguments<'_>) -> Fault {
     )
 }
 
-fn cdate(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn cdate(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     match a.scalar(0) {
         None => Ok(Data::Null),
         Some(Scalar::Date(date)) => Ok(Data::date(*date)),
@@ -114,7 +113,7 @@ fn cdate(_: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
     }
 }
 
-fn num_from_date(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn num_from_date(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(date) = date(a, 0)? else {
         return Ok(Data::Null);
     };
@@ -123,7 +122,7 @@ fn num_from_date(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Dat
     ticks.map(Data::integer).ok_or_else(crate::expression::operators::overflow)
 }
 
-fn format_date_time(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn format_date_time(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let Some(date) = date(a, 0)? else {
         return Ok(Data::Null);
     };
@@ -135,7 +134,7 @@ fn format_date_time(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<
     }
 }
 
-fn date_add(evaluator: &mut Evaluator<'_>, a: &Arguments<'_>) -> Result<Data, Fault> {
+fn date_add(evaluator: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static>, Fault> {
     let interval = a.text(0)?.unwrap_or("");
     let fixed = match interval {
         "y" | "d" | "w" => Some(DAY),
