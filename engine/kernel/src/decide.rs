@@ -3,8 +3,10 @@
 
 use crate::evaluate::ConnectorInputs;
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
+use crate::index::Index;
 use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
+use crate::keys::SourceKeys;
 use crate::life::{is_scripted_end, lives, nothing_is_left};
 use crate::neighbourhood::{Neighbourhood, Question, Reader};
 use crate::outbound::{LinkedTarget, MvState, TargetDecisions, decide_targets, ends_explicitly, let_go};
@@ -480,10 +482,13 @@ fn settle_metaverse(
         };
         let alive = lives && !is_scripted_end(&object_type, &lost, &attributes, run)?;
         let (attributes, decisions) = if alive { (attributes, decisions) } else { Default::default() };
+        let keys = SourceKeys::default();
         let state = MvState {
             object: change.object,
             object_type: &object_type,
             attributes: &attributes,
+            index: &Index::of_metaverse(&attributes),
+            keys: &keys,
             linked: base.clone(),
             deleted: (!alive).then_some(change.cause),
             cause: change.cause,
@@ -504,7 +509,7 @@ fn settle_metaverse(
             change,
             object_type,
             previous,
-            Settled { attributes, decisions, alive, targets, base: &base },
+            Settled { attributes, keys, decisions, alive, targets, base: &base },
             plan,
             reader,
             run,
@@ -549,6 +554,8 @@ fn newly_linked<'a>(
 
 struct Settled<'a> {
     attributes: BTreeMap<AttributeName, MvValue>,
+    /// Keys of `attributes`, as far as they were looked for.
+    keys: SourceKeys,
     decisions: Vec<crate::plan::AttributeDecision>,
     alive: bool,
     targets: TargetDecisions,
@@ -564,7 +571,7 @@ fn finish_metaverse(
     reader: &mut Reader<'_>,
     run: &Run<'_>,
 ) -> Result<Outcome, Stop> {
-    let Settled { attributes, decisions, alive, targets, base } = settled;
+    let Settled { attributes, keys, decisions, alive, targets, base } = settled;
     let none = BTreeMap::new();
     let before = previous.map_or(&none, |object| &object.attributes);
     let differs =
@@ -578,7 +585,7 @@ fn finish_metaverse(
         .cloned()
         .collect();
     let after = if alive { &attributes } else { &none };
-    revisit_by_source_keys(&change, &object_type, before, after, plan, reader, run);
+    revisit_by_source_keys(&change, &object_type, before, (after, &keys), plan, reader, run);
     rejoin_by_new_keys(&object_type, before, after, plan, reader, run);
     let outcome = Outcome { changed: !changed.is_empty(), deleted: !alive };
     if !alive {

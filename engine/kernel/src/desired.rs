@@ -3,8 +3,10 @@
 
 use crate::evaluate::{MetaverseInputs, flow_outcome};
 use crate::inbound::{Weighed, reference_attributes};
+use crate::index::NameOrder;
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
+use crate::outbound::MvState;
 use crate::plan::{AttributeDecision, ObjectError};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
@@ -12,6 +14,7 @@ use crate::view::{
     PendingOperation, ReferenceFlow, Remembered, SentState,
 };
 use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
 
@@ -30,18 +33,15 @@ pub(crate) struct Desired {
 /// Evaluates the flows of the in-scope outbound rules for one target object, by precedence.
 pub(crate) fn compute_desired(
     rules: &[&Rule],
-    attributes: &BTreeMap<AttributeName, MvValue>,
-    object_type: &str,
+    mv: &MvState<'_>,
     exists: bool,
     run: &Run<'_>,
 ) -> Result<Desired, ObjectError> {
+    let attributes = mv.attributes;
     let mut candidates: Vec<(&Rule, &Flow)> =
         rules.iter().flat_map(|rule| rule.flows.iter().map(|flow| (*rule, flow))).collect();
-    // The flows of each rule stand in order already, so this only merges a few runs.
-    candidates.sort_by(|(rule, flow), (other_rule, other)| {
-        flow.target.cmp(&other.target).then(rule.precedence.cmp(&other_rule.precedence))
-    });
-    let declared = run.rules.metaverse.types.get(object_type);
+    candidates.sort_by_cached_key(|(rule, flow)| (NameOrder::of(&flow.target), rule.precedence));
+    let declared = run.rules.metaverse.types.get(mv.object_type);
     let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
     let mut desired = Desired::default();
     let mut wanted = Vec::new();
@@ -61,7 +61,8 @@ pub(crate) fn compute_desired(
                 weighed.pass_once(rule, None);
                 continue;
             }
-            let reader = MetaverseInputs::of(attributes, &rule.connector, run);
+            let reader =
+                MetaverseInputs { index: Some(mv.index), ..MetaverseInputs::of(attributes, &rule.connector, run) };
             let outcome = flow_outcome(&flow.source, &reader, &rule.id, target.as_str());
             let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
             weighed.weigh(rule, None, outcome);
@@ -179,7 +180,7 @@ pub(crate) struct Standing<'a> {
 /// Desired minus held, for an object that exists in the target.
 pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'_>) -> Difference {
     let target = standing.target;
-    let nothing = Attributes::new();
+    let (nothing, no_values) = (Attributes::new(), Values::default());
     let image = target.imported().unwrap_or(&nothing);
     let takeover = standing.rule.takeover.as_ref();
     let stamp = takeover.and_then(|takeover| takeover.stamp.as_ref());
@@ -192,18 +193,18 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
     };
     let (mut changes, mut afterwards) = (AttributesDelta::default(), AttributesDelta::default());
     for (attribute, wanted) in &desired.values {
-        let present = image.get(attribute.as_str()).cloned().unwrap_or_default();
+        let present = image.get(attribute.as_str()).unwrap_or(&no_values);
         let delta = if stamp == Some(attribute) { &mut afterwards } else { &mut changes };
         if let Some(merge) = desired.merged.get(attribute) {
-            let change = after.merge(standing, attribute, (*merge, wanted), &present, run);
+            let change = after.merge(standing, attribute, (*merge, wanted), present, run);
             delta.0.extend(change.map(|change| (attribute.clone(), change)));
             continue;
         }
         // A winner takes all, whoever contributed it.
         after.contributed.remove(attribute);
-        let wanted = addresses_choice(standing, attribute, wanted, &present);
+        let wanted = addresses_choice(standing, attribute, wanted, present);
         let is_owned = target.owned.contains(attribute) || standing.ownership == Ownership::Provisioned;
-        if wanted == present {
+        if *wanted == *present {
             if !wanted.is_empty() {
                 after.owned.insert(attribute.clone());
             }
@@ -214,10 +215,10 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
             continue;
         }
         if !run.writable(&target.connector, attribute.as_str()) {
-            after.holds.push(read_only(attribute, &wanted, &present));
+            after.holds.push(read_only(attribute, &wanted, present));
             continue;
         }
-        if let Some(hold) = sign_in_name_hold(standing, attribute, &wanted, &present) {
+        if let Some(hold) = sign_in_name_hold(standing, attribute, &wanted, present) {
             after.holds.push(hold);
             continue;
         }
@@ -225,22 +226,22 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
             after.owned.insert(attribute.clone());
         }
         match target.memory.attributes.get(attribute) {
-            Some(remembered) if remembered.wanted == wanted && !standing.is_restore => {
+            Some(remembered) if remembered.wanted == *wanted && !standing.is_restore => {
                 let still_held = match &remembered.state {
                     MemoryState::Unconfirmed => true,
-                    MemoryState::Held { returned } => *returned == present,
+                    MemoryState::Held { returned } => returned == present,
                 };
                 if still_held {
                     after.memory.attributes.insert(attribute.clone(), remembered.clone());
                     if remembered.state != MemoryState::Unconfirmed {
-                        after.holds.push(not_reimported(attribute, &wanted, &present));
+                        after.holds.push(not_reimported(attribute, &wanted, present));
                     }
                     continue;
                 }
             }
             _ => {}
         }
-        delta.set(attribute.clone(), wanted);
+        delta.set(attribute.clone(), wanted.into_owned());
     }
     let rename =
         desired.dn.clone().filter(|wanted| target.dn.as_ref().is_some_and(|dn| !dn.needs_no_rename_to(wanted)));
@@ -332,13 +333,18 @@ pub(crate) fn carry(before: Option<&PendingExport>, operation: PendingOperation)
     PendingExport { operation, state, grace: None }
 }
 
-fn addresses_choice(standing: &Standing<'_>, attribute: &AttributeName, wanted: &Values, present: &Values) -> Values {
+fn addresses_choice<'w>(
+    standing: &Standing<'_>,
+    attribute: &AttributeName,
+    wanted: &'w Values,
+    present: &Values,
+) -> Cow<'w, Values> {
     let keeps = standing.ownership == Ownership::Adopted
         && standing.rule.takeover.as_ref().is_some_and(|takeover| {
             takeover.addresses.as_ref() == Some(attribute) && takeover.addresses_choice == AddressesChoice::KeepCloud
         });
     if !keeps || wanted.is_empty() {
-        return wanted.clone();
+        return Cow::Borrowed(wanted);
     }
     let folded = |value: &Value| value.to_string().to_lowercase();
     let known: BTreeSet<String> = wanted.iter().map(folded).collect();
@@ -347,7 +353,7 @@ fn addresses_choice(standing: &Standing<'_>, attribute: &AttributeName, wanted: 
         Some(text) if text.starts_with("SMTP:") => Value::text(format!("smtp:{}", &text[5..])),
         _ => value.clone(),
     });
-    wanted.iter().cloned().chain(kept).collect()
+    Cow::Owned(wanted.iter().cloned().chain(kept).collect())
 }
 
 /// SF2: a takeover never changes a sign-in name by itself; a change of case alone does not matter.

@@ -1,10 +1,12 @@
 //! Gives expressions their inputs: an object's image in a connector space, or a metaverse object.
 
+use crate::index::Index;
 use crate::inputs::{NextChange, Run};
 use crate::plan::ObjectError;
 use crate::view::{CsObject, ExportMemory, MvValue};
 use metaverse_schema::{Anchor, AttributeName, Attributes, Dn, Reference, Value, Values};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
 
@@ -12,9 +14,13 @@ use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
 /// `ImportedValue` does not (S52).
 pub(crate) struct ConnectorInputs<'a> {
     pub(crate) image: &'a Attributes,
+    /// The image by name, where it is asked often.
+    pub(crate) index: Option<Index<'a>>,
     pub(crate) memory: Option<&'a ExportMemory>,
     pub(crate) anchor: Option<&'a Anchor>,
     pub(crate) dn: Option<&'a Dn>,
+    /// `[dn]` and `[rdn]` as values, once an expression asks for them.
+    pub(crate) names: OnceCell<(Values, Values)>,
     pub(crate) counts: Option<&'a BTreeMap<AttributeName, u64>>,
     pub(crate) connector: &'a str,
     pub(crate) rules: &'a RuleSet,
@@ -27,15 +33,30 @@ impl<'a> ConnectorInputs<'a> {
     pub(crate) fn of(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
         ConnectorInputs {
             image,
+            index: None,
             memory: Some(&object.memory),
             anchor: object.anchor.as_ref(),
             dn: object.dn.as_ref(),
+            names: OnceCell::new(),
             counts: Some(&object.reference_counts),
             connector: &object.connector,
             rules: &run.rules,
             now: run.now,
             next_change: Some(&run.next_change),
         }
+    }
+
+    /// The same for one whose flows are evaluated.
+    pub(crate) fn indexed(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
+        ConnectorInputs { index: Some(Index::of_image(image)), ..ConnectorInputs::of(object, image, run) }
+    }
+
+    fn names(&self) -> Option<&(Values, Values)> {
+        let dn = self.dn?;
+        Some(self.names.get_or_init(|| {
+            let rdn = dn.rdn().map(|rdn| Value::text(rdn.to_string()));
+            (Values::single(Value::Reference(Reference::Dn(dn.clone()))), rdn.map(Values::single).unwrap_or_default())
+        }))
     }
 }
 
@@ -49,9 +70,12 @@ impl Inputs for ConnectorInputs<'_> {
 
     fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
         match name {
-            "dn" => self.dn.map(|dn| Cow::Owned(Values::single(Value::Reference(Reference::Dn(dn.clone()))))),
-            "rdn" => self.dn.and_then(Dn::rdn).map(|rdn| Cow::Owned(Values::single(Value::text(rdn.to_string())))),
-            name => self.image.get(name).map(Cow::Borrowed),
+            "dn" => Some(Cow::Borrowed(&self.names()?.0)),
+            "rdn" => Some(Cow::Borrowed(&self.names()?.1)).filter(|values| !values.is_empty()),
+            name => match &self.index {
+                Some(index) => index.get(name).map(Cow::Borrowed),
+                None => self.image.get(name).map(Cow::Borrowed),
+            },
         }
     }
 
@@ -86,6 +110,8 @@ impl Inputs for ConnectorInputs<'_> {
 /// A metaverse object as an outbound expression reads it.
 pub(crate) struct MetaverseInputs<'a> {
     pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    /// The attributes by name, where they are asked often.
+    pub(crate) index: Option<&'a Index<'a>>,
     pub(crate) connector: &'a str,
     pub(crate) rules: &'a RuleSet,
     pub(crate) now: i64,
@@ -94,13 +120,25 @@ pub(crate) struct MetaverseInputs<'a> {
 
 impl<'a> MetaverseInputs<'a> {
     pub(crate) fn of(attributes: &'a BTreeMap<AttributeName, MvValue>, connector: &'a str, run: &'a Run<'_>) -> Self {
-        MetaverseInputs { attributes, connector, rules: &run.rules, now: run.now, next_change: Some(&run.next_change) }
+        MetaverseInputs {
+            attributes,
+            index: None,
+            connector,
+            rules: &run.rules,
+            now: run.now,
+            next_change: Some(&run.next_change),
+        }
     }
 }
 
 impl Inputs for MetaverseInputs<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
-        self.attributes.get(name).map(|value| Cow::Borrowed(&value.values)).filter(|values| !values.is_empty())
+        match self.index {
+            Some(index) => index.get(name).map(Cow::Borrowed),
+            None => {
+                self.attributes.get(name).map(|value| Cow::Borrowed(&value.values)).filter(|values| !values.is_empty())
+            }
+        }
     }
 
     fn parameter(&self, name: &str) -> Option<Value> {

@@ -2,6 +2,7 @@
 //! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
 
 use crate::evaluate::{ConnectorInputs, flow_outcome};
+use crate::index::NameOrder;
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
 use crate::scope::rule_in_scope;
@@ -15,7 +16,7 @@ use sync_rules::{
 /// One linked object and the inbound rules it is in scope of.
 pub(crate) struct Contribution<'a> {
     pub(crate) object: &'a CsObject,
-    pub(crate) image: &'a Attributes,
+    pub(crate) inputs: ConnectorInputs<'a>,
     pub(crate) rules: Vec<&'a Rule>,
 }
 
@@ -26,6 +27,10 @@ pub(crate) fn inbound_scope<'r>(
     run: &'r Run<'_>,
 ) -> Vec<(usize, &'r Rule, bool)> {
     let reader = ConnectorInputs::of(object, image, run);
+    scope_by(object, &reader, run)
+}
+
+fn scope_by<'r>(object: &CsObject, reader: &ConnectorInputs<'_>, run: &'r Run<'_>) -> Vec<(usize, &'r Rule, bool)> {
     run.rules
         .rules
         .iter()
@@ -43,12 +48,13 @@ pub(crate) fn inbound_scope<'r>(
 
 impl<'a> Contribution<'a> {
     pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
-        let rules = inbound_scope(object, image, run)
+        let inputs = ConnectorInputs::indexed(object, image, run);
+        let rules = scope_by(object, &inputs, run)
             .into_iter()
             .filter(|(_, _, holds)| *holds)
             .map(|(_, rule, _)| rule)
             .collect();
-        Contribution { object, image, rules }
+        Contribution { object, inputs, rules }
     }
 
     /// S31: whether this link keeps the metaverse object alive: the rule that made it is in scope and provisions or sticks.
@@ -78,10 +84,8 @@ pub(crate) fn compute_metaverse(
         }
     }
     // By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
-    // The flows of each rule stand in order already, so this only merges a few runs.
-    candidates.sort_by(|(contribution, rule, flow), (other_contribution, other_rule, other)| {
-        let standing = (rule.precedence, contribution.object.id);
-        flow.target.cmp(&other.target).then(standing.cmp(&(other_rule.precedence, other_contribution.object.id)))
+    candidates.sort_by_cached_key(|(contribution, rule, flow)| {
+        (NameOrder::of(&flow.target), rule.precedence, contribution.object.id)
     });
     let has_flow = |name: &AttributeName| candidates.binary_search_by(|(_, _, flow)| flow.target.cmp(name)).is_ok();
     let mut attributes: Vec<(AttributeName, MvValue)> = previous
@@ -92,14 +96,18 @@ pub(crate) fn compute_metaverse(
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let declared = run.rules.metaverse.types.get(object_type);
-    let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
+    // In order too, so both are gone through together.
+    let mut references = declared.map(reference_attributes).unwrap_or_default().into_iter().peekable();
     let mut decisions = Vec::new();
     for flows in candidates.chunk_by(|(_, _, flow), (_, _, next)| flow.target == next.target) {
         let Some((_, _, Flow { target, .. })) = flows.first() else { continue };
-        let (value, decision) = if references.contains(&target) {
+        while references.next_if(|reference| *reference < target).is_some() {}
+        let (value, decision) = if references.peek() == Some(&target) {
             resolve_reference(target, flows, run.trace)
         } else {
-            let present = previous.and_then(|object| object.attributes.get(target.as_str()));
+            let present = previous
+                .filter(|_| !run.rules.without_recall.is_empty())
+                .and_then(|object| object.attributes.get(target.as_str()));
             let kept = present.filter(|value| stays_without_recall(object_type, target, value, contributions, run));
             resolve(object_type, target, flows, previous, kept, run)?
         };
@@ -249,14 +257,14 @@ fn resolve(
             weighed.pass_once(rule, Some(contribution.object.id));
             continue;
         }
-        let reader = ConnectorInputs::of(contribution.object, contribution.image, run);
-        let outcome = flow_outcome(&flow.source, &reader, &rule.id, target.as_str());
+        let outcome = flow_outcome(&flow.source, &contribution.inputs, &rule.id, target.as_str());
         // A loser is only evaluated to be shown; its error is no error of the object.
         let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
         weighed.weigh(rule, Some(contribution.object.id), outcome);
     }
     // S46 against S50: a value that nobody touches stays as long as the flow it came from is in scope; then it is recalled.
-    let kept = previous.and_then(|object| object.attributes.get(target.as_str())).filter(|value| {
+    let present = previous.filter(|_| weighed.leaves_alone());
+    let kept = present.and_then(|object| object.attributes.get(target.as_str())).filter(|value| {
         without_recall.is_some()
             || flows
                 .iter()

@@ -3,8 +3,10 @@
 use crate::evaluate::{ConnectorInputs, MetaverseInputs, values_of};
 use crate::view::MvValue;
 use metaverse_schema::{AttributeName, Attributes, MatchKey, ObjectType, exact_match_key, match_key};
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
-use sync_rules::{Expression, Inputs, KeyId, KeySpace, RuleSet};
+use std::rc::Rc;
+use sync_rules::{ConnectorName, Expression, Inputs, JoinClause, KeyId, KeySpace, Rule, RuleSet};
 
 /// The key values of one object: each definition with each of its values, in order, without repetition.
 pub type ObjectKeys = Vec<(KeyId, MatchKey)>;
@@ -15,9 +17,11 @@ pub type ObjectKeys = Vec<(KeyId, MatchKey)>;
 pub fn connector_keys(rules: &RuleSet, connector: &str, object_type: &ObjectType, image: &Attributes) -> ObjectKeys {
     let reader = ConnectorInputs {
         image,
+        index: None,
         memory: None,
         anchor: None,
         dn: None,
+        names: OnceCell::new(),
         counts: None,
         connector,
         rules,
@@ -36,7 +40,7 @@ pub fn metaverse_keys(
     object_type: &ObjectType,
     attributes: &BTreeMap<AttributeName, MvValue>,
 ) -> ObjectKeys {
-    let reader = MetaverseInputs { attributes, connector: "", rules, now: 0, next_change: None };
+    let reader = MetaverseInputs { attributes, index: None, connector: "", rules, now: 0, next_change: None };
     collect(rules, &reader, |space, wanted| {
         matches!(space, KeySpace::Metaverse) && wanted.is_none_or(|wanted| wanted == object_type)
     })
@@ -58,6 +62,36 @@ fn collect(
         }
     }
     keys
+}
+
+/// Source keys of one metaverse object as it is. Several rules look for the same key; it is computed once.
+#[derive(Default)]
+pub(crate) struct SourceKeys(RefCell<Vec<KnownKey>>);
+
+struct KnownKey {
+    expression: Expression,
+    exact: bool,
+    /// Whose parameters the expression reads.
+    connector: ConnectorName,
+    values: Rc<[MatchKey]>,
+}
+
+impl SourceKeys {
+    /// The key values of a rule's clause; `inputs` are those of the one object for the rule's connector.
+    pub(crate) fn of(&self, rule: &Rule, clause: &JoinClause, inputs: &MetaverseInputs<'_>) -> Rc<[MatchKey]> {
+        let is_it = |known: &&KnownKey| {
+            known.exact == clause.exact
+                && known.connector == rule.connector
+                && known.expression.text() == clause.source.text()
+        };
+        if let Some(known) = self.0.borrow().iter().find(is_it) {
+            return known.values.clone();
+        }
+        let values: Rc<[MatchKey]> = key_values(&clause.source, clause.exact, inputs).into();
+        let (expression, connector) = (clause.source.clone(), rule.connector.clone());
+        self.0.borrow_mut().push(KnownKey { expression, exact: clause.exact, connector, values: values.clone() });
+        values
+    }
 }
 
 /// The match keys of an expression's values, sorted and without repetition.

@@ -17,6 +17,7 @@ mod evaluate_tests;
 mod flow_tests;
 mod guard;
 mod inbound;
+mod index;
 mod inputs;
 mod join;
 #[cfg(test)]

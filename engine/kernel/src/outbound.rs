@@ -4,7 +4,9 @@
 use crate::decide::Stop;
 use crate::desired::{Desired, Difference, Standing, addition, carry, compute_desired, difference};
 use crate::evaluate::MetaverseInputs;
+use crate::index::Index;
 use crate::inputs::Run;
+use crate::keys::SourceKeys;
 use crate::leaving::{departure, departure_action};
 use crate::neighbourhood::Reader;
 use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
@@ -24,12 +26,23 @@ pub(crate) struct MvState<'a> {
     pub(crate) object: MvRef,
     pub(crate) object_type: &'a ObjectType,
     pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    /// `attributes` by name.
+    pub(crate) index: &'a Index<'a>,
+    /// Keys of `attributes`.
+    pub(crate) keys: &'a SourceKeys,
     /// Objects linked to it, as this plan leaves the links of the inbound side.
     pub(crate) linked: Vec<LinkedTarget<'a>>,
     /// Why it is deleted, when it is.
     pub(crate) deleted: Option<DeleteCause>,
     /// The cause given to a target that loses its rule while the metaverse object stays.
     pub(crate) cause: DeleteCause,
+}
+
+impl MvState<'_> {
+    /// The object as the outbound expressions of a connector read it.
+    pub(crate) fn inputs<'s>(&'s self, connector: &'s str, run: &'s Run<'_>) -> MetaverseInputs<'s> {
+        MetaverseInputs { index: Some(self.index), ..MetaverseInputs::of(self.attributes, connector, run) }
+    }
 }
 
 #[derive(Clone)]
@@ -107,7 +120,7 @@ fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r Run<'_>) -> impl Ite
 }
 
 fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r Run<'_>) -> Vec<&'r Rule> {
-    let inputs = MetaverseInputs::of(mv.attributes, connector, run);
+    let inputs = mv.inputs(connector, run);
     outbound_rules(mv.object_type, run)
         .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name), |_| false))
         .collect()
@@ -251,7 +264,7 @@ fn adopt(
         return Ok(held(mv, &rule.connector, limitations));
     }
     let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
-    let desired = compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), true, run)?;
+    let desired = compute_desired(&flowing(in_scope, &target_type), mv, true, run)?;
     let (mut holds, asks) = takeover_holds(
         rule,
         &criterion,
@@ -304,8 +317,7 @@ fn flow(
     } else {
         target.object_type.clone()
     };
-    let mut desired =
-        compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), true, run)?;
+    let mut desired = compute_desired(&flowing(in_scope, &target_type), mv, true, run)?;
     let keep_foreign = ownership != Ownership::Provisioned
         && rule.takeover.as_ref().is_none_or(|takeover| takeover.keep_foreign_members);
     desired.references.iter_mut().for_each(|reference| reference.keep_foreign = keep_foreign);
@@ -380,8 +392,7 @@ fn provision(
     if !holds.is_empty() {
         return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
     }
-    let desired =
-        compute_desired(&flowing(in_scope, &target_type), mv.attributes, mv.object_type.as_str(), false, run)?;
+    let desired = compute_desired(&flowing(in_scope, &target_type), mv, false, run)?;
     if let Some(dn) = &desired.dn {
         let occupant = reader.occupant(&rule.connector, dn.normalised());
         Stop::if_missing(reader)?;

@@ -3,13 +3,14 @@
 use crate::decide::Change;
 use crate::evaluate::{ConnectorInputs, MetaverseInputs};
 use crate::inputs::Run;
-use crate::keys::key_values;
+use crate::keys::{SourceKeys, key_values};
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::ObjectPlan;
 use crate::search::metaverse_hits;
 use crate::view::{CsObject, MvId, MvRef, MvValue};
 use metaverse_schema::{AttributeName, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use sync_rules::{Direction, Expression, JoinClause, Rule};
 
 /// All join clauses of a rule.
@@ -32,25 +33,28 @@ pub(crate) fn revisit_by_source_keys(
     change: &Change,
     object_type: &ObjectType,
     before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
+    (after, keys_after): (&BTreeMap<AttributeName, MvValue>, &SourceKeys),
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
     run: &Run<'_>,
 ) {
+    let keys_before = SourceKeys::default();
     let rules = run.rules.rules.iter().filter(|rule| {
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
         for clause in clauses(rule).filter(|clause| is_touched(&clause.source, before, after)) {
-            let keys = |attributes: &BTreeMap<_, _>| {
+            let keys = |attributes: &BTreeMap<_, _>, known: &SourceKeys| {
                 if attributes.is_empty() {
                     // There is no object, and nothing has no key.
-                    return BTreeSet::new();
+                    return Rc::default();
                 }
-                let inputs = MetaverseInputs::of(attributes, &rule.connector, run);
-                key_values(&clause.source, clause.exact, &inputs).into_iter().collect::<BTreeSet<_>>()
+                known.of(rule, clause, &MetaverseInputs::of(attributes, &rule.connector, run))
             };
-            for value in keys(before).symmetric_difference(&keys(after)) {
+            let (old, new) = (keys(before, &keys_before), keys(after, keys_after));
+            let gone = old.iter().filter(|value| !new.contains(value));
+            let added = new.iter().filter(|value| !old.contains(value));
+            for value in gone.chain(added) {
                 plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
             }
         }

@@ -74,6 +74,11 @@ fn equal(value: &Value, operand: &Value) -> bool {
     match value {
         Value::Integer(value) => number(operand) == Some(*value),
         Value::Binary(_) => value.to_string() == operand.to_string(),
+        // Without a letter outside ASCII nothing needs to be written anew to be compared.
+        Value::Text(text) if text.is_ascii() => match operand {
+            Value::Text(operand) if operand.is_ascii() => text.eq_ignore_ascii_case(operand),
+            _ => folded(value) == folded(operand),
+        },
         _ => folded(value) == folded(operand),
     }
 }
@@ -92,6 +97,12 @@ fn contains(value: &Value, operand: &Value) -> bool {
 }
 
 fn starts_with(value: &Value, operand: &Value) -> bool {
+    if let (Value::Text(text), Value::Text(operand)) = (value, operand)
+        && text.is_ascii()
+        && operand.is_ascii()
+    {
+        return text.get(..operand.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(operand));
+    }
     part(value).is_some_and(|value| value.starts_with(&folded(operand)))
 }
 

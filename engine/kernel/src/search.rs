@@ -5,7 +5,7 @@ use crate::decide::Stop;
 use crate::evaluate::MetaverseInputs;
 use crate::inputs::Run;
 use crate::join::{AMBIGUOUS_RULES, differing_joins, differing_text};
-use crate::keys::key_values;
+use crate::keys::SourceKeys;
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::outbound::MvState;
 use crate::scope::rule_in_scope;
@@ -13,6 +13,7 @@ use crate::takeover::as_text;
 use crate::view::{ConnectorState, CsId, CsObject, Hold, MvId, MvRef, Staged};
 use metaverse_schema::MatchKey;
 use std::collections::BTreeSet;
+use std::rc::Rc;
 use sync_rules::{Criterion, Inputs, JoinClause, JoinGroup, Rule};
 
 /// What looking for an existing object came to.
@@ -36,8 +37,9 @@ pub(crate) fn search<'a>(
             "give both rules the same join, or keep one of them out of scope; nothing is matched or created until then";
         return Ok(Search::Held(vec![hold(AMBIGUOUS_RULES, differing_text(one, other), remedy, None)]));
     }
-    let inputs = MetaverseInputs::of(mv.attributes, &rule.connector, run);
-    let groups: Vec<KeyedGroup<'_>> = rule.join.iter().map(|group| KeyedGroup::new(group, &inputs)).collect();
+    let inputs = mv.inputs(&rule.connector, run);
+    let groups: Vec<KeyedGroup<'_>> =
+        rule.join.iter().map(|group| KeyedGroup::new(rule, group, mv.keys, &inputs)).collect();
     let hits: Vec<(Vec<CsId>, Vec<MvId>)> =
         groups.iter().map(|group| (connector_hits(group, reader), same_key_elsewhere(mv, group, reader))).collect();
     Stop::if_missing(reader)?;
@@ -163,21 +165,21 @@ fn rival_name(other: MvId, mv: &MvState<'_>, rule: &Rule, reader: &mut Reader<'_
     })
 }
 
-/// A join group with the values of its keys for one metaverse object: computed once, looked up several times.
+/// A join group with the values of its keys for one metaverse object.
 struct KeyedGroup<'r> {
     group: &'r JoinGroup,
     /// By clause.
-    values: Vec<Vec<MatchKey>>,
+    values: Vec<Rc<[MatchKey]>>,
 }
 
 impl<'r> KeyedGroup<'r> {
-    fn new(group: &'r JoinGroup, inputs: &MetaverseInputs<'_>) -> Self {
-        let values = group.clauses.iter().map(|clause| key_values(&clause.source, clause.exact, inputs)).collect();
+    fn new(rule: &Rule, group: &'r JoinGroup, keys: &SourceKeys, inputs: &MetaverseInputs<'_>) -> Self {
+        let values = group.clauses.iter().map(|clause| keys.of(rule, clause, inputs)).collect();
         KeyedGroup { group, values }
     }
 
     fn clauses(&self) -> impl Iterator<Item = (&JoinClause, &[MatchKey])> {
-        self.group.clauses.iter().zip(self.values.iter().map(Vec::as_slice))
+        self.group.clauses.iter().zip(self.values.iter().map(|values| &**values))
     }
 }
 
