@@ -3,7 +3,7 @@
 
 use crate::evaluate::ConnectorInputs;
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
-use crate::index::Index;
+use crate::index::{Index, differing};
 use crate::inputs::{Run, RunInputs};
 use crate::join::{JoinDecision, decide_join};
 use crate::keys::SourceKeys;
@@ -574,16 +574,7 @@ fn finish_metaverse(
     let Settled { attributes, keys, decisions, alive, targets, base } = settled;
     let none = BTreeMap::new();
     let before = previous.map_or(&none, |object| &object.attributes);
-    let differs =
-        |name: &AttributeName, value: &MvValue| before.get(name).map(|known| &known.values) != Some(&value.values);
-    let gone = before.keys().filter(|name| !attributes.contains_key(*name));
-    let changed: BTreeSet<AttributeName> = attributes
-        .iter()
-        .filter(|(name, value)| differs(name, value))
-        .map(|(name, _)| name)
-        .chain(gone)
-        .cloned()
-        .collect();
+    let changed = differing(before, &attributes);
     let after = if alive { &attributes } else { &none };
     revisit_by_source_keys(&change, &object_type, before, (after, &keys), plan, reader, run);
     rejoin_by_new_keys(&object_type, before, after, plan, reader, run);

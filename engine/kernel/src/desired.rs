@@ -3,7 +3,7 @@
 
 use crate::evaluate::{MetaverseInputs, flow_outcome};
 use crate::inbound::{Weighed, reference_attributes};
-use crate::index::NameOrder;
+use crate::index::in_name_order;
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::outbound::MvState;
@@ -38,9 +38,9 @@ pub(crate) fn compute_desired(
     run: &Run<'_>,
 ) -> Result<Desired, ObjectError> {
     let attributes = mv.attributes;
-    let mut candidates: Vec<(&Rule, &Flow)> =
+    let candidates: Vec<(&Rule, &Flow)> =
         rules.iter().flat_map(|rule| rule.flows.iter().map(|flow| (*rule, flow))).collect();
-    candidates.sort_by_cached_key(|(rule, flow)| (NameOrder::of(&flow.target), rule.precedence));
+    let candidates = in_name_order(candidates, |(_, flow)| &flow.target, |(rule, _)| rule.precedence);
     let declared = run.rules.metaverse.types.get(mv.object_type);
     let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
     let mut desired = Desired::default();
@@ -203,14 +203,14 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
         // A winner takes all, whoever contributed it.
         after.contributed.remove(attribute);
         let wanted = addresses_choice(standing, attribute, wanted, present);
-        let is_owned = target.owned.contains(attribute) || standing.ownership == Ownership::Provisioned;
+        let is_owned = || standing.ownership == Ownership::Provisioned || target.owned.contains(attribute);
         if *wanted == *present {
             if !wanted.is_empty() {
                 after.owned.insert(attribute.clone());
             }
             continue;
         }
-        if wanted.is_empty() && !is_owned {
+        if wanted.is_empty() && !is_owned() {
             // SF1: nothing was ever contributed, so nothing is cleared.
             continue;
         }

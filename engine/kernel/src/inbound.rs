@@ -2,7 +2,7 @@
 //! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
 
 use crate::evaluate::{ConnectorInputs, flow_outcome};
-use crate::index::NameOrder;
+use crate::index::in_name_order;
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
 use crate::scope::rule_in_scope;
@@ -84,9 +84,11 @@ pub(crate) fn compute_metaverse(
         }
     }
     // By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
-    candidates.sort_by_cached_key(|(contribution, rule, flow)| {
-        (NameOrder::of(&flow.target), rule.precedence, contribution.object.id)
-    });
+    let candidates = in_name_order(
+        candidates,
+        |(_, _, flow)| &flow.target,
+        |(contribution, rule, _)| (rule.precedence, contribution.object.id),
+    );
     let has_flow = |name: &AttributeName| candidates.binary_search_by(|(_, _, flow)| flow.target.cmp(name)).is_ok();
     let mut attributes: Vec<(AttributeName, MvValue)> = previous
         .into_iter()

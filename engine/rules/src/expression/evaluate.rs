@@ -10,6 +10,7 @@ use super::operators::{
 use super::syntax::{Node, NodeKind, Source};
 use super::{Computed, EvaluationError, Inputs, MAX_EXPRESSION_WORK, Outcome, Single};
 use metaverse_schema::Values;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -66,6 +67,9 @@ pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Co
 pub(crate) fn place(fault: Fault, span: &Range<usize>) -> EvaluationError {
     EvaluationError { code: fault.code, message: fault.message, span: span.clone() }
 }
+
+/// The arguments of a call; most functions take few.
+type Given<'v> = SmallVec<[Data<'v>; 3]>;
 
 pub(crate) struct Evaluator<'a> {
     inputs: &'a dyn Inputs,
@@ -313,7 +317,7 @@ impl<'a> Evaluator<'a> {
         function: &'static Function,
         nodes: &'a [Node],
     ) -> Result<Data<'a>, EvaluationError> {
-        let mut data = Vec::with_capacity(nodes.len());
+        let mut data = Given::with_capacity(nodes.len());
         for argument in nodes {
             let value = self.node(argument)?;
             if matches!(value, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
@@ -346,7 +350,7 @@ impl<'a> Evaluator<'a> {
     fn apply_to_each(
         &mut self,
         function: &'static Function,
-        mut data: Vec<Data<'a>>,
+        mut data: Given<'a>,
         position: usize,
     ) -> Result<Data<'a>, Fault> {
         let mut collected = Vec::new();
