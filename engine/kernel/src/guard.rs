@@ -143,4 +143,47 @@ mod tests {
         lines.extend(deletes(5).into_iter().map(|line| GuardLine { kind: GuardKind::Add, ..line }));
         assert!(judge("cloud", &lines, 10, &Guards::default()).1.is_none());
     }
+
+    /// SF12: attribute by attribute and group by group; the list holds the lines of what is over its limit and no other, and a
+    /// group that loses most of its members stops alone.
+    #[test]
+    fn sf12_only_what_is_over_its_limit_is_listed() {
+        let of = |kind: GuardKind, counted_by: &str, count: usize| {
+            let counted_by = counted_by.to_owned();
+            deletes(count).into_iter().map(move |line| GuardLine { kind, counted_by: counted_by.clone(), ..line })
+        };
+        let lines: Vec<GuardLine> = of(GuardKind::AttributeWipe, "mail", 6)
+            .chain(of(GuardKind::AttributeWipe, "title", 5))
+            .chain(of(GuardKind::GroupEmptied, "Sales", 1))
+            .collect();
+        let (verdicts, list) = judge("cloud", &lines, 10, &Guards::default());
+        let told = |verdicts: &[GuardVerdict]| {
+            let told = verdicts.iter().map(|verdict| {
+                let GuardVerdict { kind, counted_by, count, limit, stopped } = verdict;
+                format!("{kind:?} {counted_by} {count} of {limit}{}", if *stopped { " stopped" } else { "" })
+            });
+            told.collect::<Vec<_>>()
+        };
+        let stopped = ["GroupEmptied Sales 1 of 0 stopped", "AttributeWipe mail 6 of 5 stopped"];
+        assert_eq!(told(&verdicts), [stopped[0], stopped[1], "AttributeWipe title 5 of 5"]);
+        let list = list.unwrap();
+        assert_eq!(told(&list.verdicts), stopped);
+        assert_eq!(list.lines.len(), 7);
+        assert!(list.lines.iter().all(|line| line.counted_by != "title"));
+    }
+
+    /// SF12: an approval is for what would be done, and to whom; how the object is called meanwhile does not matter.
+    #[test]
+    fn sf12_a_digest_is_of_what_would_be_done() {
+        let digest = |connector: &str, change: &dyn Fn(&mut GuardLine)| {
+            let mut lines = deletes(7);
+            change(&mut lines[3]);
+            judge(connector, &lines, 10, &Guards::default()).1.unwrap().digest
+        };
+        let plain = digest("cloud", &|_| {});
+        assert_eq!(digest("cloud", &|line| line.name = "renamed".into()), plain);
+        assert_ne!(digest("other", &|_| {}), plain);
+        assert_ne!(digest("cloud", &|line| line.detail = "left scope".into()), plain);
+        assert_ne!(digest("cloud", &|line| line.object = "another".into()), plain);
+    }
 }
