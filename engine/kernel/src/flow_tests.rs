@@ -249,3 +249,27 @@ fn parameters_are_read_inbound_and_outbound() {
     assert_eq!(attributes.text("department"), Some("east of ad"));
     assert_eq!(attributes.text("office"), Some("east to cloud"));
 }
+
+/// S54, S56: flows that merge give the union, the best precedence first; without regard to case its spelling survives. A flow that
+/// does not merge gives the best value alone.
+#[test]
+fn s54_flows_that_merge_give_the_union() {
+    for (merge, given) in [
+        (MergeType::Merge, &["Sales", "IT", "SALES"][..]),
+        (MergeType::MergeCaseInsensitive, &["Sales", "IT"]),
+        (MergeType::Update, &["Sales"]),
+    ] {
+        let mut world = departments(&["[department]", "\"IT\"", "\"SALES\""]);
+        let person = world.run.rules.metaverse.types.get_mut("person").unwrap();
+        person.get_mut("department").unwrap().plurality = Plurality::Multi;
+        world.run.rules.rules.retain(|rule| rule.direction == Direction::Inbound);
+        for flow in world.run.rules.rules.iter_mut().flat_map(|rule| &mut rule.flows) {
+            if flow.target == *"department" {
+                flow.merge = merge;
+            }
+        }
+        let ann = world.import("ad", "a1", &format!("{ANN} department=Sales"));
+        world.sync(ann);
+        assert_eq!(in_metaverse(&world, "department"), Some(texts(given)), "{merge:?}");
+    }
+}
