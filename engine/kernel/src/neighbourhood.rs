@@ -71,7 +71,10 @@ impl Neighbourhood {
         }
     }
 
-    /// Generations of the objects and the key values that these answers hold: what a plan made from them has read.
+    pub fn known_metaverse(&self, id: MvId) -> Option<&MvObject> {
+        self.metaverse.get(&id).and_then(Option::as_ref)
+    }
+
     pub fn known_connector(&self, id: CsId) -> Option<&CsObject> {
         self.connectors.get(&id).and_then(Option::as_ref)
     }

@@ -48,6 +48,26 @@ pub(crate) fn decide_page(
     let mut answers = Neighbourhood::default();
     let first: Vec<Question> = subjects.iter().map(|subject| about(*subject)).collect();
     answer(&first, &mut answers)?;
+    // What a link leads to is read in any case: asked for before anything is decided half without it.
+    let linked: Vec<Question> = subjects
+        .iter()
+        .filter_map(|subject| match subject {
+            Subject::Connector(id) => answers.known_connector(*id)?.link.as_ref().map(|link| link.mv),
+            Subject::Metaverse(_) => None,
+        })
+        .map(Question::Metaverse)
+        .collect();
+    answer(&linked, &mut answers)?;
+    let others: Vec<Question> = linked
+        .iter()
+        .chain(&first)
+        .filter_map(|question| match question {
+            Question::Metaverse(mv) => answers.known_metaverse(*mv),
+            _ => None,
+        })
+        .flat_map(|mv| mv.links.iter().copied().map(Question::Connector))
+        .collect();
+    answer(&others, &mut answers)?;
     let mut plans: Vec<Option<Decided>> = subjects.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..subjects.len()).collect();
     for round in 0..=MAX_ROUNDS {

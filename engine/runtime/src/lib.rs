@@ -34,6 +34,7 @@ mod explain_members;
 mod explain_rules;
 mod hypothesis;
 mod links;
+mod look_ahead;
 mod names;
 mod overview;
 mod preview;

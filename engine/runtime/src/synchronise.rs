@@ -7,11 +7,13 @@ use crate::digest::PlanSum;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::facts::{candidates, read_facts};
+use crate::look_ahead::LookAhead;
 use crate::report::ErrorNote;
 use crate::space::RULES_CHANGED;
 use crate::status;
 use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use sync_kernel::{CsId, Digest, MvId, ObjectPlan, RunInputs, Subject};
 use sync_rules::ConnectorName;
 use sync_store::{HoldFilter, Store, StoreError};
@@ -34,7 +36,7 @@ pub(crate) enum Scope {
 
 /// What one step remembers between pages.
 struct Sync {
-    run: RunInputs,
+    run: Arc<RunInputs>,
     workers: usize,
     limit: u64,
     /// Candidates whose roles were read in this step.
@@ -45,6 +47,10 @@ struct Sync {
     failed: HashSet<Subject>,
     redecided: u64,
     plans: PlanSum,
+    /// What is expected after the page at hand.
+    next: Vec<CsId>,
+    /// Makes plans a page ahead; none until a second page is expected, or with one worker.
+    ahead: Option<LookAhead>,
     /// A full synchronisation keeps with each page how far it has come: when it breaks off, the next one continues there.
     is_full: bool,
 }
@@ -71,7 +77,7 @@ impl Engine {
             self.store.require_full_sync(&step.connector, "a full synchronisation did not reach its end")?;
         }
         let mut sync = Sync {
-            run,
+            run: Arc::new(run),
             workers: self.deployment.workers.max(1),
             limit: status::error_limit(self.deployment.error_limit),
             asked: BTreeSet::new(),
@@ -79,6 +85,8 @@ impl Engine {
             failed: HashSet::new(),
             redecided: 0,
             plans: PlanSum::default(),
+            next: Vec::new(),
+            ahead: None,
             is_full: completes_full,
         };
         let due = self.store.queue_due(step.now)?;
@@ -89,7 +97,11 @@ impl Engine {
             );
         }
         self.end_grace(step)?;
-        let early = match self.synchronise_connector(step, &mut sync, &scope).await? {
+        let outcome = self.synchronise_connector(step, &mut sync, &scope).await;
+        if sync.ahead.take().is_some() {
+            self.store.end_look_ahead();
+        }
+        let early = match outcome? {
             None => self.synchronise_metaverse(step, &mut sync).await?,
             early => early,
         };
@@ -147,17 +159,14 @@ impl Engine {
             );
         }
         loop {
-            let page: Vec<CsId> = match scope {
-                Scope::All => self.store.staging_page(&connector, after, self.limits.page)?,
-                Scope::Due => self.store.dirty_page(&connector, after, self.limits.page)?,
-                Scope::DueAnd(others) => {
-                    let due = self.store.dirty_page(&connector, after, self.limits.page)?;
-                    merged(due, others, after, self.limits.page)
-                }
-            };
+            let page = self.page_after(&connector, scope, after)?;
             let Some(last) = page.last().copied() else { break };
             after = Some(last);
             let subjects: Vec<Subject> = page.into_iter().map(Subject::Connector).collect();
+            sync.next = match sync.workers {
+                0 | 1 => Vec::new(),
+                _ => self.page_after(&connector, scope, after)?,
+            };
             let early = self.synchronise_page(step, sync, &subjects, Some(last).filter(|_| sync.is_full)).await?;
             step.progress("synchronising", step.report.processed, Some(total.max(step.report.processed)));
             if early.is_some() {
@@ -192,6 +201,16 @@ impl Engine {
             format!("some objects were still due after {MAX_SWEEPS} sweeps; the next synchronisation goes on"),
         );
         Ok(None)
+    }
+
+    /// The objects of a step that follow `after`: at most one page of them, by their numbers.
+    fn page_after(&self, connector: &str, scope: &Scope, after: Option<CsId>) -> Result<Vec<CsId>, StoreError> {
+        let limit = self.limits.page;
+        Ok(match scope {
+            Scope::All => self.store.staging_page(connector, after, limit)?,
+            Scope::Due => self.store.dirty_page(connector, after, limit)?,
+            Scope::DueAnd(others) => merged(self.store.dirty_page(connector, after, limit)?, others, after, limit),
+        })
     }
 
     /// Metaverse objects that became due: by shared keys, by read roles, by an approval, by own accounts.
@@ -248,6 +267,7 @@ impl Engine {
             return Ok(Some(Early::Operator));
         }
         let plans = self.decide_with_facts(sync, subjects).await?;
+        self.look_ahead(sync)?;
         let mut details = Details::new();
         let mut errors: Vec<(Subject, ErrorNote)> = Vec::new();
         let mut over_limit = false;
@@ -310,11 +330,40 @@ impl Engine {
         Ok(over_limit.then_some(Early::ErrorLimit))
     }
 
+    /// Begins with the plans of the page that is expected next. From here on the store remembers what changes.
+    fn look_ahead(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
+        let next: Vec<Subject> = std::mem::take(&mut sync.next).into_iter().map(Subject::Connector).collect();
+        if next.is_empty() {
+            return Ok(());
+        }
+        if sync.ahead.is_none() {
+            let reader = self.store.look_ahead()?;
+            sync.ahead = Some(LookAhead::new(reader, Arc::clone(&sync.run), sync.workers));
+        }
+        if let Some(ahead) = &mut sync.ahead {
+            self.store.trim_log()?;
+            ahead.begin(next);
+        }
+        Ok(())
+    }
+
+    /// The plans of a page: those that were made ahead, and the others.
+    async fn plans_of(&mut self, sync: &mut Sync, subjects: &[Subject]) -> Result<Vec<Decided>, StoreError> {
+        let mut made = match &mut sync.ahead {
+            Some(ahead) => ahead.plans().await?,
+            None => HashMap::new(),
+        };
+        let missing: Vec<Subject> = subjects.iter().filter(|subject| !made.contains_key(subject)).copied().collect();
+        let plans =
+            decide_page(&missing, &sync.run, sync.workers, |questions, answers| self.store.answer(questions, answers))?;
+        made.extend(plans.into_iter().map(|decided| (decided.plan.subject, decided)));
+        Ok(subjects.iter().filter_map(|subject| made.remove(subject)).collect())
+    }
+
     /// SF6: the roles of candidates are read before the plans that name them are applied, once in a step. Plans made
     /// from what is known now are made again when that changed.
     async fn decide_with_facts(&mut self, sync: &mut Sync, subjects: &[Subject]) -> Result<Vec<Decided>, StoreError> {
-        let mut plans =
-            decide_page(subjects, &sync.run, sync.workers, |questions, answers| self.store.answer(questions, answers))?;
+        let mut plans = self.plans_of(sync, subjects).await?;
         // A takeover that roles no longer forbid may lead to another candidate: as many rounds as for questions.
         for _ in 0..crate::decide_page::MAX_ROUNDS {
             let wanted: BTreeSet<CsId> = plans

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use sync_rules::{RuleSet, WatchedGroup};
 
 /// Rules as registered, with the interned number of each join key.
+#[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) rules: Arc<RuleSet>,
     /// By position in `RuleSet::keys`; None: not known to a read-only store.
@@ -23,7 +24,7 @@ pub(crate) struct Rules {
 }
 
 /// What plans of one page have changed so far.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Touched {
     pub(crate) objects: HashSet<i64>,
     pub(crate) metaverse: HashSet<i64>,
@@ -38,6 +39,10 @@ pub(crate) struct Db {
     pub(crate) rules: RefCell<Option<Rules>>,
     pub(crate) places: RefCell<HashMap<i64, Option<Dn>>>,
     pub(crate) touched: RefCell<Option<Touched>>,
+    /// The same of the page before, and of what was written since; kept while plans are made a page ahead.
+    pub(crate) touched_before: RefCell<Option<Touched>>,
+    /// Plans of the next page are made while one is applied.
+    pub(crate) looks_ahead: Cell<bool>,
     pub(crate) read_only: bool,
     /// Attributes of never-sync groups changed members in this transaction.
     pub(crate) never_sync_stale: Cell<bool>,
@@ -57,6 +62,8 @@ impl Db {
             rules: RefCell::new(None),
             places: RefCell::default(),
             touched: RefCell::default(),
+            touched_before: RefCell::default(),
+            looks_ahead: Cell::new(false),
             read_only,
             never_sync_stale: Cell::new(false),
             watched_stale: Cell::new(false),
@@ -191,6 +198,30 @@ impl Db {
         if let Some(touched) = self.touched.borrow_mut().as_mut() {
             touched.places.insert(connector);
         }
+    }
+
+    /// A page of plans begins.
+    pub(crate) fn touch_nothing_yet(&self) {
+        let before = self.touched.borrow_mut().replace(Touched::default());
+        *self.touched_before.borrow_mut() = before;
+    }
+
+    /// A page of plans is committed. What it changed is remembered while the next one was made without seeing it.
+    pub(crate) fn page_ended(&self) {
+        if !self.looks_ahead.get() {
+            self.forget_touched();
+        }
+    }
+
+    pub(crate) fn forget_touched(&self) {
+        self.touched.borrow_mut().take();
+        self.touched_before.borrow_mut().take();
+    }
+
+    /// Whether a question about what the page, or the one before it, has changed answers yes.
+    pub(crate) fn any_touched(&self, is_touched: impl Fn(&Touched) -> bool) -> bool {
+        self.touched.borrow().as_ref().is_some_and(&is_touched)
+            || self.touched_before.borrow().as_ref().is_some_and(&is_touched)
     }
 
     pub(crate) fn rule_set(&self) -> Inner<Arc<RuleSet>> {

@@ -147,6 +147,7 @@ impl Db {
     /// Whether a plan of this page changed who carries a key value.
     pub(crate) fn key_touched(&self, key: KeyId, value: &MatchKey) -> bool {
         let Some(number) = self.key_number(key) else { return false };
-        self.touched.borrow().as_ref().is_some_and(|touched| touched.keys.contains(&(number, stored(value))))
+        let key = (number, stored(value));
+        self.any_touched(|touched| touched.keys.contains(&key))
     }
 }

@@ -59,7 +59,7 @@ pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLin
 pub use query::{MvSummary, ObjectSummary, PendingImport, SpaceCounts};
 pub use rules::RulesRegistration;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};
-pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview};
+pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader};
 
 /// Shared names as plain text in JSON.
 fn as_text<S: serde::Serializer>(name: &std::sync::Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const CACHE_KIB: i64 = 64 * 1024;
 
 /// How long a statement waits for a lock that another process holds for a moment.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The store of a deployment: connector spaces, metaverse, pending exports, history. One writer, on one thread.
 pub struct Store {
@@ -237,7 +237,7 @@ fn says_log(path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)

@@ -2,16 +2,18 @@
 //! and the reference step. Decides nothing itself.
 
 mod apply;
+mod look_ahead;
 mod reference_step;
 mod targets;
 
-use crate::db::{Db, Touched};
+use crate::db::Db;
 use crate::error::{Fault, Inner};
 use crate::history::PageMark;
 use crate::{Store, StoreError};
 use metaverse_schema::Dn;
 use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs, Subject};
 
+pub use look_ahead::StoreReader;
 pub use reference_step::{ReferencePage, ReferencePreview};
 
 /// What one plan made.
@@ -158,7 +160,7 @@ impl Store {
             });
         }
         self.db.begin().map_err(|fault| fault.during(doing))?;
-        *self.db.touched.borrow_mut() = Some(Touched::default());
+        self.db.touch_nothing_yet();
         Ok(PlanPage { store: self, mark, applied: AppliedPage::default(), open: true })
     }
 }
@@ -213,7 +215,7 @@ impl PlanPage<'_> {
         match db.refresh_groups_if_stale().and_then(|()| db.commit()) {
             Ok(()) => {
                 self.open = false;
-                self.store.db.touched.borrow_mut().take();
+                self.store.db.page_ended();
                 Ok(self.applied)
             }
             Err(fault) => {
@@ -227,7 +229,7 @@ impl PlanPage<'_> {
         if self.open {
             self.open = false;
             self.store.db.roll_back();
-            self.store.db.touched.borrow_mut().take();
+            self.store.db.forget_touched();
         }
     }
 }
@@ -240,14 +242,13 @@ impl Drop for PlanPage<'_> {
 
 impl Db {
     fn is_touched(&self, question: &Question) -> bool {
-        let touched = self.touched.borrow();
-        let Some(touched) = touched.as_ref() else { return false };
         match question {
-            Question::Connector(id) => touched.objects.contains(&id.0),
-            Question::Metaverse(id) => touched.metaverse.contains(&id.0),
+            Question::Connector(id) => self.any_touched(|touched| touched.objects.contains(&id.0)),
+            Question::Metaverse(id) => self.any_touched(|touched| touched.metaverse.contains(&id.0)),
             Question::Key(key, value) => self.key_touched(*key, value),
             Question::Occupant(connector, _) => {
-                self.find_connector(connector).is_some_and(|id| touched.places.contains(&id))
+                let connector = self.find_connector(connector);
+                connector.is_some_and(|id| self.any_touched(|touched| touched.places.contains(&id)))
             }
         }
     }
