@@ -199,3 +199,26 @@ async fn pending_exports_are_listed() {
     let pending = engine.store().pending("dir", &PendingFilter::default(), None, 10).unwrap();
     assert_eq!(pending.len(), 1);
 }
+
+/// O47: somebody removes a member before the group that was created with it was ever read. The import tells what did not come
+/// back, and goes on.
+#[tokio::test]
+async fn a_created_group_whose_member_went_before_the_first_import_is_read() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    lab.hr.put("g", "group", &[("employeeId", "g"), ("displayName", "All"), ("member", "p1")]);
+    for (connector, profile) in
+        [("hr", "full-import"), ("hr", "full-synchronization"), ("dir", "full-import"), ("dir", "export")]
+    {
+        lab.run(connector, profile).await;
+    }
+    let person = lab.dir.anchor_of("stamp", "1").unwrap();
+    lab.dir.remove(&person);
+    let report = lab.run("dir", "delta-import").await;
+    let note = report.steps[0].notes.first().map(|note| note.code.as_str());
+    assert_eq!((report.severity, note), (Severity::Warnings, Some("exported-change-not-reimported")), "{report:#?}");
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.good_cycle(CycleKind::Delta).await;
+    assert!(lab.dir.picture()[0].contains("member=->1"), "{:?}", lab.dir.picture());
+    lab.second_plan_is_empty().await;
+}

@@ -44,10 +44,7 @@ impl Db {
             .iter()
             .map(|news| format!("{}: exported {:?}, imported {:?}", news.attribute, news.wanted, news.returned))
             .collect();
-        if after != memory {
-            self.put_memory(head, &after)?;
-            confirmation.memory_changed = true;
-        }
+        confirmation.memory_changed = after != memory;
         if head.has(UNCONFIRMED_REFERENCES) {
             for (name, member, adds) in self.confirm_references(head.id, is_spoken)? {
                 let member = self.label(member)?;
@@ -68,6 +65,10 @@ impl Db {
             self.raise(subject, head.connector, ErrorPhase::Import, &problem, mark)?;
         } else if after.attributes.is_empty() {
             self.clear_errors(subject, ErrorPhase::Import)?;
+        }
+        // Last: until it was imported, an object is known by what was sent for it, and its errors are told by that name.
+        if after != memory {
+            self.put_memory(head, &after)?;
         }
         Ok(confirmation)
     }
