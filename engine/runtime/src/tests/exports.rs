@@ -222,3 +222,23 @@ async fn a_created_group_whose_member_went_before_the_first_import_is_read() {
     assert!(lab.dir.picture()[0].contains("member=->1"), "{:?}", lab.dir.picture());
     lab.second_plan_is_empty().await;
 }
+
+/// O56: a manager that was refused because of what else the object holds is sent again when that was corrected.
+#[tokio::test]
+async fn a_reference_refused_with_its_object_goes_with_the_corrected_object() {
+    let lab = Lab::new();
+    (1..=2).for_each(|number| lab.hr.put_person(number));
+    lab.good_cycle(CycleKind::Initial).await;
+    lab.dir.behave(|behaviour| {
+        behaviour.refuses.insert("Person 1".into(), ("refused".into(), false));
+    });
+    lab.hr.set("p1", "manager", &["p2"]);
+    for _ in 0..2 {
+        lab.cycle(CycleKind::Delta).await;
+    }
+    assert_eq!(lab.written().iter().filter(|line| *line == "update 1 +manager").count(), 1, "not worth another try");
+    lab.hr.set("p1", "displayName", &["Person One"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(lab.written(), ["update 1 displayName", "update 1 +manager"]);
+    lab.second_plan_is_empty().await;
+}

@@ -3,7 +3,7 @@
 
 use super::{ExportEntry, ExportReference, Refusal, Settled, SettledOutcome, Settlement};
 use crate::codec::anchor_bytes;
-use crate::codes::{REFERENCE_PENDING, REFERENCE_UNCONFIRMED};
+use crate::codes::{REFERENCE_PENDING, REFERENCE_REFUSED, REFERENCE_UNCONFIRMED};
 use crate::db::Db;
 use crate::error::Inner;
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
@@ -118,6 +118,11 @@ impl Db {
         self.put_memory(&mut head, &memory)?;
         if operation.is_some() {
             self.save_pending(head.id, head.connector, None)?;
+            // What was refused with the object as it was is tried again with the object as it is.
+            self.run(
+                "UPDATE pending_reference SET state = ?2 WHERE object = ?1 AND state = ?3",
+                (head.id, REFERENCE_PENDING, REFERENCE_REFUSED),
+            )?;
         }
         if !entry.references.is_empty() {
             self.mark_references(entry, REFERENCE_UNCONFIRMED)?;
