@@ -1,5 +1,6 @@
 //! Confirmation of exports by import (O44-O50): only an entry for the object, or a full import, is evidence (SF15).
 
+use crate::planted::{Fault, is_planted};
 use crate::view::{ExportMemory, MemoryState};
 use metaverse_schema::{AttributeName, Attributes, Values};
 use std::collections::BTreeMap;
@@ -29,7 +30,7 @@ pub fn confirm_import(
             None => returned == remembered.wanted,
             Some(own) => own.iter().all(|value| returned.contains(value) == remembered.wanted.contains(value)),
         };
-        if is_confirmed {
+        if is_confirmed || is_planted(Fault::CountHeldAsExported) {
             continue;
         }
         if remembered.state == MemoryState::Unconfirmed {

@@ -5,6 +5,7 @@ use crate::evaluate::{ConnectorInputs, flow_outcome};
 use crate::index::in_name_order;
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
+use crate::planted::{Fault, is_planted};
 use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
 use metaverse_schema::{AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind, Values, match_key};
@@ -92,7 +93,7 @@ pub(crate) fn compute_metaverse(
     let has_flow = |name: &AttributeName| candidates.binary_search_by(|(_, _, flow)| flow.target.cmp(name)).is_ok();
     let mut attributes: Vec<(AttributeName, MvValue)> = previous
         .into_iter()
-        .filter(|_| !run.rules.without_recall.is_empty())
+        .filter(|_| !run.rules.without_recall.is_empty() || is_planted(Fault::ForgetRecall))
         .flat_map(|object| &object.attributes)
         .filter(|(name, value)| !has_flow(name) && stays_without_recall(object_type, name, value, contributions, run))
         .map(|(name, value)| (name.clone(), value.clone()))
@@ -138,9 +139,10 @@ fn stays_without_recall(
         run.rules.rules.iter().any(|rule| rule.id == value.rule && run.rules.without_recall.contains(&rule.connector))
     };
     let attribute = || run.rules.metaverse.attribute(object_type.as_str(), name.as_str());
-    !run.rules.without_recall.is_empty()
+    let forgotten = is_planted(Fault::ForgetRecall);
+    (!run.rules.without_recall.is_empty() || forgotten)
         && attribute().is_some_and(|attribute| attribute.kind != ValueKind::Reference)
-        && is_kept()
+        && (is_kept() || forgotten)
         && !contributes()
 }
 

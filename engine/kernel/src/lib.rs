@@ -35,6 +35,7 @@ mod outbound;
 #[cfg(test)]
 mod outbound_tests;
 mod plan;
+pub mod planted;
 #[cfg(test)]
 mod recall_tests;
 #[cfg(test)]

@@ -28,6 +28,9 @@ use std::process::ExitCode;
 use sync_runtime::StopSignal;
 use tracing_subscriber::EnvFilter;
 
+// Faults are planted in the engine by its own simulation alone.
+const _: () = assert!(!sync_kernel::planted::POSSIBLE, "no executable is built with the feature `planted-faults`");
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -12,6 +12,7 @@ use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Expor
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, PendingOperation};
 use sync_store::{ExportEntry, ExportPhase, ExportReference, Refusal, SettledOutcome, Settlement, StoreError};
 
@@ -300,7 +301,8 @@ impl Engine {
         let mut found = Vec::new();
         let mut halt = None;
         for entry in entries {
-            let create = create_request(&entry).filter(|_| entry.was_in_flight && entry.anchor.is_none());
+            let create = create_request(&entry)
+                .filter(|_| entry.was_in_flight && entry.anchor.is_none() && !is_planted(Fault::ResendCreate));
             let Some(create) = create.filter(|_| halt.is_none()) else {
                 left.push(entry);
                 continue;

@@ -14,6 +14,7 @@ use connector_contract::{
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, DeleteCause};
 use sync_store::{
     ErrorPhase, FinishImport, ImportMode, ImportSession, NeverSyncGroup, OwnAccountFact, Problem, StagedChange,
@@ -328,13 +329,16 @@ impl Engine {
         let summary = self.store.finish_import(
             session,
             FinishImport {
-                obsolete: kind == Kind::Full && clean,
+                obsolete: kind == Kind::Full && (clean || is_planted(Fault::ObsoleteAfterErrors)),
                 absence: match end.absence {
                     Absence::Deleted => DeleteCause::DeletedInSource,
                     Absence::OutOfSight => DeleteCause::NotSeen,
                 },
                 cleanup: clean,
-                watermark: end.watermark.filter(|_| clean).map(|watermark| watermark.0),
+                watermark: end
+                    .watermark
+                    .filter(|_| clean || is_planted(Fault::MoveWatermarkEarly))
+                    .map(|watermark| watermark.0),
             },
             step.now,
         )?;

@@ -14,6 +14,7 @@ use crate::status;
 use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, Digest, MvId, ObjectPlan, RunInputs, Subject};
 use sync_rules::ConnectorName;
 use sync_store::{HoldFilter, Store, StoreError};
@@ -276,7 +277,7 @@ impl Engine {
         fail::fail_point!("sync-page");
         let mut page = self.store.begin_page(&sync.run, step.mark())?;
         for mut decided in plans {
-            if page.is_stale(&decided.plan.reads) {
+            if page.is_stale(&decided.plan.reads) && !is_planted(Fault::ApplyStalePlan) {
                 let subject = decided.plan.subject;
                 decided = decide_one(subject, &sync.run, |questions, answers| page.answer(questions, answers))?;
                 sync.redecided += 1;

@@ -7,6 +7,7 @@ use crate::error::Inner;
 use crate::head::Head;
 use crate::{Store, StoreError};
 use metaverse_schema::Anchor;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{DeleteCause, PendingExport, PendingOperation};
 use sync_rules::DeprovisionAction;
 
@@ -14,6 +15,9 @@ impl Store {
     /// Queues the metaverse objects whose instant has come by `now` (microseconds UTC). Returns how many. The first thing a
     /// synchronisation step does, so that a delta at any time equals a full synchronisation at that time.
     pub fn queue_due(&mut self, now: i64) -> Result<u64, StoreError> {
+        if is_planted(Fault::IgnoreClock) {
+            return Ok(0);
+        }
         self.db.write("queueing what is due", |db| {
             let queued =
                 db.run("INSERT OR IGNORE INTO dirty_metaverse (object) SELECT object FROM due WHERE at <= ?1", [now])?;
@@ -29,6 +33,9 @@ impl Store {
 
     /// Ends the grace periods that are over at `now` (microseconds UTC): the objects leave with the next export. Returns how many.
     pub fn end_grace(&mut self, now: i64) -> Result<u64, StoreError> {
+        if is_planted(Fault::ForgetGraceDate) {
+            return Ok(0);
+        }
         self.db.write("ending grace periods", |db| {
             let over = db.ids("SELECT object FROM pending_export WHERE not_before <= ?1 ORDER BY object", [now])?;
             for object in &over {

@@ -1,5 +1,6 @@
 //! The promises of the engine, on systems in memory. Each test names the rule it proves.
 
+#[path = "../../tests/systems/mod.rs"]
 mod directory;
 mod setup;
 

@@ -10,6 +10,7 @@ use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{CREATED, Head, RESTORED, UNCONFIRMED_REFERENCES};
 use crate::history::PageMark;
 use metaverse_schema::{Anchor, AttributeChange, AttributesDelta};
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{ConnectorState, ExportMemory, MemoryState, PendingExport, PendingOperation, Remembered, SentState};
 
 impl Db {
@@ -26,6 +27,9 @@ impl Db {
                 self.accept(head, entry, anchor.as_ref(), failed_references, mark)
             }
             SettledOutcome::Refused(refusal) => self.refuse(head, entry, refusal, mark, settled),
+            SettledOutcome::NotSettled { .. } if is_planted(Fault::SettleWithoutAnswer) => {
+                self.accept(head, entry, None, &[], mark)
+            }
             SettledOutcome::NotSettled { may_have_arrived } => {
                 settled.not_settled += 1;
                 if !may_have_arrived {
@@ -239,7 +243,7 @@ impl Db {
                     code: refusal.code.clone(),
                     message: refusal.message.clone(),
                     remedy: refusal.remedy.clone(),
-                    retry: refusal.retry,
+                    retry: refusal.retry && !is_planted(Fault::DropRetry),
                     count: attempts,
                 };
                 self.save_pending(

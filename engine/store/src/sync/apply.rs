@@ -10,6 +10,7 @@ use crate::head::{Head, LinkRow};
 use crate::history::PageMark;
 use metaverse_schema::{AttributeName, ObjectType};
 use std::collections::BTreeMap;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{
     ConnectorState, CsId, LinkChange, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject,
     TargetRef,
@@ -79,7 +80,7 @@ impl Db {
             }
         }
         for mv in &plan.revisit {
-            if self.exists("SELECT 1 FROM metaverse WHERE id = ?1", [mv.0])? {
+            if self.exists("SELECT 1 FROM metaverse WHERE id = ?1", [mv.0])? && !is_planted(Fault::LoseRevisit) {
                 self.mark_metaverse_dirty(mv.0)?;
             }
         }
@@ -133,7 +134,7 @@ impl Db {
     /// The imported image becomes the synchronised one: a pointer moves (S4.10).
     fn promote(&self, id: i64) -> Inner<()> {
         let Some(mut head) = self.find_head(id)? else { return Ok(()) };
-        if !matches!(head.staged, codes::STAGED_IMAGE | codes::STAGED_REPLACED) {
+        if !matches!(head.staged, codes::STAGED_IMAGE | codes::STAGED_REPLACED) || is_planted(Fault::SkipPromote) {
             return Ok(());
         }
         if let Some(staged) = head.staged_body.take() {
@@ -202,7 +203,9 @@ impl Db {
         if before != after {
             self.candidate_changed(head.id)?;
             self.member_changed(head.id, before)?;
-            self.member_changed(head.id, after)?;
+            if !is_planted(Fault::SkipReferencesOfNewLink) {
+                self.member_changed(head.id, after)?;
+            }
         }
         Ok(())
     }

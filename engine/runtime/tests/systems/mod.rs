@@ -1,20 +1,22 @@
-//! A connected system in memory, for the tests of this crate: it keeps objects, logs every write that reaches it, tells
-//! changes since a watermark, and breaks where a test says so. It shares no code with a real connector.
+//! A connected system in memory, for the tests of this crate and for its simulation: it keeps objects, logs every write that
+//! reaches it, tells changes since a watermark, and breaks where a test says so. It shares no code with a real connector.
+
+mod weather;
+mod writes;
 
 use async_trait::async_trait;
 use connector_contract::{
-    Absence, Check, Connector, ConnectorError, CreateRequest, DeletionCause, DeltaImport, ErrorKind, ExportItem,
-    ExportOperation, ExportOutcome, ExportProblem, Exporter, Fact, FullImport, ImportEnd, ImportItem, ImportPage,
-    ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount, Place, PrivilegeFact,
-    ReferenceChange, UpdateRequest, Watermark,
+    Absence, Check, Connector, ConnectorError, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact, FullImport,
+    ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount,
+    Place, PrivilegeFact, Watermark,
 };
 use metaverse_schema::{
-    Anchor, AttributeChange, AttributeName, Attributes, ConnectorSchema, Dn, ObjectType, Plurality, Reference, Value,
-    ValueKind, Values,
+    Anchor, AttributeName, Attributes, ConnectorSchema, Dn, ObjectType, Plurality, Reference, Value, ValueKind, Values,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+pub(super) use weather::Weather;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
@@ -24,7 +26,7 @@ pub(super) struct Entry {
     pub(super) attributes: Attributes,
 }
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(super) struct State {
     pub(super) objects: BTreeMap<String, Entry>,
     /// Anchors that changed, oldest first; a watermark is a position in it.
@@ -37,6 +39,12 @@ pub(super) struct State {
     pub(super) role_calls: usize,
     /// Crash points that were passed.
     points: u64,
+    /// Created objects that reads do not show yet, with the number of reads that still miss them.
+    unseen: BTreeMap<String, u32>,
+    /// Creates that arrived while an object with the same key stood there.
+    pub(super) doubled: Vec<String>,
+    /// What the faults of this system came to, by name.
+    pub(super) met: BTreeMap<&'static str, u64>,
 }
 
 /// What a test may ask of the system.
@@ -72,6 +80,14 @@ pub(super) struct Behaviour {
     /// The crash point at which the process is lost.
     pub(super) crash_at: Option<u64>,
     pub(super) own_accounts: Vec<OwnAccount>,
+    /// So many reads miss a created object.
+    pub(super) delay: u32,
+    /// A create with the primary address of an unstamped object becomes that object, as Azure AD does it.
+    pub(super) matches_itself: bool,
+    /// Two objects cannot stand at one place.
+    pub(super) unique_places: bool,
+    /// Faults that come and go.
+    pub(super) weather: Option<Weather>,
 }
 
 impl Default for Behaviour {
@@ -95,9 +111,16 @@ impl Default for Behaviour {
             roles_out_of_reach: false,
             crash_at: None,
             own_accounts: Vec::new(),
+            delay: 0,
+            matches_itself: false,
+            unique_places: false,
+            weather: None,
         }
     }
 }
+
+/// Told of each place where the process may be lost, and whether a write is on its way there.
+pub(super) type Watcher = Arc<dyn Fn(bool) + Send + Sync>;
 
 /// The connector to it.
 pub(super) struct Directory {
@@ -107,6 +130,8 @@ pub(super) struct Directory {
     state: Mutex<State>,
     /// Told when the process is to be lost.
     pub(super) crashed: Arc<Notify>,
+    /// Told of every place where the process may be lost.
+    pub(super) watcher: Mutex<Option<Watcher>>,
 }
 
 /// Attributes that every test directory knows.
@@ -116,7 +141,9 @@ pub(super) fn schema() -> ConnectorSchema {
         .class("group", true)
         .class("contact", true)
         .creatable_container("ou");
-    for name in ["employeeId", "displayName", "mail", "signInName", "title", "stamp", "kind", "department"] {
+    let texts =
+        ["employeeId", "displayName", "mail", "signInName", "title", "stamp", "kind", "department", "place", "until"];
+    for name in texts {
         schema = schema.attribute(name, ValueKind::Text, Plurality::Single, true);
     }
     schema
@@ -128,7 +155,13 @@ pub(super) fn schema() -> ConnectorSchema {
 
 impl Directory {
     pub(super) fn new(key: &'static str) -> Arc<Self> {
-        Arc::new(Directory { schema: schema(), key, state: Mutex::default(), crashed: Arc::new(Notify::new()) })
+        Arc::new(Directory {
+            schema: schema(),
+            key,
+            state: Mutex::default(),
+            crashed: Arc::new(Notify::new()),
+            watcher: Mutex::default(),
+        })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -252,7 +285,7 @@ impl Directory {
         lines
     }
 
-    fn line(&self, state: &State, entry: &Entry) -> String {
+    pub(super) fn line(&self, state: &State, entry: &Entry) -> String {
         let mut line = entry.object_type.to_string();
         for (name, values) in entry.attributes.iter() {
             let mut shown: Vec<String> = values
@@ -273,7 +306,11 @@ impl Directory {
     }
 
     /// A place where the process may be lost: nothing after it happens.
-    async fn point(&self) {
+    async fn point(&self, writing: bool) {
+        let watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(watcher) = watcher {
+            watcher(writing);
+        }
         let lost = {
             let mut state = self.state();
             state.points += 1;
@@ -300,7 +337,7 @@ impl Directory {
     async fn send(&self, items: Vec<ImportItem>, sink: &ImportSink) -> Result<(), ConnectorError> {
         let page = self.state().behaviour.page.max(1);
         for items in items.chunks(page) {
-            self.point().await;
+            self.point(false).await;
             sink.send(ImportPage { items: items.to_vec() }).await?;
         }
         Ok(())
@@ -376,20 +413,16 @@ impl Connector for Directory {
 
     async fn import_full(&self, _request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
         let (items, breaks_after) = {
-            let state = self.state();
+            let mut state = self.state();
+            let unseen = replicate(&mut state, true);
             let behaviour = &state.behaviour;
             let items: Vec<ImportItem> = state
                 .objects
                 .iter()
-                .filter(|(anchor, _)| !behaviour.hidden.contains(*anchor))
+                .filter(|(anchor, _)| !behaviour.hidden.contains(*anchor) && !unseen.contains(*anchor))
                 .map(|(anchor, entry)| {
                     if behaviour.unreadable.contains(anchor) {
-                        ImportItem::Unreadable(ObjectIssue {
-                            code: "parse-error",
-                            object: anchor.clone(),
-                            anchor: Some(Anchor::Text(anchor.clone())),
-                            message: "cannot be understood".into(),
-                        })
+                        unreadable(anchor)
                     } else {
                         Directory::item(entry, anchor, &state)
                     }
@@ -440,11 +473,14 @@ impl DeltaImport for Directory {
                 return Err(ConnectorError::new(ErrorKind::FullImportRequired, "reading changes", message, ""));
             }
             let from: usize = since.0.parse().unwrap();
-            let changed: BTreeSet<String> = state.changes[from..].iter().cloned().collect();
+            let unseen = replicate(&mut state, false);
+            let changed: BTreeSet<String> =
+                state.changes[from..].iter().filter(|anchor| !unseen.contains(*anchor)).cloned().collect();
             let items = changed.into_iter().map(|anchor| match state.objects.get(&anchor) {
                 Some(_) if state.behaviour.hidden.contains(&anchor) => {
                     ImportItem::Deleted { anchor: Anchor::Text(anchor), cause: DeletionCause::LeftScope }
                 }
+                Some(_) if state.behaviour.unreadable.contains(&anchor) => unreadable(&anchor),
                 Some(entry) if state.behaviour.partial_deltas => change_of(entry, &anchor),
                 Some(entry) => Directory::item(entry, &anchor, &state),
                 None => ImportItem::Deleted { anchor: Anchor::Text(anchor), cause: DeletionCause::DeletedInSource },
@@ -455,6 +491,35 @@ impl DeltaImport for Directory {
         self.send(items, &sink).await?;
         Ok(end)
     }
+}
+
+fn unreadable(anchor: &str) -> ImportItem {
+    ImportItem::Unreadable(ObjectIssue {
+        code: "parse-error",
+        object: anchor.to_owned(),
+        anchor: Some(Anchor::Text(anchor.to_owned())),
+        message: "cannot be understood".into(),
+    })
+}
+
+/// One more read happens: which objects it still misses. No object is missed by two full reads (O28).
+fn replicate(state: &mut State, full: bool) -> BTreeSet<String> {
+    let mut shown = Vec::new();
+    for (anchor, reads) in &mut state.unseen {
+        *reads -= 1;
+        if *reads == 0 {
+            shown.push(anchor.clone());
+        }
+    }
+    for anchor in shown {
+        state.unseen.remove(&anchor);
+        state.changes.push(anchor);
+    }
+    if full {
+        state.unseen.values_mut().for_each(|reads| *reads = 1);
+    }
+    *state.met.entry("reads that missed an object").or_default() += state.unseen.len() as u64;
+    state.unseen.keys().cloned().collect()
 }
 
 fn change_of(entry: &Entry, anchor: &str) -> ImportItem {
@@ -478,7 +543,8 @@ impl ObjectReader for Directory {
             .iter()
             .filter_map(|anchor| {
                 let anchor = anchor.to_string();
-                Some(Directory::item(state.objects.get(&anchor)?, &anchor, &state))
+                let entry = state.objects.get(&anchor).filter(|_| !state.unseen.contains_key(&anchor))?;
+                Some(Directory::item(entry, &anchor, &state))
             })
             .collect())
     }
@@ -504,216 +570,4 @@ impl MatchFacts for Directory {
             })
             .collect()
     }
-}
-
-#[async_trait]
-impl Exporter for Directory {
-    fn batch_size(&self) -> usize {
-        self.state().behaviour.batch
-    }
-
-    async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
-        let mut outcomes = Vec::new();
-        for item in items {
-            self.point().await;
-            let outcome = self.write(&item.object_type, &item.operation);
-            self.point().await;
-            outcomes.push((item.id, outcome));
-        }
-        Ok(outcomes)
-    }
-
-    async fn find_created(
-        &self,
-        object_type: &ObjectType,
-        create: &CreateRequest,
-    ) -> Result<Option<Anchor>, ConnectorError> {
-        let key = create.attributes.text(self.key);
-        let state = self.state();
-        Ok(state
-            .objects
-            .iter()
-            .find(|(_, entry)| {
-                entry.object_type == *object_type && key.is_some() && entry.attributes.text(self.key) == key
-            })
-            .map(|(anchor, _)| Anchor::Text(anchor.clone())))
-    }
-}
-
-impl Directory {
-    fn write(&self, object_type: &ObjectType, operation: &ExportOperation) -> ExportOutcome {
-        let mut state = self.state();
-        match operation {
-            ExportOperation::Create(create) => self.create(&mut state, object_type, create),
-            ExportOperation::Update(update) | ExportOperation::Restore(update) => self.update(&mut state, update),
-            ExportOperation::Delete { anchor } => {
-                state.writes.push(format!("delete {anchor}"));
-                if let Some(problem) = occupied(&state, &anchor.to_string()) {
-                    return ExportOutcome::Refused(problem);
-                }
-                // What is gone is gone: that is success.
-                if state.objects.remove(&anchor.to_string()).is_some() {
-                    remove_references_to(&mut state, &anchor.to_string());
-                    state.changes.push(anchor.to_string());
-                }
-                accepted(None)
-            }
-            ExportOperation::Detach { anchor } => {
-                state.writes.push(format!("detach {anchor}"));
-                if let Some(entry) = state.objects.get_mut(&anchor.to_string()) {
-                    entry.attributes.set("enabled", Value::Boolean(false));
-                    entry.attributes.remove("stamp");
-                }
-                state.changes.push(anchor.to_string());
-                accepted(None)
-            }
-        }
-    }
-
-    fn create(&self, state: &mut State, object_type: &ObjectType, create: &CreateRequest) -> ExportOutcome {
-        let key = create.attributes.text(self.key).unwrap_or_default().to_owned();
-        state.writes.push(format!("create {object_type} {key}"));
-        if let Some(problem) = refusal(state, &create.attributes).or_else(|| orphaned(state, create.dn.as_ref())) {
-            return ExportOutcome::Refused(problem);
-        }
-        state.next += 1;
-        let anchor = format!("new-{}", state.next);
-        let mut entry =
-            Entry { object_type: object_type.clone(), dn: create.dn.clone(), attributes: Attributes::new() };
-        for (name, values) in create.attributes.iter() {
-            entry.attributes.set(name.clone(), written(&state.behaviour, name.as_str(), values));
-        }
-        state.objects.insert(anchor.clone(), entry);
-        state.changes.push(anchor.clone());
-        let failed = write_references(state, &anchor, &create.references);
-        ExportOutcome::Accepted { anchor: Some(Anchor::Text(anchor)), failed_references: failed }
-    }
-
-    fn update(&self, state: &mut State, update: &UpdateRequest) -> ExportOutcome {
-        let anchor = update.anchor.to_string();
-        let Some(entry) = state.objects.get(&anchor) else {
-            state.writes.push(format!("update {anchor} (gone)"));
-            return ExportOutcome::Refused(problem("cd-missing-object", "there is no such object", false));
-        };
-        let key = entry.attributes.text(self.key).unwrap_or(&anchor).to_owned();
-        let names: Vec<String> = update
-            .changes
-            .0
-            .keys()
-            .chain(update.afterwards.0.keys())
-            .map(ToString::to_string)
-            .chain(update.references.iter().map(|change| {
-                let sign = if change.add { '+' } else { '-' };
-                format!("{sign}{}", change.attribute)
-            }))
-            .collect();
-        state.writes.push(format!("update {key} {}", names.join(" ")));
-        let mut changed = entry.attributes.clone();
-        for delta in [&update.changes, &update.afterwards] {
-            delta.apply(&mut changed);
-            for (name, change) in &delta.0 {
-                if let AttributeChange::Update { add, remove } = change {
-                    let add = add.iter().map(|value| format!(" +{value}"));
-                    let remove = remove.iter().map(|value| format!(" -{value}"));
-                    state.writes.push(format!("values {name}{}", remove.chain(add).collect::<String>()));
-                }
-                let values = changed.get(name.as_str()).cloned().unwrap_or_default();
-                changed.set(name.clone(), written(&state.behaviour, name.as_str(), &values));
-            }
-        }
-        if let Some(problem) = refusal(state, &changed).or_else(|| orphaned(state, update.dn.as_ref())) {
-            return ExportOutcome::Refused(problem);
-        }
-        if let Some(entry) = state.objects.get_mut(&anchor) {
-            entry.attributes = changed;
-        }
-        if let Some(dn) = &update.dn {
-            carry(state, &anchor, dn);
-        }
-        state.changes.push(anchor.clone());
-        let failed = write_references(state, &anchor, &update.references);
-        ExportOutcome::Accepted { anchor: None, failed_references: failed }
-    }
-}
-
-/// Gives an object another DN, and what stands below it with it.
-fn carry(state: &mut State, anchor: &str, to: &Dn) {
-    let old = state.objects.get_mut(anchor).and_then(|entry| entry.dn.replace(to.clone()));
-    for entry in state.objects.values_mut() {
-        if let (Some(old), Some(place)) = (&old, &mut entry.dn)
-            && place != to
-            && place.is_within(old)
-        {
-            let below = &place.rdns()[..place.rdns().len() - old.rdns().len()];
-            *place = Dn::from_rdns(below.iter().chain(to.rdns()).cloned().collect());
-        }
-    }
-}
-
-fn accepted(anchor: Option<Anchor>) -> ExportOutcome {
-    ExportOutcome::Accepted { anchor, failed_references: Vec::new() }
-}
-
-fn written(behaviour: &Behaviour, name: &str, values: &Values) -> Values {
-    if !behaviour.shouts.contains(name) {
-        return values.clone();
-    }
-    values
-        .iter()
-        .map(|value| match value.as_text() {
-            Some(text) => Value::text(text.to_uppercase()),
-            None => value.clone(),
-        })
-        .collect()
-}
-
-fn refusal(state: &State, attributes: &Attributes) -> Option<ExportProblem> {
-    let name = attributes.text("displayName")?;
-    let (code, retry) = state.behaviour.refuses.get(name)?;
-    Some(problem(code, "refused by the test", *retry))
-}
-
-/// Nothing is created in a container that is not there; what has one RDN stands at the root.
-fn orphaned(state: &State, dn: Option<&Dn>) -> Option<ExportProblem> {
-    let parent = dn?.parent().filter(|parent| !parent.rdns().is_empty())?;
-    let stands = state.objects.values().any(|entry| entry.dn.as_ref() == Some(&parent));
-    (!stands).then(|| problem("non-existent-parent", "the container is not there", true))
-}
-
-/// No container goes while something stands in it.
-fn occupied(state: &State, anchor: &str) -> Option<ExportProblem> {
-    let dn = state.objects.get(anchor)?.dn.as_ref()?;
-    let is_inside = |entry: &Entry| entry.dn.as_ref().and_then(Dn::parent).as_ref() == Some(dn);
-    let any = state.objects.values().any(is_inside);
-    any.then(|| problem("unsupported-container-delete", "the container is not empty", true))
-}
-
-fn problem(code: &str, message: &str, retry: bool) -> ExportProblem {
-    ExportProblem { code: code.to_owned(), attribute: None, message: message.to_owned(), remedy: String::new(), retry }
-}
-
-/// Adds and removes references; one to an object that is not there fails by itself.
-fn write_references(
-    state: &mut State,
-    anchor: &str,
-    changes: &[ReferenceChange],
-) -> Vec<(ReferenceChange, ExportProblem)> {
-    let mut failed = Vec::new();
-    for change in changes {
-        if change.add && !state.objects.contains_key(&change.target.to_string()) {
-            failed.push((change.clone(), problem("dn-attributes-failure", "the target is not there", true)));
-            continue;
-        }
-        let value = Value::Reference(Reference::Anchor(change.target.clone()));
-        if let Some(entry) = state.objects.get_mut(anchor) {
-            let mut values = entry.attributes.get(change.attribute.as_str()).cloned().unwrap_or_default();
-            if change.add {
-                values.insert(value);
-            } else {
-                values.remove(&value);
-            }
-            entry.attributes.set(change.attribute.clone(), values);
-        }
-    }
-    failed
 }
