@@ -372,7 +372,7 @@ fn visit<'a>(
     Ok(())
 }
 
-/// Writes a filter: `(&...)`, `(|...)`, `(!...)`, `=`, `>=`, `<=`, `=*`, and `\xx` in values.
+/// Writes a filter: `(&...)`, `(|...)`, `(!...)`, `=`, `>=`, `<=`, `:rule:=`, `*` and `\xx` in values.
 fn filter(text: &str, out: &mut Vec<u8>) -> Result<(), BareError> {
     let rest = filter_at(text, out).ok_or_else(|| BareError::Filter(text.to_owned()))?;
     if rest.is_empty() { Ok(()) } else { Err(BareError::Filter(text.to_owned())) }
@@ -401,6 +401,17 @@ fn filter_at<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
         ber::octets(out, 0x87, name.as_bytes());
         return Some(rest);
     }
+    if let Some((attribute, rule)) = name.strip_suffix(':').and_then(|name| name.split_once(':')) {
+        let begun = ber::begin(out, 0xa9);
+        ber::octets(out, 0x81, rule.as_bytes());
+        ber::octets(out, 0x82, attribute.as_bytes());
+        ber::octets(out, 0x83, &unescaped(value)?);
+        ber::end(out, begun);
+        return Some(rest);
+    }
+    if value.contains('*') {
+        return parts_of(name, value, out).map(|()| rest);
+    }
     let (tag, name) = match name.as_bytes().last()? {
         b'>' => (0xa5, name.get(..name.len() - 1)?),
         b'<' => (0xa6, name.get(..name.len() - 1)?),
@@ -411,6 +422,27 @@ fn filter_at<'a>(text: &'a str, out: &mut Vec<u8>) -> Option<&'a str> {
     ber::octets(out, OCTETS, &unescaped(value)?);
     ber::end(out, begun);
     Some(rest)
+}
+
+/// `begin*middle*end`.
+fn parts_of(name: &str, value: &str, out: &mut Vec<u8>) -> Option<()> {
+    let begun = ber::begin(out, 0xa4);
+    ber::octets(out, OCTETS, name.as_bytes());
+    let list = ber::begin(out, SEQUENCE);
+    let parts: Vec<&str> = value.split('*').collect();
+    for (place, part) in parts.iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+        let tag = if place == 0 {
+            0x80
+        } else if place + 1 == parts.len() {
+            0x82
+        } else {
+            0x81
+        };
+        ber::octets(out, tag, &unescaped(part)?);
+    }
+    ber::end(out, list);
+    ber::end(out, begun);
+    Some(())
 }
 
 fn unescaped(value: &str) -> Option<Vec<u8>> {

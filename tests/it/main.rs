@@ -5,5 +5,6 @@ mod by_hand;
 mod demo;
 mod files;
 mod into_directory;
+mod load_server;
 mod samba_connector;
 mod story;

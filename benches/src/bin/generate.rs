@@ -3,10 +3,12 @@
 //!
 //!     generate KIND [--users N] [--seed N] [--groups none|a|b] [--photos] [--no-exchange] [--strict] [--churn STEP]...
 //!
-//! KIND: `dc-ldif`, `openldap-ldif`, `openldap-schema`, `tenant-empty`, `tenant-join`, `counts`. The result goes to stdout.
+//! KIND: `dc-ldif`, `dc-churn` (what the steps of churn change in a domain controller that holds `dc-ldif`), `openldap-ldif`,
+//! `openldap-schema`, `tenant-empty`, `tenant-join`, `counts`. The result goes to stdout.
 //! STEP: see `metasync_benches::arguments::step`.
 
 use metasync_benches::arguments::Arguments;
+use metasync_benches::world::World;
 use metasync_benches::world::ldif::{self, Flavour};
 use metasync_benches::world::tenant_seed::{self, Tenant};
 use std::io::{self, BufWriter, Write};
@@ -26,13 +28,16 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<(), String> {
     let mut arguments = Arguments::new(arguments);
-    let kind = arguments
-        .word("what to write: dc-ldif, openldap-ldif, openldap-schema, tenant-empty, tenant-join or counts")?;
+    let kind = arguments.word(
+        "what to write: dc-ldif, dc-churn, openldap-ldif, openldap-schema, tenant-empty, tenant-join or counts",
+    )?;
     let world = arguments.world()?;
     arguments.finish()?;
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     let written = match kind.as_str() {
-        "dc-ldif" => ldif::write(&world, Flavour::DomainController, &mut out),
+        // Before any churn: the steps' changes are another file.
+        "dc-ldif" => ldif::write(&World::new(*world.options()), Flavour::DomainController, &mut out),
+        "dc-churn" => ldif::write_changes(&World::new(*world.options()), &world, &mut out),
         "openldap-ldif" => ldif::write(&world, Flavour::OpenLdap, &mut out),
         "openldap-schema" => ldif::write_schema(&mut out),
         "tenant-empty" => tenant_seed::write(&world, Tenant::Empty, None, &mut out),

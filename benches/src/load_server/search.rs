@@ -60,7 +60,7 @@ impl Source {
         match self {
             Source::Named(objects) => objects.len() as u64,
             Source::All => world.len(),
-            Source::Touched { lengths } => lengths.iter().map(|(_, length)| length).sum(),
+            Source::Touched { lengths } => 1 + lengths.iter().map(|(_, length)| length).sum::<u64>(),
         }
     }
 
@@ -69,7 +69,7 @@ impl Source {
             Source::Named(objects) => objects.get(usize::try_from(position).ok()?).copied(),
             Source::All => world.object_at(position),
             Source::Touched { lengths } => {
-                let mut rest = position;
+                let Some(mut rest) = position.checked_sub(1) else { return deleted_objects(world) };
                 for (step, length) in lengths {
                     if rest < *length {
                         let object = world.touched(*step, rest)?;
@@ -138,9 +138,16 @@ pub(crate) fn resolve(world: &World, base: &str) -> Option<Object> {
 
 /// Whether an object shows only to who asks for deleted ones.
 fn is_hidden(world: &World, object: Object) -> bool {
-    let deleted_objects = matches!(object, Object::Container(at)
-        if world.container(at).is_some_and(|container| container.kind == ContainerKind::DeletedObjects));
-    deleted_objects || world.is_gone(object)
+    matches!(object, Object::Container(at) if is_deleted_objects(world, at)) || world.is_gone(object)
+}
+
+fn is_deleted_objects(world: &World, at: u32) -> bool {
+    world.container(at).is_some_and(|container| container.kind == ContainerKind::DeletedObjects)
+}
+
+/// The container of deleted objects, which counts as one of them.
+fn deleted_objects(world: &World) -> Option<Object> {
+    (0..world.counts().containers).find(|at| is_deleted_objects(world, *at)).map(Object::Container)
 }
 
 impl<'a> Running<'a> {

@@ -118,6 +118,99 @@ fn links(world: &World, object: Object, out: &mut impl Write) -> io::Result<()> 
     Ok(())
 }
 
+/// Writes what a domain controller that holds `before` must be told to hold `after`, which is `before` with more steps.
+/// Renames of areas and of what stands in them belong into different steps.
+pub fn write_changes(before: &World, after: &World, out: &mut impl Write) -> io::Result<()> {
+    let from = before.steps();
+    let mut touched = Vec::new();
+    for step in from..after.steps() {
+        let objects = (0..after.touched_len(step)).filter_map(|at| after.touched(step, at));
+        touched.extend(objects.filter(|object| !after.is_touched_later(*object, step, after.steps())));
+    }
+    for object in &touched {
+        if let Object::Container(_) = object {
+            renamed(&before.dn(*object), &after.dn(*object), out)?;
+        }
+    }
+    let created = |object: &&Object| after.is_created_since(**object, from);
+    for object in touched.iter().filter(created) {
+        entry(after, *object, Flavour::DomainController, out)?;
+    }
+    for object in touched.iter().filter(created) {
+        links(after, *object, out)?;
+    }
+    for object in touched.iter().filter(|object| !created(object)) {
+        match object {
+            Object::User(number) if !after.is_deleted(*number) => changed(before, after, *number, out)?,
+            Object::Group(number) => members(before, after, *number, out)?,
+            _ => {}
+        }
+    }
+    for object in touched.iter().filter(|object| after.is_gone(**object)) {
+        line(out, "dn", before.dn(*object).as_bytes())?;
+        writeln!(out, "changetype: delete\n")?;
+    }
+    Ok(())
+}
+
+fn renamed(from: &str, to: &str, out: &mut impl Write) -> io::Result<()> {
+    // A name of the world has no other comma behind which an attribute begins.
+    let starts = [",OU=", ",DC="].into_iter().filter_map(|start| to.find(start));
+    let Some((name, superior)) = starts.min().map(|at| to.split_at(at)) else { return Ok(()) };
+    line(out, "dn", from.as_bytes())?;
+    writeln!(out, "changetype: modrdn")?;
+    line(out, "newrdn", name.as_bytes())?;
+    writeln!(out, "deleteoldrdn: 1")?;
+    line(out, "newsuperior", superior.trim_start_matches(',').as_bytes())?;
+    writeln!(out)
+}
+
+fn changed(before: &World, after: &World, user: u64, out: &mut impl Write) -> io::Result<()> {
+    let person = after.person(user);
+    let (old, new) = (before.dn(Object::User(user)), after.dn(Object::User(user)));
+    if old != new {
+        renamed(&old, &new, out)?;
+    }
+    let kinds = after.changes_since(&person, before.steps());
+    let attributes = kinds.iter().flat_map(|kind| kind.attributes()).filter(|attribute| is_written(**attribute));
+    let mut begun = false;
+    for attribute in attributes {
+        let (then, now) = (before.values(Object::User(user), *attribute), after.values(Object::User(user), *attribute));
+        if then == now {
+            continue;
+        }
+        if !begun {
+            line(out, "dn", new.as_bytes())?;
+            writeln!(out, "changetype: modify")?;
+            begun = true;
+        }
+        writeln!(out, "replace: {}", attribute.name())?;
+        for value in &now {
+            line(out, attribute.name(), value)?;
+        }
+        writeln!(out, "-")?;
+    }
+    if begun { writeln!(out) } else { Ok(()) }
+}
+
+fn members(before: &World, after: &World, group: u64, out: &mut impl Write) -> io::Result<()> {
+    let (added, removed) = after.group(group).changes(after, before.steps());
+    let parts = [("add", added.collect::<Vec<_>>()), ("delete", removed.collect::<Vec<_>>())];
+    if parts.iter().all(|(_, members)| members.is_empty()) {
+        return Ok(());
+    }
+    line(out, "dn", after.dn(Object::Group(group)).as_bytes())?;
+    writeln!(out, "changetype: modify")?;
+    for (verb, members) in parts.iter().filter(|(_, members)| !members.is_empty()) {
+        writeln!(out, "{verb}: member")?;
+        for member in members {
+            line(out, "member", after.dn(*member).as_bytes())?;
+        }
+        writeln!(out, "-")?;
+    }
+    writeln!(out)
+}
+
 fn line(out: &mut impl Write, name: &str, value: &[u8]) -> io::Result<()> {
     let first_is_safe = !matches!(value.first(), Some(b' ' | b':' | b'<'));
     let safe = value.iter().all(|byte| (b' '..0x7f).contains(byte)) && first_is_safe && value.last() != Some(&b' ');

@@ -177,7 +177,7 @@ fn account_control(world: &World, disabled: bool) -> u64 {
 fn emit_tombstone(world: &World, person: &Person, attribute: Attribute, sink: &mut impl ValueSink) {
     match attribute {
         Attribute::IsDeleted | Attribute::IsRecycled => sink.value(|out| text(out, &["TRUE"])),
-        Attribute::SAMAccountName => sink.value(|out| account_name(person.number, out)),
+        Attribute::SAMAccountName | Attribute::Uid => sink.value(|out| account_name(person.number, out)),
         Attribute::UserAccountControl => sink.value(|out| number(out, account_control(world, person.disabled))),
         Attribute::LastKnownParent => sink.reference(world, Object::Container(world.container_of(person))),
         _ => {}
