@@ -2,6 +2,7 @@
 
 mod anchor_write_back;
 mod by_hand;
+mod crash;
 mod demo;
 mod files;
 mod into_directory;

@@ -11,12 +11,16 @@ pub fn binary() -> PathBuf {
         let test = std::env::current_exe().expect("a test has a path");
         test.ancestors().nth(2).expect("target/debug/deps/it").join("metasync")
     });
-    let built = modified(&path)
-        .unwrap_or_else(|| panic!("{} is not built; run `cargo build --workspace` first", path.display()));
+    fresh(path, "run `cargo build --workspace` first")
+}
+
+/// The path of a built program that is newer than every source of it; `remedy` is told otherwise.
+pub(crate) fn fresh(path: PathBuf, remedy: &str) -> PathBuf {
+    let built = modified(&path).unwrap_or_else(|| panic!("{} is not built; {remedy}", path.display()));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     for part in ["metaverse-schema", "connectors", "engine"] {
         if let Some((file, _)) = newest(&root.join(part)).filter(|(_, changed)| *changed > built) {
-            panic!("{} is older than {}; run `cargo build --workspace` first", path.display(), file.display());
+            panic!("{} is older than {}; {remedy}", path.display(), file.display());
         }
     }
     path

@@ -15,7 +15,7 @@ use crate::schema::{Kind, is_tracked};
 use crate::tenant_facts::TenantFacts;
 
 /// All that a state file holds.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Directory {
     /// Drawn once per directory: page and delta tokens of another directory are recognised by it.
     pub(crate) instance: Guid,
@@ -78,6 +78,11 @@ impl Directory {
 
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Other content took the place of a directory of that generation: the state file is behind.
+    pub(crate) fn changed_since(&mut self, generation: u64) {
+        self.generation = generation.wrapping_add(1);
     }
 
     pub(crate) fn change_number(&self) -> u64 {

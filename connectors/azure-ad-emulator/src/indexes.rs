@@ -8,7 +8,7 @@ use crate::entry::{Entry, Tombstone};
 use crate::guid::Guid;
 use crate::schema::Kind;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Indexes {
     /// Several objects under one key only where the seed says so: real tenants carry such dirt.
     user_principal_name: HashMap<String, BTreeSet<Guid>>,

@@ -86,4 +86,4 @@ pub use guid::Guid;
 pub use knobs::{Knobs, MailClash, NormalForm, Normalisation, SilentRevert, SyncState, ThrottleKnobs};
 pub use request_log::LoggedRequest;
 pub use seed::Seed;
-pub use tenant::{RehearsalTenant, RunningTenant, SeedSource, TenantError, TenantOptions};
+pub use tenant::{KeptTenant, RehearsalTenant, RunningTenant, SeedSource, TenantError, TenantOptions};

@@ -155,6 +155,10 @@ impl RehearsalTenant {
     }
 }
 
+/// A tenant's content as it was at one moment.
+#[derive(Clone, Debug)]
+pub struct KeptTenant(Directory);
+
 /// A tenant that serves. Dropping it stops it without a last save; call [`RunningTenant::shutdown`].
 pub struct RunningTenant {
     shared: Arc<Shared>,
@@ -244,6 +248,19 @@ impl RunningTenant {
         let by = Millis::try_from(by.as_millis()).unwrap_or(Millis::MAX);
         let offset = core.directory.clock_offset_ms.saturating_add(by);
         core.move_clock(offset);
+    }
+
+    /// The tenant's content at this moment, to go back to.
+    pub fn keep(&self) -> KeptTenant {
+        KeptTenant(self.shared.core().directory.clone())
+    }
+
+    /// Makes the tenant's content what it was when it was kept. Knobs, clients' tokens and the request log stay.
+    pub fn go_back(&self, kept: &KeptTenant) {
+        let mut core = self.shared.core();
+        let generation = core.directory.generation();
+        core.directory = kept.0.clone();
+        core.directory.changed_since(generation);
     }
 
     /// Everything a client can see, in a fixed order; equal tenants give equal bytes.

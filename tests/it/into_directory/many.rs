@@ -1,8 +1,10 @@
 //! A group of 2,500, and a process that is killed while it writes.
 
 use super::world::{BIND_PASSWORD, NO_GUARDS, People, controller, deployment, directory, rules, second_plan_is_empty};
+use metasync_tests::crash::binary as crash_binary;
 use metasync_tests::operator::binary;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -92,5 +94,64 @@ fn killed_while_writing_nobody_is_there_twice() {
         (PEOPLE + 1, PEOPLE),
         "nobody twice, and everybody a member"
     );
+    second_plan_is_empty(&dc, &deployment);
+}
+
+/// Invariant 5, O28: killed at every kind of request to the directory, before it leaves, after it was answered and between
+/// the pages of a read, run after run: in the end everybody is there once, and nothing is left to do.
+#[test]
+fn killed_at_the_fail_points_of_the_directory() {
+    const PEOPLE: usize = 60;
+    let dc = controller("into_directory::killed_at_the_fail_points_of_the_directory", &[]);
+    dc.rights(&["write", "svc-metasync", "OU=Managed"]);
+    let mut people = People::default();
+    people.unit("u1", "Unit", "");
+    let all: Vec<String> = (1..=PEOPLE).map(|number| format!("n{number:04}")).collect();
+    for id in &all {
+        people.person(id, &format!("New {id}"), "OU=Unit");
+        people.at(id).manager = all[PEOPLE - 1].clone();
+    }
+    people.group("g1", "Everybody", "", &all.iter().map(String::as_str).collect::<Vec<_>>());
+    let deployment = deployment(&dc, &people, false, NO_GUARDS);
+    let configuration = deployment.read("metasync.toml");
+    // Several pages even of so few.
+    std::fs::write(deployment.file("metasync.toml"), format!("{configuration}page_size = 10\n")).expect("written");
+    let mut killed = BTreeMap::<&str, usize>::new();
+    for round in 0..12 {
+        for (point, count) in [("ldap-send", 9 + 5 * round), ("ldap-page", 3 + 2 * round), ("ldap-reply", 1 + round)] {
+            let ended = Command::new(crash_binary())
+                .arg("--deployment")
+                .arg(&deployment.folder)
+                .args(["cycle", if round % 2 == 0 { "initial" } else { "delta" }])
+                .env("METASYNC_AD_PASSWORD", BIND_PASSWORD)
+                .env("METASYNC_FAIL_POINT", format!("{point}:{count}"))
+                .stdin(Stdio::null())
+                .output()
+                .expect("the binary runs");
+            let code = ended.status.code();
+            assert!(
+                matches!(code, None | Some(0)),
+                "{point}:{count}: {code:?} {}",
+                String::from_utf8_lossy(&ended.stderr)
+            );
+            *killed.entry(point).or_default() += usize::from(code.is_none());
+        }
+        // The next round has something to write.
+        for id in all.iter().skip(round * 5).take(5) {
+            people.at(id).title = format!("Title {round}");
+        }
+        people.write(&deployment);
+    }
+    assert!(killed.values().all(|kills| *kills >= 10), "{killed:?}");
+    deployment.run(&["cycle", "delta"]).expect(&[0]);
+    let found = directory(&dc);
+    assert_eq!(found.len(), PEOPLE + 2, "{:?}", found.keys());
+    assert_eq!(members(&found["CN=Everybody"]), PEOPLE);
+    for (number, id) in all.iter().enumerate() {
+        let person = &found[&format!("CN=New {id},OU=Unit")];
+        let title = format!("title=Title {}", number / 5);
+        assert!(person.contains(&title), "{person} has no {title}");
+        assert!(person.contains("manager=CN=New n0060"), "{person}");
+    }
     second_plan_is_empty(&dc, &deployment);
 }
