@@ -6,8 +6,8 @@
 //! | `GET /_tenant/knobs` | all knobs as they stand |
 //! | `PATCH /_tenant/knobs` | changes the knobs that the body names, answers all; naming `faults` starts the script anew |
 //! | `GET /_tenant/state` | the dump of the tenant, for byte diffs |
-//! | `GET /_tenant/log` | `{"successfulWrites", "requests"}` |
-//! | `DELETE /_tenant/log` | forgets the requests and sets the counter to 0 |
+//! | `GET /_tenant/log` | `{"successfulWrites", "writes", "requests"}`; `writes` counts the refused ones too |
+//! | `DELETE /_tenant/log` | forgets the requests and sets the counters to 0 |
 //! | `POST /_tenant/clock` | `{"advanceSeconds": n}` or `{"offsetSeconds": n}`, answers `{"offsetSeconds", "now"}` |
 
 use serde::Deserialize;
@@ -27,11 +27,12 @@ pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> 
         ("GET", "state") => (200, snapshot::take(&shared.core().directory)),
         ("GET", "log") => {
             let core = shared.core();
-            (200, json!({ "successfulWrites": core.log.successful_writes(), "requests": core.log.requests() }))
+            let (successful, writes) = (core.log.successful_writes(), core.log.writes());
+            (200, json!({ "successfulWrites": successful, "writes": writes, "requests": core.log.requests() }))
         }
         ("DELETE", "log") => {
             shared.core().log.clear();
-            (200, json!({ "successfulWrites": 0, "requests": [] }))
+            (200, json!({ "successfulWrites": 0, "writes": 0, "requests": [] }))
         }
         ("POST", "clock") => move_clock(shared, body),
         (_, "knobs" | "state" | "log" | "clock") => {

@@ -46,6 +46,7 @@ pub(crate) struct RequestLog {
     kept: VecDeque<LoggedRequest>,
     last_sequence: u64,
     successful_writes: u64,
+    writes: u64,
     file: Option<BufWriter<File>>,
     file_failed: bool,
 }
@@ -68,6 +69,7 @@ impl RequestLog {
 
     pub(crate) fn record(&mut self, request: LoggedRequest, limit: usize) {
         self.successful_writes += u64::from(request.applied);
+        self.writes += u64::from(request.write);
         if let Some(file) = &mut self.file {
             let written = serde_json::to_writer(&mut *file, &request).map_err(std::io::Error::from);
             if let Err(error) = written.and_then(|()| file.write_all(b"\n")) {
@@ -103,6 +105,12 @@ impl RequestLog {
     pub(crate) fn clear(&mut self) {
         self.kept.clear();
         self.successful_writes = 0;
+        self.writes = 0;
+    }
+
+    /// Requests that would have changed the directory, the refused ones too.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes
     }
 
     pub(crate) fn successful_writes(&self) -> u64 {

@@ -156,7 +156,9 @@ impl Engine {
         let name = step_name(step_type);
         let id = self.store.begin_step(run.id, name, self.clock.now())?;
         let mut step = StepRun::new(connector, name, run.id, id, call.now, Arc::clone(&self.events));
+        let rows_before = self.store.rows_written();
         let outcome = self.run_step_type(&mut step, step_type, call).await;
+        step.report.rows_written = self.store.rows_written().saturating_sub(rows_before);
         let end = match &outcome {
             Ok(end) => end.clone(),
             Err(error) => {

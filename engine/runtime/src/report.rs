@@ -62,6 +62,9 @@ pub struct StepReport {
     pub references: Counters,
     /// Objects read, synchronised or sent.
     pub processed: u64,
+    /// Rows of the store that the step inserted, changed and removed, its own record in run history excepted. A step that
+    /// finds nothing new writes a handful for its watermark, whatever the number of objects.
+    pub rows_written: u64,
     pub errors: u64,
     pub first_errors: Vec<ErrorNote>,
     pub notes: Vec<Note>,
@@ -89,6 +92,7 @@ impl StepReport {
             export: Counters::new(),
             references: Counters::new(),
             processed: 0,
+            rows_written: 0,
             errors: 0,
             first_errors: Vec::new(),
             notes: Vec::new(),

@@ -48,6 +48,8 @@ pub(crate) struct Db {
     pub(crate) never_sync_stale: Cell<bool>,
     /// The same for groups that scope clauses name.
     pub(crate) watched_stale: Cell<bool>,
+    /// Rows of run history among those that this connection has written.
+    history_rows: Cell<u64>,
 }
 
 impl Db {
@@ -67,6 +69,7 @@ impl Db {
             read_only,
             never_sync_stale: Cell::new(false),
             watched_stale: Cell::new(false),
+            history_rows: Cell::new(0),
         })
     }
 
@@ -159,6 +162,24 @@ impl Db {
             self.roll_back();
             fault.during(doing)
         })
+    }
+
+    /// As [`Db::write`], for what belongs to run history: its rows do not count as written for an object.
+    pub(crate) fn record<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        let before = self.sql.total_changes();
+        let outcome = self.write(doing, work);
+        self.count_as_history(self.sql.total_changes().saturating_sub(before));
+        outcome
+    }
+
+    pub(crate) fn count_as_history(&self, rows: u64) {
+        self.history_rows.set(self.history_rows.get().saturating_add(rows));
+    }
+
+    /// Rows inserted, changed and removed since the store was opened, without those of run history. Rows of a transaction
+    /// that was undone count: they were written.
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.sql.total_changes().saturating_sub(self.history_rows.get())
     }
 
     /// One consistent view of the data.

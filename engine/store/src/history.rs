@@ -139,7 +139,7 @@ fn unsigned(number: i64) -> u64 {
 
 impl Store {
     pub fn begin_run(&mut self, connector: &str, profile: &str, now: i64) -> Result<Run, StoreError> {
-        self.db.write("beginning a run", |db| {
+        self.db.record("beginning a run", |db| {
             let connector = db.connector_id(connector)?;
             let number: i64 = db
                 .one("SELECT coalesce(max(number), 0) + 1 FROM run WHERE connector = ?1", [connector], |row| {
@@ -155,7 +155,7 @@ impl Store {
     }
 
     pub fn begin_step(&mut self, run: RunId, step_type: &str, now: i64) -> Result<StepId, StoreError> {
-        self.db.write("beginning a run step", |db| {
+        self.db.record("beginning a run step", |db| {
             db.run(
                 "INSERT INTO run_step (run, number, step_type, started, status, counters, notes) VALUES \
                  (?1, (SELECT coalesce(max(number), 0) + 1 FROM run_step WHERE run = ?1), ?2, ?3, ?4, '{}', '[]')",
@@ -171,7 +171,7 @@ impl Store {
     }
 
     pub fn end_step(&mut self, step: StepId, end: &StepEnd, now: i64) -> Result<(), StoreError> {
-        self.db.write("ending a run step", |db| {
+        self.db.record("ending a run step", |db| {
             db.run(
                 "UPDATE run_step SET ended = ?2, status = ?3, counters = ?4, notes = ?5 WHERE id = ?1",
                 (step.0, now, &end.status, json(&end.counters)?, json(&end.notes)?),
@@ -181,7 +181,7 @@ impl Store {
     }
 
     pub fn end_run(&mut self, run: RunId, status: &str, now: i64) -> Result<(), StoreError> {
-        self.db.write("ending a run", |db| {
+        self.db.record("ending a run", |db| {
             db.run("UPDATE run SET ended = ?2, status = ?3 WHERE id = ?1", (run.0, now, status)).map(drop)
         })
     }
@@ -189,7 +189,7 @@ impl Store {
     /// Gives runs that a crash left `in-progress` the status `stopped-database-connection-lost`; returns how many there were.
     /// To be called by the process that holds the run lock, before it begins a run.
     pub fn close_interrupted_runs(&mut self, now: i64) -> Result<u64, StoreError> {
-        self.db.write("closing interrupted runs", |db| {
+        self.db.record("closing interrupted runs", |db| {
             let status = "stopped-database-connection-lost";
             db.run("UPDATE run_step SET ended = ?1, status = ?2 WHERE ended IS NULL", (now, status))?;
             let runs = db.run("UPDATE run SET ended = ?1, status = ?2 WHERE ended IS NULL", (now, status))?;
@@ -199,7 +199,7 @@ impl Store {
 
     /// Keeps the objects behind a counter (R31).
     pub fn record_details(&mut self, step: StepId, counter: &str, objects: &[CsId]) -> Result<(), StoreError> {
-        self.db.write("recording the objects of a counter", |db| {
+        self.db.record("recording the objects of a counter", |db| {
             objects.iter().try_for_each(|object| {
                 db.run(
                     "INSERT OR IGNORE INTO run_step_object (step, counter, object) VALUES (?1, ?2, ?3)",
@@ -229,7 +229,7 @@ impl Store {
         message: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.db.write("recording an event", |db| db.insert_event(run, level, code, message, now))
+        self.db.record("recording an event", |db| db.insert_event(run, level, code, message, now))
     }
 
     /// Events, newest first; of one run, or of all.
@@ -276,7 +276,7 @@ impl Store {
 
     /// Removes ended runs, and events, from before an instant; returns the number of runs (R32).
     pub fn purge_history(&mut self, before: i64) -> Result<u64, StoreError> {
-        self.db.write("removing old run history", |db| {
+        self.db.record("removing old run history", |db| {
             let steps = "SELECT s.id FROM run_step s JOIN run r ON r.id = s.run WHERE r.ended < ?1";
             db.run(&format!("DELETE FROM run_step_object WHERE step IN ({steps})"), [before])?;
             db.run(&format!("DELETE FROM run_step_error WHERE step IN ({steps})"), [before])?;
@@ -293,7 +293,7 @@ impl Store {
 
     /// Begins an export step of a connector and returns its number (O51).
     pub fn begin_export_step(&mut self, connector: &str) -> Result<u64, StoreError> {
-        self.db.write("beginning an export step", |db| {
+        self.db.record("beginning an export step", |db| {
             let id = db.connector_id(connector)?;
             db.run(
                 "INSERT INTO connector_flags (connector, export_step_current) VALUES (?1, 1) \
@@ -306,7 +306,7 @@ impl Store {
 
     /// That export step completed in full.
     pub fn export_step_done(&mut self, connector: &str, number: u64) -> Result<(), StoreError> {
-        self.db.write("ending an export step", |db| {
+        self.db.record("ending an export step", |db| {
             let id = db.connector_id(connector)?;
             let number = i64::try_from(number).unwrap_or(i64::MAX);
             db.run("UPDATE connector_flags SET export_step_successful = ?2 WHERE connector = ?1", (id, number))
@@ -347,7 +347,8 @@ fn level_of(code: i64) -> Inner<EventLevel> {
 
 impl Db {
     pub(crate) fn save_progress(&self, step: StepId, counters: &StepCounters) -> Inner<()> {
-        self.run("UPDATE run_step SET counters = ?2 WHERE id = ?1", (step.0, json(counters)?))?;
+        let rows = self.run("UPDATE run_step SET counters = ?2 WHERE id = ?1", (step.0, json(counters)?))?;
+        self.count_as_history(rows as u64);
         Ok(())
     }
 

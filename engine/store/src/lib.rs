@@ -30,6 +30,7 @@ mod place;
 mod query;
 mod references;
 mod rules;
+mod scan;
 mod settings;
 mod sync;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use open::Store;
 pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};
 pub use query::{MvSummary, ObjectSummary, PendingImport, SpaceCounts};
 pub use rules::RulesRegistration;
+pub use scan::ScannedImage;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};
 pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader};
 

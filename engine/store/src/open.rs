@@ -131,6 +131,12 @@ impl Store {
         &self.path
     }
 
+    /// Rows that this opening of the store has inserted, changed and removed, run history excepted: what a step cost, and
+    /// zero objects' worth of it when nothing changed.
+    pub fn rows_written(&self) -> u64 {
+        self.db.rows_written()
+    }
+
     pub fn is_read_only(&self) -> bool {
         self.db.read_only
     }

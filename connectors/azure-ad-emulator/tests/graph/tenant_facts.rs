@@ -144,8 +144,10 @@ async fn a_tenant_is_steered_over_http() {
     client.renew(CLIENT).await;
     client.control(Method::DELETE, "log", json!({})).await.is(200);
     client.patch("/users/ann@contoso.com", json!({ "city": "Bonn", "jobTitle": "Boss" })).await.is(204);
+    client.patch("/users/nobody@contoso.com", json!({ "jobTitle": "Boss" })).await.is(404);
     let log = client.control(Method::GET, "log", json!({})).await.is(200).body;
     assert_eq!((&log["successfulWrites"], &log["requests"][0]["body"]["city"]), (&json!(1), &json!("Bonn")));
+    assert_eq!(log["writes"], 2);
     let state = client.control(Method::GET, "state", json!({})).await.is(200).body;
     assert_eq!((&state["users"][0]["jobTitle"], state["users"][0].get("city")), (&json!("Boss"), None));
     assert_eq!(state, tenant.snapshot());

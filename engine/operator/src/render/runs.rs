@@ -250,6 +250,7 @@ mod tests {
             export: BTreeMap::new(),
             references: BTreeMap::new(),
             processed: 0,
+            rows_written: 0,
             errors: 0,
             first_errors: Vec::new(),
             notes: Vec::new(),

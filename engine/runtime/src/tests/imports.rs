@@ -17,6 +17,28 @@ async fn an_unchanged_full_import_gives_a_delta_synchronisation_nothing_to_do() 
     assert_eq!((sync.steps[0].processed, sync.steps[0].inbound.len()), (0, 0));
 }
 
+/// S2 of the performance goals: what did not change writes no row of an object, however many there are; only the watermark moves.
+#[tokio::test]
+async fn steps_without_a_change_write_the_same_few_rows_for_any_number_of_objects() {
+    let mut idle = Vec::new();
+    for people in [10, 300] {
+        let lab = Lab::new();
+        (1..=people).for_each(|number| lab.hr.put_person(number));
+        let first = lab.good_cycle(CycleKind::Initial).await;
+        let read = first.runs.iter().find(|run| run.connector == "hr").unwrap();
+        assert!(read.steps[0].rows_written > people as u64, "{:?}", read.steps[0]);
+        let import = lab.run("hr", "full-import").await;
+        let sync = lab.run("hr", "delta-synchronization").await;
+        let full = lab.run("hr", "full-synchronization").await;
+        idle.push([&import, &sync, &full].map(|run| run.steps[0].rows_written));
+        lab.hr.set("p3", "displayName", &["Someone else"]);
+        let changed = lab.run("hr", "full-import").await;
+        assert!(changed.steps[0].rows_written > import.steps[0].rows_written, "{changed:?}");
+    }
+    assert_eq!(idle[0], idle[1]);
+    assert!(idle[0].iter().all(|rows| *rows <= 8), "{idle:?}");
+}
+
 /// T29 (R11): the combined step synchronises what was imported, changed or not; the separate ones do not.
 #[tokio::test]
 async fn a_combined_step_also_synchronises_what_did_not_change() {

@@ -2,6 +2,7 @@
 
 use super::support::*;
 use crate::*;
+use metaverse_schema::Values;
 use sync_kernel::*;
 
 fn world() -> World {
@@ -48,6 +49,50 @@ fn occupants_are_found_by_the_normal_form() {
     assert_eq!(occupant("CN=ann,  OU=People,DC=X"), Some(world.id("ad", "a")));
     assert_eq!((occupant("dc=x"), occupant("cn=nobody,dc=x")), (None, None));
     assert_eq!(world.store.db.occupant("elsewhere", "dc=x").unwrap(), None);
+}
+
+/// Every image once, staged ones too, with the bytes that are kept of it; reading changes no row.
+#[test]
+fn a_scan_hands_over_every_image_with_its_bytes() {
+    let mut world = world();
+    world.project("ad", "a");
+    let rows = world.store.rows_written();
+    let (mut seen, mut bytes) = (Vec::new(), 0);
+    let count = world.store.scan_images(|kept, image| {
+        bytes += kept.len();
+        let mut named = |name: &str, value: Option<&Values>| {
+            let first = value.and_then(|values| values.iter().next());
+            seen.push(format!("{name} {}", first.map(ToString::to_string).unwrap_or_default()));
+        };
+        match image {
+            ScannedImage::Connector(attributes) => named("object", attributes.get("displayName")),
+            ScannedImage::Metaverse(values) => named("metaverse", values.get("displayName")),
+        }
+    });
+    assert_eq!(count.unwrap(), seen.len() as u64);
+    expect_test::expect![[r#"
+        object 
+        object Ann
+        object Bob
+        object Staff
+        metaverse Ann"#]]
+    .assert_eq(&seen.join("\n"));
+    assert!(bytes > 60, "{bytes}");
+    assert_eq!(world.store.rows_written(), rows);
+}
+
+/// What run history writes of itself is not what a step wrote.
+#[test]
+fn rows_of_run_history_do_not_count_as_written() {
+    let mut world = world();
+    let before = world.store.rows_written();
+    let run = world.store.begin_run("ad", "full-import", 1).unwrap();
+    let step = world.store.begin_step(run.id, "full-import", 1).unwrap();
+    world.store.record_details(step, "stage-add", &[world.id("ad", "a")]).unwrap();
+    world.store.end_run(run.id, "success", 2).unwrap();
+    assert_eq!(world.store.rows_written(), before);
+    world.full("ad", &["a user cn=Ann,ou=People,dc=x displayName=Anna"]);
+    assert!(world.store.rows_written() > before);
 }
 
 /// O22.
