@@ -1,9 +1,10 @@
 //! What measurements are made with: objects that look like a directory's, computed from their number alone, so that a
-//! million need no memory (`world`); a server that serves them and a reader with nothing around it. Measures nothing itself.
+//! million need no memory (`world`); a server that serves them and a reader with nothing around it; the driver of the scenarios (`driver`).
 
 pub mod arguments;
 pub mod bare_client;
 pub mod deciding;
+pub mod driver;
 pub mod load_server;
 pub mod world;
 
