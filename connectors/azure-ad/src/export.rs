@@ -14,7 +14,7 @@ use connector_contract::{
     ConnectorError, CreateRequest, ErrorKind, ExportItem, ExportOperation, ExportOutcome, ExportProblem,
 };
 use jiff::Timestamp;
-use metaverse_schema::{Anchor, ObjectType};
+use metaverse_schema::{Anchor, Guid, ObjectType};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ pub(crate) struct ExportDesk {
     pub(crate) graph: GraphClient,
     pub(crate) bin: DeletedItems,
     /// When this process made or restored an object: it may still be 404 elsewhere (A.2).
-    fresh: Mutex<HashMap<String, Instant>>,
+    fresh: Mutex<FreshObjects>,
     /// Immutable ids of creates that may have arrived: a conflict with them may be a conflict with ourselves.
     doubtful: Mutex<HashSet<String>>,
     guarded_until: Mutex<Option<Instant>>,
@@ -128,14 +128,12 @@ impl ExportDesk {
     /// This process made or restored the object.
     pub(crate) fn made(&self, id: &str) {
         let window = FRESH_FOR.max(self.graph.settings().replication_wait * 2);
-        let mut fresh = locked(&self.fresh);
-        fresh.retain(|_, made| made.elapsed() < window);
-        fresh.insert(id.to_owned(), Instant::now());
+        locked(&self.fresh).insert(id, window);
     }
 
     pub(crate) fn is_fresh(&self, id: &str) -> bool {
         let window = FRESH_FOR.max(self.graph.settings().replication_wait * 2);
-        locked(&self.fresh).get(id).is_some_and(|made| made.elapsed() < window)
+        locked(&self.fresh).contains(id, window)
     }
 
     pub(crate) fn doubt(&self, immutable_id: &str) {
@@ -148,6 +146,30 @@ impl ExportDesk {
 
     pub(crate) fn settle_doubt(&self, immutable_id: &str) {
         locked(&self.doubtful).remove(immutable_id);
+    }
+}
+
+/// Objects that this process made, with the moment. Old ones go whenever the list has doubled, so that a create costs the same
+/// however many there were.
+#[derive(Debug, Default)]
+struct FreshObjects {
+    made: HashMap<Guid, Instant>,
+    look_through_at: usize,
+}
+
+impl FreshObjects {
+    fn insert(&mut self, id: &str, window: Duration) {
+        if self.made.len() >= self.look_through_at {
+            self.made.retain(|_, made| made.elapsed() < window);
+            self.look_through_at = (2 * self.made.len()).max(1_024);
+        }
+        // The service's own objects have no other ids.
+        self.made.extend(id.parse().ok().map(|id: Guid| (id, Instant::now())));
+    }
+
+    fn contains(&self, id: &str, window: Duration) -> bool {
+        let made = id.parse().ok().and_then(|id: Guid| self.made.get(&id));
+        made.is_some_and(|made| made.elapsed() < window)
     }
 }
 
@@ -231,4 +253,23 @@ pub(crate) fn synced(class: &Class, id: &str) -> ExportProblem {
 
 pub(crate) fn not_settled(error: &ConnectorError) -> ExportOutcome {
     ExportOutcome::NotSettled { may_have_arrived: false, message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A.2: an object is fresh for the window and no longer, and those that are not take no room for long.
+    #[test]
+    fn fresh_objects_are_known_for_the_window_and_then_forgotten() {
+        let id = |number: u32| format!("00000000-0000-4000-8000-{number:012x}");
+        let (minute, none) = (Duration::from_secs(60), Duration::ZERO);
+        let mut fresh = FreshObjects::default();
+        (0..5_000).for_each(|number| fresh.insert(&id(number), minute));
+        assert!((0..5_000).all(|number| fresh.contains(&id(number), minute)));
+        assert!(fresh.contains(&id(7).to_uppercase(), minute), "an id is the same in any case");
+        assert!(!fresh.contains(&id(5_000), minute) && !fresh.contains(&id(7), none));
+        (5_000..50_000).for_each(|number| fresh.insert(&id(number), none));
+        assert!(fresh.made.len() < 20_000, "{} are remembered", fresh.made.len());
+    }
 }
