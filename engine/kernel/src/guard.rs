@@ -56,6 +56,28 @@ pub struct ApprovalList {
     pub verdicts: Vec<GuardVerdict>,
 }
 
+/// Number of lines by kind, and by attribute or group where a kind is counted so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct GuardCounts(BTreeMap<(GuardKind, String), u64>);
+
+impl GuardCounts {
+    pub fn add(&mut self, line: &GuardLine) {
+        *self.0.entry((line.kind, line.counted_by.clone())).or_default() += 1;
+    }
+
+    /// Each count against the limit of a space that holds `held` objects. A limit never falls when a space grows: what passes
+    /// with `held` 0 passes in any space.
+    pub fn verdicts(&self, held: u64, guards: &Guards) -> Vec<GuardVerdict> {
+        let limit = guards.limit(held);
+        let verdict = |((kind, counted_by), count): (&(GuardKind, String), &u64)| {
+            // A group that loses more than half of its members stops by itself, whatever the size of the space.
+            let limit = if *kind == GuardKind::GroupEmptied { 0 } else { limit };
+            GuardVerdict { kind: *kind, counted_by: counted_by.clone(), count: *count, limit, stopped: *count > limit }
+        };
+        self.0.iter().map(verdict).collect()
+    }
+}
+
 /// Counts the lines by kind against the limit of a space that holds `held` objects. Returns the verdicts of all kinds that
 /// occur, and, when any is over its limit, the list of exactly those kinds' lines.
 pub fn judge(
@@ -64,19 +86,9 @@ pub fn judge(
     held: u64,
     guards: &Guards,
 ) -> (Vec<GuardVerdict>, Option<ApprovalList>) {
-    let mut counts: BTreeMap<(GuardKind, &str), u64> = BTreeMap::new();
-    for line in lines {
-        *counts.entry((line.kind, line.counted_by.as_str())).or_default() += 1;
-    }
-    let limit = guards.limit(held);
-    let verdicts: Vec<GuardVerdict> = counts
-        .into_iter()
-        .map(|((kind, counted_by), count)| {
-            // A group that loses more than half of its members stops by itself, whatever the size of the space.
-            let limit = if kind == GuardKind::GroupEmptied { 0 } else { limit };
-            GuardVerdict { kind, counted_by: counted_by.to_owned(), count, limit, stopped: count > limit }
-        })
-        .collect();
+    let mut counts = GuardCounts::default();
+    lines.iter().for_each(|line| counts.add(line));
+    let verdicts = counts.verdicts(held, guards);
     let over: Vec<(GuardKind, &str)> = verdicts
         .iter()
         .filter(|verdict| verdict.stopped)

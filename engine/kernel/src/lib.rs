@@ -64,7 +64,7 @@ pub use confirm::{Contradiction, confirm_import};
 pub use decide::{Undecided, decide};
 pub use desired::overlay;
 pub use digest::{Digest, fingerprint};
-pub use guard::{ApprovalList, GuardKind, GuardLine, GuardVerdict, judge};
+pub use guard::{ApprovalList, GuardCounts, GuardKind, GuardLine, GuardVerdict, judge};
 pub use inputs::RunInputs;
 pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
 pub use neighbourhood::{KeyHit, Neighbourhood, Question};

@@ -7,8 +7,9 @@ use crate::report::{GuardReport, SHOWN};
 use crate::status;
 use crate::step::{End, StepRun};
 use metaverse_schema::{AttributeName, ConnectorSchema};
+use std::collections::BTreeSet;
 use sync_kernel::planted::{Fault, is_planted};
-use sync_kernel::{ApprovalList, GuardKind, judge};
+use sync_kernel::{ApprovalList, GuardKind, GuardVerdict, judge};
 use sync_rules::{Direction, RuleSet};
 use sync_store::{GuardRoles, StoreError};
 
@@ -51,9 +52,22 @@ impl Engine {
         let schema = self.store.schema(connector)?.unwrap_or_default();
         let roles =
             GuardRoles { small_group: self.deployment.guards.at_least, ..guard_roles(&self.rules, connector, &schema) };
-        let lines = self.store.guard_lines(connector, &roles)?;
+        let guards = &self.deployment.guards;
+        let over = |verdicts: Vec<GuardVerdict>| -> BTreeSet<GuardKind> {
+            verdicts.into_iter().filter(|verdict| verdict.stopped).map(|verdict| verdict.kind).collect()
+        };
+        // A few changes pass in any space: it need not be counted. A first load is only counted, not listed.
+        let counts = self.store.guard_counts(connector, &roles)?;
+        if over(counts.verdicts(0, guards)).is_empty() {
+            return Ok((None, 0));
+        }
         let held = self.store.space_size(connector)?;
-        let (_, over) = judge(connector, &lines, held, &self.deployment.guards);
+        let kinds = over(counts.verdicts(held, guards));
+        if kinds.is_empty() {
+            return Ok((None, held));
+        }
+        let lines = self.store.guard_lines(connector, &roles, &kinds)?;
+        let (_, over) = judge(connector, &lines, held, guards);
         Ok((over, held))
     }
 }

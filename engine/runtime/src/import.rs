@@ -92,7 +92,8 @@ impl Engine {
             Err(Failure::Connector(error)) => return Ok(End::from(&error).into()),
             Err(Failure::Store(error)) => return Err(error),
         };
-        let held_before = imported_count(&self.store, &step.connector)?;
+        // A delta is not measured against the space: it need not be counted.
+        let held_before = if kind == Kind::Full { imported_count(&self.store, &step.connector)? } else { 0 };
         let watermark = self.store.watermark(&step.connector)?.map(Watermark);
         let since = match kind {
             Kind::Full => None,

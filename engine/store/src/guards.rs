@@ -8,7 +8,7 @@ use crate::head::Head;
 use crate::{Store, StoreError};
 use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Value, Values};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_kernel::{GuardKind, GuardLine, PendingOperation, overlay};
+use sync_kernel::{GuardCounts, GuardKind, GuardLine, PendingOperation, overlay};
 
 /// Which attributes of a connector's objects play a part in the guard stage, and the size below which a group is not counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,14 +27,40 @@ pub struct GuardRoles {
 }
 
 impl Store {
-    /// Everything that an export of this connector would do now, in a fixed order.
-    pub fn guard_lines(&self, connector: &str, roles: &GuardRoles) -> Result<Vec<GuardLine>, StoreError> {
+    /// How much of each kind an export of this connector would do now. Holds no line in memory.
+    pub fn guard_counts(&self, connector: &str, roles: &GuardRoles) -> Result<GuardCounts, StoreError> {
+        let mut counts = GuardCounts::default();
+        self.each_guard_line(connector, roles, &mut |line| counts.add(&line))?;
+        Ok(counts)
+    }
+
+    /// Everything of these kinds that an export would do now, in a fixed order.
+    pub fn guard_lines(
+        &self,
+        connector: &str,
+        roles: &GuardRoles,
+        kinds: &BTreeSet<GuardKind>,
+    ) -> Result<Vec<GuardLine>, StoreError> {
+        let mut lines = Vec::new();
+        self.each_guard_line(connector, roles, &mut |line| {
+            if kinds.contains(&line.kind) {
+                lines.push(line);
+            }
+        })?;
+        lines.sort();
+        Ok(lines)
+    }
+
+    fn each_guard_line(
+        &self,
+        connector: &str,
+        roles: &GuardRoles,
+        visit: &mut dyn FnMut(GuardLine),
+    ) -> Result<(), StoreError> {
         self.db.read("gathering what the export would do", |db| {
-            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
-            let mut lines = db.object_lines(connector, roles)?;
-            lines.extend(db.member_lines(connector, roles)?);
-            lines.sort();
-            Ok(lines)
+            let Some(connector) = db.find_connector(connector) else { return Ok(()) };
+            db.object_lines(connector, roles, visit)?;
+            db.member_lines(connector, roles, visit)
         })
     }
 
@@ -142,13 +168,15 @@ fn arrow(before: &str, after: &str) -> String {
 }
 
 impl Db {
-    fn object_lines(&self, connector: i64, roles: &GuardRoles) -> Inner<Vec<GuardLine>> {
-        let mut lines = Vec::new();
-        let (mut deleted, mut added): (BTreeMap<String, GuardLine>, Vec<(String, GuardLine)>) = Default::default();
-        for id in self.ids(
-            "SELECT object FROM pending_export WHERE connector = ?1 AND not_before IS NULL ORDER BY object",
-            [connector],
-        )? {
+    fn object_lines(&self, connector: i64, roles: &GuardRoles, visit: &mut dyn FnMut(GuardLine)) -> Inner<()> {
+        // What is deleted comes first: what replaces it is told by it.
+        let mut deleted: BTreeMap<String, String> = BTreeMap::new();
+        let removals =
+            "SELECT object FROM pending_export WHERE connector = ?1 AND operation = 3 AND not_before IS NULL";
+        let others = "SELECT object FROM pending_export WHERE connector = ?1 AND operation <> 3 AND not_before IS NULL";
+        let mut ids = self.ids(removals, [connector])?;
+        ids.extend(self.ids(others, [connector])?);
+        for id in ids {
             let head = self.head(id)?;
             let Some(pending) = self.load_pending(id, connector)?.filter(|pending| can_be_sent(&pending.state)) else {
                 continue;
@@ -166,49 +194,40 @@ impl Db {
             };
             match &pending.operation {
                 PendingOperation::Delete { cause, .. } => {
-                    let line = change.line(GuardKind::Delete, "", cause.to_string());
                     if let Some(stamp) = stamped(&change.before) {
-                        deleted.insert(stamp, line.clone());
+                        deleted.insert(stamp, change.object.clone());
                     }
-                    lines.push(line);
+                    visit(change.line(GuardKind::Delete, "", cause.to_string()));
                 }
                 PendingOperation::Detach { cause, .. } => {
                     // SF4: the sign-in is blocked and the stamp cleared.
-                    lines.push(change.line(GuardKind::Disable, "", format!("let go: {cause}")));
+                    visit(change.line(GuardKind::Disable, "", format!("let go: {cause}")));
                     if let Some(stamp) = stamped(&change.before) {
-                        lines.push(change.line(GuardKind::AnchorWrite, "", arrow(&stamp, "")));
+                        visit(change.line(GuardKind::AnchorWrite, "", arrow(&stamp, "")));
                     }
                 }
                 PendingOperation::Add { .. } => {
-                    let line = change.line(GuardKind::Add, "", "created");
-                    if let Some(stamp) = stamped(&change.after) {
-                        added.push((stamp, line.clone()));
+                    visit(change.line(GuardKind::Add, "", "created"));
+                    // The same source object, deleted as one thing and created as another (T32).
+                    if !deleted.is_empty()
+                        && let Some(gone) = stamped(&change.after).and_then(|stamp| deleted.get(&stamp))
+                    {
+                        visit(change.line(GuardKind::DeleteAdd, "", format!("replaces {gone}")));
                     }
-                    lines.push(line);
                 }
                 PendingOperation::Restore { .. } => {
-                    lines.push(change.line(GuardKind::Add, "", "brought back from the recycle bin"));
-                    lines.extend(change.lines());
+                    visit(change.line(GuardKind::Add, "", "brought back from the recycle bin"));
+                    change.lines().into_iter().for_each(&mut *visit);
                 }
                 PendingOperation::Update { takeover, .. } => {
                     if *takeover {
-                        lines.push(change.line(GuardKind::Takeover, "", "taken over"));
+                        visit(change.line(GuardKind::Takeover, "", "taken over"));
                     }
-                    lines.extend(change.lines());
+                    change.lines().into_iter().for_each(&mut *visit);
                 }
             }
         }
-        // The same source object, deleted as one thing and created as another (T32).
-        for (stamp, line) in added {
-            if let Some(gone) = deleted.get(&stamp) {
-                lines.push(GuardLine {
-                    kind: GuardKind::DeleteAdd,
-                    detail: format!("replaces {}", gone.object),
-                    ..line
-                });
-            }
-        }
-        Ok(lines)
+        Ok(())
     }
 
     /// Stable between runs and stores: the anchor, or the source's anchor, or the DN.
@@ -225,21 +244,26 @@ impl Db {
         }
     }
 
-    fn member_lines(&self, connector: i64, roles: &GuardRoles) -> Inner<Vec<GuardLine>> {
-        let rows: Vec<(i64, i64, i64, bool)> = self.all(
-            "SELECT object, attribute, member, adds FROM pending_reference WHERE connector = ?1 \
-             AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY object, attribute, member",
+    fn member_lines(&self, connector: i64, roles: &GuardRoles, visit: &mut dyn FnMut(GuardLine)) -> Inner<()> {
+        let owners: Vec<(i64, i64)> = self.all(
+            "SELECT DISTINCT object, attribute FROM pending_reference WHERE connector = ?1 \
+             AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY object, attribute",
             [connector],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )?;
-        let mut lines = Vec::new();
-        for ((object, attribute), rows) in grouped(rows) {
+        for (object, attribute) in owners {
+            let rows: Vec<(i64, bool)> = self.all(
+                "SELECT member, adds FROM pending_reference WHERE object = ?1 AND attribute = ?2 \
+                 AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY member",
+                (object, attribute),
+                |row| Ok((row.get(0)?, row.get(1)?)),
+            )?;
             let Some(sendable) = self.sendable_owner(object, roles)? else { continue };
             let name = self.attribute_name(attribute)?;
             if self.is_single(object, attribute)? {
                 // A reference of one value, such as a manager: only its loss counts, as that of any other attribute.
                 if rows.iter().all(|(_, adds)| !adds) {
-                    lines.push(sendable.line(GuardKind::AttributeWipe, name.as_str(), "the reference is removed"));
+                    visit(sendable.line(GuardKind::AttributeWipe, name.as_str(), "the reference is removed"));
                 }
                 continue;
             }
@@ -248,18 +272,18 @@ impl Db {
                 let kind = if *adds { GuardKind::MemberAdd } else { GuardKind::MemberRemove };
                 removed += u64::from(!adds);
                 let head = self.head(*member)?;
-                lines.push(sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?)));
+                visit(sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?)));
             }
             let total = u64::try_from(self.total(object, attribute)?.count).unwrap_or(0);
             if removed > roles.small_group && removed * 2 > total {
-                lines.push(sendable.line(
+                visit(sendable.line(
                     GuardKind::GroupEmptied,
                     &sendable.object,
                     format!("{name}: {removed} of {total}"),
                 ));
             }
         }
-        Ok(lines)
+        Ok(())
     }
 
     fn member_text(&self, head: &Head) -> Inner<String> {
@@ -316,14 +340,4 @@ fn after_export(before: &Attributes, operation: &PendingOperation) -> Attributes
         }
         PendingOperation::Delete { .. } | PendingOperation::Detach { .. } => before.clone(),
     }
-}
-
-type Rows = BTreeMap<(i64, i64), BTreeSet<(i64, bool)>>;
-
-fn grouped(rows: Vec<(i64, i64, i64, bool)>) -> Rows {
-    let mut groups = Rows::new();
-    for (object, attribute, member, adds) in rows {
-        groups.entry((object, attribute)).or_default().insert((member, adds));
-    }
-    groups
 }
