@@ -367,6 +367,8 @@ CREATE UNIQUE INDEX head_by_place ON head (connector, parent, rdn_key) WHERE par
 
 CREATE INDEX head_placeholder ON head (connector) WHERE state = 5;
 
+CREATE INDEX head_remembered ON head (connector, id) WHERE memory_body IS NOT NULL;
+
 CREATE INDEX head_transient ON head (connector) WHERE (flags & 1) <> 0;
 
 CREATE INDEX hold_by_candidate ON hold (candidate) WHERE candidate IS NOT NULL;

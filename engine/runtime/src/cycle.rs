@@ -6,7 +6,6 @@ use crate::engine::{Engine, EngineError};
 use crate::event::Event;
 use crate::profile::{Call, RunOptions};
 use crate::report::{CycleReport, RunReport, SHOWN, Skipped, WaitingLine, WaitingList, waits_for_somebody};
-use crate::space::{self, pending_exports};
 use crate::status::{self, Severity, continues};
 use crate::step::step_name;
 use std::collections::BTreeMap;
@@ -193,11 +192,11 @@ impl Engine {
         let mut held = BTreeMap::new();
         let mut waiting = Vec::new();
         for connector in self.connectors.keys() {
-            let counts = self.store.counts(connector)?;
+            let counts = self.store.open_counts(connector)?;
             errors.insert(connector.to_string(), counts.errors);
             if targets.contains(connector) {
-                pending.insert(connector.to_string(), pending_exports(&counts));
-                unconfirmed.insert(connector.to_string(), space::unconfirmed(&self.store, connector)?);
+                pending.insert(connector.to_string(), counts.pending);
+                unconfirmed.insert(connector.to_string(), counts.unconfirmed);
                 held.insert(connector.to_string(), self.store.held_counts(connector)?);
                 waiting.extend(waiting_lists(&self.store, connector)?);
             }

@@ -5,7 +5,6 @@ use crate::cycle::waiting_lists;
 use crate::engine::EngineError;
 use crate::reading::Reading;
 use crate::report::{Counters, WaitingList, is_limitation};
-use crate::space;
 use serde::Serialize;
 use sync_rules::{ConnectorName, Deployment, Direction, Matching};
 use sync_store::{RunFilter, SpaceCounts};
@@ -66,6 +65,7 @@ impl Reading<'_> {
 
     fn connector_status(&self, name: &ConnectorName) -> Result<ConnectorStatus, EngineError> {
         let counts = self.store.counts(name)?;
+        let open = self.store.open_counts(name)?;
         let requirements = self.store.requirements(name)?;
         let (limitations, held): (Counters, Counters) =
             self.store.held_counts(name)?.into_iter().partition(|(code, _)| is_limitation(self.rules, code));
@@ -84,8 +84,8 @@ impl Reading<'_> {
                 .rules
                 .iter()
                 .any(|rule| rule.direction == Direction::Outbound && rule.connector == *name),
-            pending_exports: space::pending_exports(&counts),
-            unconfirmed: space::unconfirmed(self.store, name)?,
+            pending_exports: open.pending,
+            unconfirmed: open.unconfirmed,
             counts,
             held,
             limitations,

@@ -57,7 +57,7 @@ pub use membership::{FedAttribute, FedMember, FedState};
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
 pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};
-pub use query::{MvSummary, ObjectSummary, PendingImport, SpaceCounts};
+pub use query::{MvSummary, ObjectSummary, OpenCounts, PendingImport, SpaceCounts};
 pub use rules::RulesRegistration;
 pub use scan::ScannedImage;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("contributed values", include_str!("../migrations/0010_contributed.sql")),
     ("how far a full synchronisation came", include_str!("../migrations/0011_full_sync_position.sql")),
     ("item prints", include_str!("../migrations/0012_item_print.sql")),
+    ("what is remembered", include_str!("../migrations/0013_remembered.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -8,9 +8,9 @@ use crate::head::Head;
 use crate::{Store, StoreError};
 use metaverse_schema::{AttributeName, Attributes, ObjectType, Value};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
-    ConnectorState, CsId, CsObject, MvId, MvObject, MvValue, Ownership, PendingExport, PendingOperation,
+    ConnectorState, CsId, CsObject, MemoryState, MvId, MvObject, MvValue, Ownership, PendingExport, PendingOperation,
 };
 use sync_rules::ConnectorName;
 
@@ -82,6 +82,16 @@ pub struct SpaceCounts {
     pub errors: u64,
 }
 
+/// What of a connector space is not at rest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OpenCounts {
+    /// Objects with something to send.
+    pub pending: u64,
+    pub errors: u64,
+    /// Objects with sent values that no import has confirmed yet (O44).
+    pub unconfirmed: u64,
+}
+
 impl Store {
     /// The connectors that the store knows, in the order in which it met them.
     pub fn connectors(&self) -> Vec<ConnectorName> {
@@ -93,6 +103,19 @@ impl Store {
         self.db.read("counting the connector space", |db| match db.find_connector(connector) {
             Some(id) => db.space_counts(id),
             None => Ok(SpaceCounts::default()),
+        })
+    }
+
+    /// Objects of a space with something to send, and objects in error. Costs by their number, not by the space's.
+    pub fn open_counts(&self, connector: &str) -> Result<OpenCounts, StoreError> {
+        self.db.read("counting what is open", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(OpenCounts::default()) };
+            let pending = "SELECT count(*) FROM pending_export WHERE connector = ?1 AND not_before IS NULL";
+            Ok(OpenCounts {
+                pending: db.count(pending, [connector])?,
+                errors: db.count("SELECT count(*) FROM object_error WHERE connector = ?1", [connector])?,
+                unconfirmed: db.unconfirmed_objects(connector)?,
+            })
         })
     }
 
@@ -356,6 +379,20 @@ impl Db {
             name: self.metaverse_label(id)?,
             links: self.linked_to(id)?.into_iter().map(CsId).collect(),
         }))
+    }
+
+    fn unconfirmed_objects(&self, connector: i64) -> Inner<u64> {
+        let mut waiting: BTreeSet<i64> = self
+            .ids("SELECT DISTINCT object FROM pending_reference WHERE connector = ?1 AND state IN (1, 2)", [connector])?
+            .into_iter()
+            .collect();
+        for id in self.ids("SELECT id FROM head WHERE connector = ?1 AND memory_body IS NOT NULL", [connector])? {
+            let memory = self.memory(&self.head(id)?)?;
+            if memory.attributes.values().any(|remembered| remembered.state == MemoryState::Unconfirmed) {
+                waiting.insert(id);
+            }
+        }
+        Ok(waiting.len() as u64)
     }
 
     fn space_counts(&self, connector: i64) -> Inner<SpaceCounts> {
