@@ -19,7 +19,7 @@ fn roles() -> GuardRoles {
 }
 
 fn check(world: &World, expect: Expect) {
-    let lines = all_lines(&world);
+    let lines = all_lines(world);
     let shown: Vec<String> = lines
         .iter()
         .map(|line| format!("{:?} {:?} {} ({}): {}\n", line.kind, line.counted_by, line.object, line.name, line.detail))
