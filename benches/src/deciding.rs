@@ -39,7 +39,7 @@ pub fn rules(texts: Vec<FileText>) -> RuleSet {
 /// A run with these rules. No schema forbids a write, so that every flow reaches the pending export.
 pub fn run(rules: RuleSet) -> RunInputs {
     RunInputs {
-        rules,
+        rules: rules.into(),
         schemas: BTreeMap::new(),
         now: 1_780_000_000_000_000,
         rules_changed: false,

@@ -41,7 +41,14 @@ pub fn open(folder: &Path) -> Measured<Opened> {
     let mut store = Store::open_read_only(&deployment.store)?;
     store.register_rules(&rules, now)?;
     let own_accounts = store.own_accounts()?.into_iter().map(Into::into).collect();
-    let run = RunInputs { rules, schemas: store.schemas()?, now, rules_changed: false, trace: false, own_accounts };
+    let run = RunInputs {
+        rules: rules.into(),
+        schemas: store.schemas()?,
+        now,
+        rules_changed: false,
+        trace: false,
+        own_accounts,
+    };
     Ok(Opened { store, run })
 }
 

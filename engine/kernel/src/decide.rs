@@ -487,7 +487,7 @@ fn settle_metaverse(
             object: change.object,
             object_type: &object_type,
             attributes: &attributes,
-            index: &Index::of_metaverse(&attributes),
+            index: &Index::of_metaverse(&attributes, &run.prepared.slots),
             keys: &keys,
             linked: base.clone(),
             deleted: (!alive).then_some(change.cause),

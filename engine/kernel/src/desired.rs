@@ -1,13 +1,13 @@
 //! Export attribute flow: what the target is to hold, and which part of that must be sent. Desired minus held is the
 //! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
 
-use crate::evaluate::{MetaverseInputs, flow_outcome};
+use crate::evaluate::flow_outcome;
 use crate::inbound::{Weighed, reference_attributes};
-use crate::index::in_name_order;
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::outbound::MvState;
 use crate::plan::{AttributeDecision, ObjectError};
+use crate::prepared::PreparedFlow;
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
     ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
@@ -16,7 +16,7 @@ use crate::view::{
 use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{AddressesChoice, Flow, FlowSource, MergeType, Rule};
+use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Rule};
 
 /// The outcome of the flows for one target object. An attribute that is not in `values` is not managed (S48) or is left
 /// alone (S46); empty values mean that the target is to have none.
@@ -30,7 +30,11 @@ pub(crate) struct Desired {
     pub(crate) decisions: Vec<AttributeDecision>,
 }
 
-/// Evaluates the flows of the in-scope outbound rules for one target object, by precedence.
+/// A flow that may give an attribute, with its rule.
+type Contender<'a> = (&'a PreparedFlow, (&'a Rule, &'a Flow));
+
+/// Evaluates the flows of the in-scope outbound rules for one target object, by precedence. The rules are of one
+/// connector.
 pub(crate) fn compute_desired(
     rules: &[&Rule],
     mv: &MvState<'_>,
@@ -38,22 +42,30 @@ pub(crate) fn compute_desired(
     run: &Run<'_>,
 ) -> Result<Desired, ObjectError> {
     let attributes = mv.attributes;
-    let candidates: Vec<(&Rule, &Flow)> =
-        rules.iter().flat_map(|rule| rule.flows.iter().map(|flow| (*rule, flow))).collect();
-    let candidates = in_name_order(candidates, |(_, flow)| &flow.target, |(rule, _)| rule.precedence);
+    let Some(connector) = rules.first().map(|rule| &*rule.connector) else {
+        return Ok(Desired::default());
+    };
+    let Some(group) = run.prepared.group(Direction::Outbound, connector, mv.object_type) else {
+        return Ok(Desired::default());
+    };
+    let is_flowing = |position: &usize| rules.iter().any(|rule| std::ptr::eq(*rule, &run.rules.rules[*position]));
+    let flowing: Vec<bool> = group.members.iter().map(is_flowing).collect();
+    let contenders: Vec<Contender<'_>> =
+        group.flows.iter().filter(|flow| flowing[flow.member]).map(|flow| (flow, flow.of(&run.rules))).collect();
+    let reader = mv.inputs(connector, run);
     let declared = run.rules.metaverse.types.get(mv.object_type);
     let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
     let mut desired = Desired::default();
     let mut wanted = Vec::new();
-    for flows in candidates.chunk_by(|(_, flow), (_, next)| flow.target == next.target) {
-        let Some((_, Flow { target, .. })) = flows.first() else { continue };
+    for flows in contenders.chunk_by(|(one, _), (next, _)| one.rank == next.rank) {
+        let Some((_, (_, Flow { target, .. }))) = flows.first() else { continue };
         if let Some(reference) = reference_flow(target, flows, attributes, &references, run) {
             desired.references.push(reference);
             continue;
         }
         let merge = merge_type(target, flows)?;
         let mut weighed = Weighed::new(merge, run.trace);
-        for (rule, flow) in flows {
+        for (prepared, (rule, flow)) in flows {
             if weighed.is_settled() && !run.trace {
                 break;
             }
@@ -61,21 +73,21 @@ pub(crate) fn compute_desired(
                 weighed.pass_once(rule, None);
                 continue;
             }
-            let reader =
-                MetaverseInputs { index: Some(mv.index), ..MetaverseInputs::of(attributes, &rule.connector, run) };
-            let outcome = flow_outcome(&flow.source, &reader, &rule.id, target.as_str());
+            let outcome = match mv.index.known_outcome(prepared) {
+                Some(known) => Ok(known),
+                None => flow_outcome(&flow.source, &reader, &rule.id, target.as_str()),
+            };
             let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
             weighed.weigh(rule, None, outcome);
         }
         let leaves_alone = weighed.leaves_alone();
         let (values, _, decision) = weighed.settle(target, None);
         desired.decisions.extend(decision);
-        let connector = flows.first().map(|(rule, _)| &*rule.connector).unwrap_or_default();
         if values.len() > 1 && run.is_single_valued(connector, target.as_str()) {
             return Err(ObjectError {
                 code: "ambiguous-export-flow-to-single-valued-attribute".into(),
                 message: format!("`{target}` of `{connector}` holds one value, and the flows give {}", values.len()),
-                rule: flows.first().map(|(rule, _)| rule.id.clone()),
+                rule: flows.first().map(|(_, (rule, _))| rule.id.clone()),
                 attribute: Some(target.to_string()),
             });
         }
@@ -93,11 +105,11 @@ pub(crate) fn compute_desired(
 }
 
 /// S55: rules in scope together merge alike.
-fn merge_type(target: &AttributeName, flows: &[(&Rule, &Flow)]) -> Result<MergeType, ObjectError> {
-    let merge = flows.first().map_or(MergeType::Update, |(_, flow)| flow.merge);
-    match flows.iter().find(|(_, flow)| flow.merge != merge) {
+fn merge_type(target: &AttributeName, flows: &[Contender<'_>]) -> Result<MergeType, ObjectError> {
+    let merge = flows.first().map_or(MergeType::Update, |(_, (_, flow))| flow.merge);
+    match flows.iter().find(|(_, (_, flow))| flow.merge != merge) {
         None => Ok(merge),
-        Some((rule, _)) => Err(ObjectError {
+        Some((_, (rule, _))) => Err(ObjectError {
             code: "ambiguous-merge-type".into(),
             message: format!("the rules in scope set `{target}` with different merge types (S55)"),
             rule: Some(rule.id.clone()),
@@ -109,12 +121,12 @@ fn merge_type(target: &AttributeName, flows: &[(&Rule, &Flow)]) -> Result<MergeT
 /// A flow of a reference attribute: its rows are decided one by one. None: it is no reference attribute.
 fn reference_flow(
     target: &AttributeName,
-    flows: &[(&Rule, &Flow)],
+    flows: &[Contender<'_>],
     attributes: &BTreeMap<AttributeName, MvValue>,
     references: &[&AttributeName],
     run: &Run<'_>,
 ) -> Option<ReferenceFlow> {
-    let (rule, source) = flows.iter().find_map(|(rule, flow)| match &flow.source {
+    let (rule, source) = flows.iter().find_map(|(_, (rule, flow))| match &flow.source {
         FlowSource::Direct(source) => Some((rule, source)),
         _ => None,
     })?;
@@ -142,7 +154,7 @@ fn reference_flow(
     })
 }
 
-fn dn_of(values: &Values, flows: &[(&Rule, &Flow)]) -> Result<Option<Dn>, ObjectError> {
+fn dn_of(values: &Values, flows: &[Contender<'_>]) -> Result<Option<Dn>, ObjectError> {
     let parsed = match values.first() {
         None => return Ok(None),
         Some(Value::Reference(Reference::Dn(dn))) => return Ok(Some(dn.clone())),
@@ -151,7 +163,7 @@ fn dn_of(values: &Values, flows: &[(&Rule, &Flow)]) -> Result<Option<Dn>, Object
     parsed.map(Some).map_err(|error| ObjectError {
         code: "invalid-dn".into(),
         message: error.to_string(),
-        rule: flows.first().map(|(rule, _)| rule.id.clone()),
+        rule: flows.first().map(|(_, (rule, _))| rule.id.clone()),
         attribute: Some("dn".into()),
     })
 }

@@ -14,7 +14,7 @@ use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
 /// `ImportedValue` does not (S52).
 pub(crate) struct ConnectorInputs<'a> {
     pub(crate) image: &'a Attributes,
-    /// The image by name, where it is asked often.
+    /// The attributes as `[attr]` reads them, where they are asked often.
     pub(crate) index: Option<Index<'a>>,
     pub(crate) memory: Option<&'a ExportMemory>,
     pub(crate) anchor: Option<&'a Anchor>,
@@ -48,7 +48,8 @@ impl<'a> ConnectorInputs<'a> {
 
     /// The same for one whose flows are evaluated.
     pub(crate) fn indexed(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
-        ConnectorInputs { index: Some(Index::of_image(image)), ..ConnectorInputs::of(object, image, run) }
+        let index = Index::of_image(image, &object.memory, &run.prepared.slots);
+        ConnectorInputs { index: Some(index), ..ConnectorInputs::of(object, image, run) }
     }
 
     fn names(&self) -> Option<&(Values, Values)> {
@@ -62,6 +63,9 @@ impl<'a> ConnectorInputs<'a> {
 
 impl Inputs for ConnectorInputs<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
+        if let Some(known) = self.index.as_ref().and_then(|index| index.get(name)) {
+            return known.map(Cow::Borrowed);
+        }
         match self.memory.and_then(|memory| memory.attributes.get(name)) {
             Some(remembered) => Some(Cow::Borrowed(&remembered.wanted)).filter(|values| !values.is_empty()),
             None => self.imported(name),
@@ -72,10 +76,7 @@ impl Inputs for ConnectorInputs<'_> {
         match name {
             "dn" => Some(Cow::Borrowed(&self.names()?.0)),
             "rdn" => Some(Cow::Borrowed(&self.names()?.1)).filter(|values| !values.is_empty()),
-            name => match &self.index {
-                Some(index) => index.get(name).map(Cow::Borrowed),
-                None => self.image.get(name).map(Cow::Borrowed),
-            },
+            name => self.image.get(name).map(Cow::Borrowed),
         }
     }
 
@@ -133,8 +134,8 @@ impl<'a> MetaverseInputs<'a> {
 
 impl Inputs for MetaverseInputs<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
-        match self.index {
-            Some(index) => index.get(name).map(Cow::Borrowed),
+        match self.index.and_then(|index| index.get(name)) {
+            Some(known) => known.map(Cow::Borrowed),
             None => {
                 self.attributes.get(name).map(|value| Cow::Borrowed(&value.values)).filter(|values| !values.is_empty())
             }
@@ -162,7 +163,7 @@ impl Inputs for MetaverseInputs<'_> {
     }
 }
 
-fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
+pub(crate) fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<Value> {
     if name == "Connector.ID" {
         return Some(Value::text(connector));
     }

@@ -2,10 +2,10 @@
 //! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
 
 use crate::evaluate::{ConnectorInputs, flow_outcome};
-use crate::index::in_name_order;
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError};
 use crate::planted::{Fault, is_planted};
+use crate::prepared::{PreparedFlow, RuleGroup};
 use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
 use metaverse_schema::{AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind, Values, match_key};
@@ -19,6 +19,9 @@ pub(crate) struct Contribution<'a> {
     pub(crate) object: &'a CsObject,
     pub(crate) inputs: ConnectorInputs<'a>,
     pub(crate) rules: Vec<&'a Rule>,
+    /// Of all rules for such objects, and by their position in it: which are in scope.
+    group: Option<&'a RuleGroup>,
+    in_scope: Vec<bool>,
 }
 
 /// The inbound rules of an object's connector and type, with whether each is in scope.
@@ -32,30 +35,28 @@ pub(crate) fn inbound_scope<'r>(
 }
 
 fn scope_by<'r>(object: &CsObject, reader: &ConnectorInputs<'_>, run: &'r Run<'_>) -> Vec<(usize, &'r Rule, bool)> {
-    run.rules
-        .rules
-        .iter()
-        .enumerate()
-        .filter(|(_, rule)| {
-            rule.direction == Direction::Inbound
-                && rule.connector == object.connector
-                && rule.source_type.as_ref().is_none_or(|wanted| *wanted == object.object_type)
-        })
-        .map(|(index, rule)| {
-            (index, rule, rule_in_scope(rule, |name| reader.attribute(name), |group| object.member_of.contains(group)))
-        })
-        .collect()
+    let members = inbound_group(object, run).map(|group| group.members.as_slice()).unwrap_or_default();
+    let judged = members.iter().map(|index| (*index, &run.rules.rules[*index])).map(|(index, rule)| {
+        (index, rule, rule_in_scope(rule, |name| reader.attribute(name), |group| object.member_of.contains(group)))
+    });
+    judged.collect()
+}
+
+fn inbound_group<'r>(object: &CsObject, run: &'r Run<'_>) -> Option<&'r RuleGroup> {
+    run.prepared.group(Direction::Inbound, &object.connector, &object.object_type)
 }
 
 impl<'a> Contribution<'a> {
     pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
-        let inputs = ConnectorInputs::indexed(object, image, run);
-        let rules = scope_by(object, &inputs, run)
-            .into_iter()
-            .filter(|(_, _, holds)| *holds)
-            .map(|(_, rule, _)| rule)
-            .collect();
-        Contribution { object, inputs, rules }
+        let group = inbound_group(object, run);
+        let inputs = match group {
+            Some(_) => ConnectorInputs::indexed(object, image, run),
+            None => ConnectorInputs::of(object, image, run),
+        };
+        let scope = scope_by(object, &inputs, run);
+        let in_scope = scope.iter().map(|(_, _, holds)| *holds).collect();
+        let rules = scope.into_iter().filter(|(_, _, holds)| *holds).map(|(_, rule, _)| rule).collect();
+        Contribution { object, inputs, rules, group, in_scope }
     }
 
     /// S31: whether this link keeps the metaverse object alive: the rule that made it is in scope and provisions or sticks.
@@ -76,21 +77,9 @@ pub(crate) fn compute_metaverse(
     previous: Option<&MvObject>,
     run: &Run<'_>,
 ) -> Result<Computed, ObjectError> {
-    let mut candidates: Vec<(&Contribution<'_>, &Rule, &Flow)> = Vec::new();
-    for contribution in contributions {
-        for rule in &contribution.rules {
-            if rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type) {
-                candidates.extend(rule.flows.iter().map(|flow| (contribution, *rule, flow)));
-            }
-        }
-    }
-    // By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
-    let candidates = in_name_order(
-        candidates,
-        |(_, _, flow)| &flow.target,
-        |(contribution, rule, _)| (rule.precedence, contribution.object.id),
-    );
-    let has_flow = |name: &AttributeName| candidates.binary_search_by(|(_, _, flow)| flow.target.cmp(name)).is_ok();
+    let contenders = contenders(object_type, contributions, run);
+    let has_flow =
+        |name: &AttributeName| contenders.binary_search_by(|contender| contender.flow.target.cmp(name)).is_ok();
     let mut attributes: Vec<(AttributeName, MvValue)> = previous
         .into_iter()
         .filter(|_| !run.rules.without_recall.is_empty() || is_planted(Fault::ForgetRecall))
@@ -102,11 +91,15 @@ pub(crate) fn compute_metaverse(
     // In order too, so both are gone through together.
     let mut references = declared.map(reference_attributes).unwrap_or_default().into_iter().peekable();
     let mut decisions = Vec::new();
-    for flows in candidates.chunk_by(|(_, _, flow), (_, _, next)| flow.target == next.target) {
-        let Some((_, _, Flow { target, .. })) = flows.first() else { continue };
+    // Nothing is recorded and nothing stays, so what nobody gives needs no word.
+    let passes_over = !run.trace && run.rules.without_recall.is_empty();
+    for flows in contenders.chunk_by(|one, next| one.prepared.rank == next.prepared.rank) {
+        let Some(Contender { flow: Flow { target, .. }, .. }) = flows.first() else { continue };
         while references.next_if(|reference| *reference < target).is_some() {}
         let (value, decision) = if references.peek() == Some(&target) {
             resolve_reference(target, flows, run.trace)
+        } else if passes_over && nobody_gives(flows) {
+            continue;
         } else {
             let present = previous
                 .filter(|_| !run.rules.without_recall.is_empty())
@@ -119,6 +112,70 @@ pub(crate) fn compute_metaverse(
     }
     let attributes = attributes.into_iter().collect();
     Ok((attributes, decisions))
+}
+
+/// A flow of a rule that the object is in scope of.
+struct Contender<'a> {
+    contribution: &'a Contribution<'a>,
+    rule: &'a Rule,
+    flow: &'a Flow,
+    prepared: &'a PreparedFlow,
+}
+
+impl Contender<'_> {
+    fn gives_nothing(&self) -> bool {
+        self.contribution.inputs.index.as_ref().is_some_and(|index| index.gives_nothing(self.prepared))
+    }
+
+    fn outcome(&self) -> Result<Outcome, ObjectError> {
+        let known = self.contribution.inputs.index.as_ref().and_then(|index| index.known_outcome(self.prepared));
+        match known {
+            Some(outcome) => Ok(outcome),
+            None => {
+                let Contender { contribution, rule, flow, .. } = self;
+                flow_outcome(&flow.source, &contribution.inputs, &rule.id, flow.target.as_str())
+            }
+        }
+    }
+}
+
+/// By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
+fn contenders<'a>(
+    object_type: &ObjectType,
+    contributions: &'a [Contribution<'a>],
+    run: &'a Run<'_>,
+) -> Vec<Contender<'a>> {
+    let mut contenders: Vec<Contender<'a>> = Vec::new();
+    let mut contributors = 0;
+    for contribution in contributions {
+        let Some(group) = contribution.group else { continue };
+        let flows_here = |(member, holds): (&usize, &bool)| {
+            let target_type = &run.rules.rules[*member].target_type;
+            *holds && target_type.as_ref().is_none_or(|wanted| wanted == object_type)
+        };
+        let flowing: Vec<bool> = group.members.iter().zip(&contribution.in_scope).map(flows_here).collect();
+        let before = contenders.len();
+        for prepared in group.flows.iter().filter(|flow| flowing[flow.member]) {
+            let (rule, flow) = prepared.of(&run.rules);
+            contenders.push(Contender { contribution, rule, flow, prepared });
+        }
+        contributors += usize::from(contenders.len() > before);
+    }
+    if contributors > 1 {
+        contenders.sort_by_key(|contender| {
+            (contender.prepared.rank, contender.rule.precedence, contender.contribution.object.id)
+        });
+    }
+    contenders
+}
+
+/// Whether no flow gives a value, and none says more than that.
+fn nobody_gives(flows: &[Contender<'_>]) -> bool {
+    let merge = flows.first().map(|contender| contender.flow.merge);
+    let says_nothing = |contender: &Contender<'_>| {
+        Some(contender.flow.merge) == merge && !contender.flow.once && contender.gives_nothing()
+    };
+    flows.iter().all(says_nothing)
 }
 
 /// S50: values of a connector without recall stay when their contributor is no longer linked or its rule has left scope. Rows of a
@@ -155,19 +212,21 @@ pub(crate) fn reference_attributes(declared: &BTreeMap<AttributeName, MetaverseA
 
 /// The first contributor that has any value wins all rows; without one, the first keeps the attribute, so that an emptied
 /// group is seen as emptied. Rows are compared one by one at the end of the step.
-fn resolve_reference(target: &AttributeName, flows: &[(&Contribution<'_>, &Rule, &Flow)], trace: bool) -> Resolved {
-    let count = |(contribution, _, flow): &(&Contribution<'_>, &Rule, &Flow)| match &flow.source {
-        FlowSource::Direct(source) => contribution.object.reference_counts.get(source.as_str()).copied().unwrap_or(0),
+fn resolve_reference(target: &AttributeName, flows: &[Contender<'_>], trace: bool) -> Resolved {
+    let count = |contender: &Contender<'_>| match &contender.flow.source {
+        FlowSource::Direct(source) => {
+            contender.contribution.object.reference_counts.get(source.as_str()).copied().unwrap_or(0)
+        }
         _ => 0,
     };
     let winner = flows.iter().position(|flow| count(flow) > 0).unwrap_or(0);
-    let Some((contribution, rule, _)) = flows.get(winner) else {
+    let Some(Contender { contribution, rule, .. }) = flows.get(winner) else {
         return (None, None);
     };
     let value = MvValue { values: Values::default(), contributor: contribution.object.id, rule: rule.id.clone() };
     let decision = trace.then(|| {
         let candidate = |position: usize| {
-            let (contribution, rule, _) = flows[position];
+            let Contender { contribution, rule, .. } = &flows[position];
             let rows = count(&flows[position]);
             let verdict = if position == winner {
                 format!("won with {rows} references")
@@ -238,22 +297,23 @@ fn check_constraints(
 fn resolve(
     object_type: &ObjectType,
     target: &AttributeName,
-    flows: &[(&Contribution<'_>, &Rule, &Flow)],
+    flows: &[Contender<'_>],
     previous: Option<&MvObject>,
     without_recall: Option<&MvValue>,
     run: &Run<'_>,
 ) -> Result<Resolved, ObjectError> {
-    let merge = flows.first().map_or(MergeType::Update, |(_, _, flow)| flow.merge);
-    if flows.iter().any(|(_, _, flow)| flow.merge != merge) {
+    let merge = flows.first().map_or(MergeType::Update, |contender| contender.flow.merge);
+    if flows.iter().any(|contender| contender.flow.merge != merge) {
         return Err(ObjectError {
             code: "ambiguous-merge-type".into(),
             message: format!("the rules in scope set `{target}` with different merge types (S55)"),
-            rule: flows.first().map(|(_, rule, _)| rule.id.clone()),
+            rule: flows.first().map(|contender| contender.rule.id.clone()),
             attribute: Some(target.to_string()),
         });
     }
     let mut weighed = Weighed::new(merge, run.trace);
-    for (contribution, rule, flow) in flows {
+    for contender in flows {
+        let Contender { contribution, rule, flow, .. } = contender;
         if weighed.is_settled() && !run.trace {
             break;
         }
@@ -261,7 +321,7 @@ fn resolve(
             weighed.pass_once(rule, Some(contribution.object.id));
             continue;
         }
-        let outcome = flow_outcome(&flow.source, &contribution.inputs, &rule.id, target.as_str());
+        let outcome = contender.outcome();
         // A loser is only evaluated to be shown; its error is no error of the object.
         let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
         weighed.weigh(rule, Some(contribution.object.id), outcome);
@@ -270,9 +330,9 @@ fn resolve(
     let present = previous.filter(|_| weighed.leaves_alone());
     let kept = present.and_then(|object| object.attributes.get(target.as_str())).filter(|value| {
         without_recall.is_some()
-            || flows
-                .iter()
-                .any(|(contribution, rule, _)| contribution.object.id == value.contributor && rule.id == value.rule)
+            || flows.iter().any(|contender| {
+                contender.contribution.object.id == value.contributor && contender.rule.id == value.rule
+            })
     });
     // An authoritative null empties the attribute whoever filled it.
     let fallback = without_recall.filter(|_| !weighed.authoritative);
@@ -286,7 +346,7 @@ fn resolve(
     }
     let value = match winner {
         Some(position) => {
-            let (contribution, rule, _) = flows[position];
+            let Contender { contribution, rule, .. } = &flows[position];
             check_constraints(object_type, target, &values, rule, run)?;
             Some(MvValue { values, contributor: contribution.object.id, rule: rule.id.clone() })
         }

@@ -1,53 +1,70 @@
-//! Names by the hundred: finds an object's attributes by name without walking its map, and puts names in order. An index belongs
-//! to one decision and borrows the attributes, so it cannot outlive a change of them.
+//! Names by the hundred: finds an object's attributes by name without walking its map, and tells two states of an object apart.
+//! An index belongs to one decision and borrows the attributes, so it cannot outlive a change of them.
 
-use crate::view::MvValue;
-use foldhash::fast::FixedState;
+use crate::prepared::{PreparedFlow, Reads, Slot, Slots};
+use crate::view::{ExportMemory, MvValue};
 use metaverse_schema::{AttributeName, Attributes, Values};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
+use sync_rules::Outcome;
 
-/// The values of one object by attribute name. An attribute without values is not in it.
-pub(crate) struct Index<'a>(HashMap<&'a str, &'a Values, FixedState>);
+/// The values of one object by slot. An attribute without values is not in it, and neither is one that no rule reads.
+pub(crate) struct Index<'a> {
+    slots: &'a Slots,
+    values: Vec<Option<&'a Values>>,
+}
 
 impl<'a> Index<'a> {
-    pub(crate) fn of_image(image: &'a Attributes) -> Self {
-        Index(image.iter().map(|(name, values)| (name.as_str(), values)).collect())
+    fn of(slots: &'a Slots, held: impl Iterator<Item = (&'a AttributeName, &'a Values)>) -> Self {
+        let mut index = Index { slots, values: vec![None; slots.len()] };
+        for (name, values) in held {
+            if let Some(Slot(position)) = slots.of(name.as_str()) {
+                index.values[position] = Some(values).filter(|values| !values.is_empty());
+            }
+        }
+        index
     }
 
-    pub(crate) fn of_metaverse(attributes: &'a BTreeMap<AttributeName, MvValue>) -> Self {
-        let held = attributes.iter().filter(|(_, value)| !value.values.is_empty());
-        Index(held.map(|(name, value)| (name.as_str(), &value.values)).collect())
+    /// An image with what was exported and not imported again.
+    pub(crate) fn of_image(image: &'a Attributes, memory: &'a ExportMemory, slots: &'a Slots) -> Self {
+        let remembered = memory.attributes.iter().map(|(name, remembered)| (name, &remembered.wanted));
+        Index::of(slots, image.iter().chain(remembered))
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&'a Values> {
-        self.0.get(name).copied()
+    pub(crate) fn of_metaverse(attributes: &'a BTreeMap<AttributeName, MvValue>, slots: &'a Slots) -> Self {
+        Index::of(slots, attributes.iter().map(|(name, value)| (name, &value.values)))
     }
-}
 
-/// In the order of the names by their bytes, and of a name's own order among those of one name; what is equal in both stays as
-/// it stood. Most names differ in their first sixteen bytes, which are compared as one number, and parts that stand in order
-/// already are only merged.
-pub(crate) fn in_name_order<T, O: Ord>(
-    items: Vec<T>,
-    name: impl Fn(&T) -> &AttributeName,
-    order: impl Fn(&T) -> O,
-) -> Vec<T> {
-    let mut keyed: Vec<(u128, T)> = items.into_iter().map(|item| (beginning(name(&item).as_str()), item)).collect();
-    keyed.sort_by(|(left, one), (right, other)| {
-        left.cmp(right).then_with(|| name(one).cmp(name(other))).then_with(|| order(one).cmp(&order(other)))
-    });
-    keyed.into_iter().map(|(_, item)| item).collect()
-}
+    /// The outer None: no rule reads the attribute, so the index does not know it.
+    pub(crate) fn get(&self, name: &str) -> Option<Option<&'a Values>> {
+        self.slots.of(name).map(|slot| self.at(slot))
+    }
 
-/// The first sixteen bytes as a number that is ordered as they are; a shorter name is filled up with zeros.
-fn beginning(name: &str) -> u128 {
-    let bytes = name.as_bytes();
-    u128::from_be_bytes(bytes.first_chunk().copied().unwrap_or_else(|| {
-        let mut filled = [0; 16];
-        filled[..bytes.len()].copy_from_slice(bytes);
-        filled
-    }))
+    pub(crate) fn at(&self, Slot(position): Slot) -> Option<&'a Values> {
+        self.values.get(position).copied().flatten()
+    }
+
+    /// Whether it is certain, without an evaluation, that the flow contributes nothing.
+    pub(crate) fn gives_nothing(&self, flow: &PreparedFlow) -> bool {
+        match &flow.reads {
+            Reads::Attribute(slot) => self.at(*slot).is_none(),
+            Reads::Attributes { slots, otherwise: Outcome::Null } => self.has_none(slots),
+            Reads::Attributes { .. } | Reads::Anything => false,
+        }
+    }
+
+    /// The flow's outcome where it is known without an evaluation.
+    pub(crate) fn known_outcome(&self, flow: &PreparedFlow) -> Option<Outcome> {
+        match &flow.reads {
+            Reads::Attribute(slot) if self.at(*slot).is_none() => Some(Outcome::Null),
+            Reads::Attributes { slots, otherwise } if self.has_none(slots) => Some(otherwise.clone()),
+            _ => None,
+        }
+    }
+
+    fn has_none(&self, slots: &[Slot]) -> bool {
+        slots.iter().all(|slot| self.at(*slot).is_none())
+    }
 }
 
 /// The attributes whose values differ between two states of an object.
@@ -78,26 +95,6 @@ mod tests {
     use super::*;
     use crate::view::CsId;
     use metaverse_schema::Value;
-
-    #[test]
-    fn names_stand_by_their_bytes_then_by_their_own_order_and_equals_stay() {
-        let items = [
-            ("extensionAttribute2", 1, 'a'),
-            ("extensionAttribute10", 1, 'b'),
-            ("cn", 2, 'c'),
-            ("cn", 1, 'd'),
-            ("cn", 1, 'e'),
-            ("c", 9, 'f'),
-            ("extensionAttribu", 1, 'g'),
-        ];
-        let items: Vec<(AttributeName, i32, char)> =
-            items.into_iter().map(|(name, order, letter)| (name.into(), order, letter)).collect();
-        let sorted = in_name_order(items.clone(), |item| &item.0, |item| item.1);
-        let mut expected = items;
-        expected.sort_by(|one, other| one.0.cmp(&other.0).then(one.1.cmp(&other.1)));
-        assert_eq!(sorted, expected);
-        assert_eq!(sorted.iter().map(|item| item.2).collect::<String>(), "fdecgba");
-    }
 
     #[test]
     fn what_came_went_or_changed_differs_and_the_contributor_does_not_count() {

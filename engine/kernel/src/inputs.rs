@@ -1,15 +1,16 @@
 //! What a run brings to every decision beside the stored objects.
 
+use crate::prepared::{Prepared, PreparedRules};
 use metaverse_schema::ConnectorSchema;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
-use sync_rules::{ConnectorName, Matching, RuleSet};
+use sync_rules::{ConnectorName, Matching};
 
 /// Inputs of a run: the rules, the schemas, the clock reading, and the accounts that are never synchronised.
 #[derive(Debug, Clone)]
 pub struct RunInputs {
-    pub rules: RuleSet,
+    pub rules: PreparedRules,
     /// Schemas of the connectors, as last read: which target attributes may be written.
     pub schemas: BTreeMap<ConnectorName, ConnectorSchema>,
     /// Microseconds since 1970-01-01 UTC; one reading for the whole run (SF28).
@@ -54,12 +55,13 @@ impl RunInputs {
 /// differently (SF28).
 pub(crate) struct Run<'a> {
     inputs: &'a RunInputs,
+    pub(crate) prepared: &'a Prepared,
     pub(crate) next_change: NextChange,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(inputs: &'a RunInputs) -> Self {
-        Run { inputs, next_change: NextChange::default() }
+        Run { inputs, prepared: inputs.rules.prepared(), next_change: NextChange::default() }
     }
 }
 

@@ -36,6 +36,9 @@ mod outbound;
 mod outbound_tests;
 mod plan;
 pub mod planted;
+mod prepared;
+#[cfg(test)]
+mod prepared_tests;
 #[cfg(test)]
 mod recall_tests;
 #[cfg(test)]
@@ -72,6 +75,7 @@ pub use plan::{
     AttributeDecision, Candidate, InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError,
     ObjectPlan, OutboundCounter, ReadSet, RuleScope, Subject, TargetPlan, TargetRef,
 };
+pub use prepared::PreparedRules;
 pub use references::{EndPending, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
 pub use scope::{clause_holds, rule_in_scope};
 pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};

@@ -121,9 +121,9 @@ fn outbound_rules<'r>(object_type: &'r ObjectType, run: &'r Run<'_>) -> impl Ite
 
 fn outbound_scope<'r>(mv: &MvState<'r>, connector: &ConnectorName, run: &'r Run<'_>) -> Vec<&'r Rule> {
     let inputs = mv.inputs(connector, run);
-    outbound_rules(mv.object_type, run)
-        .filter(|rule| rule.connector == *connector && rule_in_scope(rule, |name| inputs.attribute(name), |_| false))
-        .collect()
+    let group = run.prepared.group(Direction::Outbound, connector, mv.object_type);
+    let rules = group.into_iter().flat_map(|group| &group.members).map(|position| &run.rules.rules[*position]);
+    rules.filter(|rule| rule_in_scope(rule, |name| inputs.attribute(name), |_| false)).collect()
 }
 
 /// Rules whose flows go to an object of this type.

@@ -160,7 +160,7 @@ impl World {
         }
         cloud = cloud.attribute("proxyAddresses", ValueKind::Text, Plurality::Multi, false);
         let run = RunInputs {
-            rules,
+            rules: rules.into(),
             schemas: [(Arc::from("cloud"), cloud)].into(),
             now: 0,
             rules_changed: false,

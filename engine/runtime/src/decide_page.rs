@@ -16,7 +16,7 @@ const CHUNK: usize = 32;
 /// What a run brings to its decisions. `trace` records how each attribute came to be, for preview and `explain`.
 pub(crate) fn run_inputs(store: &Store, rules: &RuleSet, now: i64, trace: bool) -> Result<RunInputs, StoreError> {
     Ok(RunInputs {
-        rules: rules.clone(),
+        rules: rules.clone().into(),
         schemas: store.schemas()?,
         now,
         rules_changed: false,

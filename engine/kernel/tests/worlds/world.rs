@@ -52,7 +52,7 @@ type Carried = BTreeSet<(KeyId, MatchKey)>;
 impl World {
     pub(crate) fn new(variant: &Variant, way: &Way) -> Self {
         let run = RunInputs {
-            rules: rules(variant),
+            rules: rules(variant).into(),
             schemas: BTreeMap::new(),
             now: 0,
             rules_changed: false,

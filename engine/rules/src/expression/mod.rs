@@ -43,6 +43,7 @@ struct Parsed {
     attributes: Vec<AttributeName>,
     uses_now: bool,
     draws: bool,
+    reads_beside_values: bool,
     place: Option<SourcePlace>,
 }
 
@@ -150,9 +151,13 @@ impl Expression {
     pub fn parse_computation(text: &str, place: Option<SourcePlace>) -> Result<Expression, Vec<ExpressionProblem>> {
         let root = parser::parse(text)?;
         let mut attributes = Vec::new();
-        let (mut uses_now, mut draws) = (false, false);
+        let (mut uses_now, mut draws, mut reads_beside_values) = (false, false, false);
         root.walk(&mut |node| match &node.kind {
-            syntax::NodeKind::Attribute(name) | syntax::NodeKind::Name(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Attribute(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Name(name) => {
+                attributes.push(name.clone());
+                reads_beside_values = true;
+            }
             syntax::NodeKind::Call { function, .. } => {
                 uses_now |= function.reads_clock;
                 draws |= function.draws;
@@ -161,7 +166,7 @@ impl Expression {
         });
         attributes.sort();
         attributes.dedup();
-        let parsed = Parsed { text: text.to_owned(), root, attributes, uses_now, draws, place };
+        let parsed = Parsed { text: text.to_owned(), root, attributes, uses_now, draws, reads_beside_values, place };
         let expression = Expression(Arc::new(parsed));
         expression.check_computation(&AnyKinds)?;
         Ok(expression)
@@ -231,6 +236,12 @@ impl Expression {
     /// Whether it calls `Guid` or `RandomNum`: the answer is drawn once and then kept.
     pub fn draws(&self) -> bool {
         self.0.draws
+    }
+
+    /// Whether the answer depends on nothing but the values of `attributes()` as they stand, and on parameters: no clock, no
+    /// drawn value, nothing that is only imported, and no count of what is not in a body.
+    pub fn reads_values_alone(&self) -> bool {
+        !self.0.uses_now && !self.0.draws && !self.0.reads_beside_values
     }
 
     /// Checks types against what is known of the attributes; returns the kind of the result.

@@ -47,7 +47,7 @@ pub(super) fn rules() -> RuleSet {
 
 pub(super) fn inputs() -> RunInputs {
     RunInputs {
-        rules: rules(),
+        rules: rules().into(),
         schemas: BTreeMap::new(),
         now: NOW,
         rules_changed: false,
