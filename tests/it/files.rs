@@ -88,6 +88,22 @@ fn explain_names_the_contributor_the_rule_and_the_losers() {
     for part in ["Person One (HR)", "In from hr - Employee", "hr", "Person 1", "User Common"] {
         assert!(explained.out.contains(part), "explain names {part}:\n{}", explained.out);
     }
+    let dumped = |space: &str| -> Vec<Value> {
+        let lines = deployment.run(&["dump", space]).expect(&[0]).out;
+        lines.lines().map(|line| serde_json::from_str(line).expect("each line is a document")).collect()
+    };
+    let [person] = dumped("mv").try_into().expect("one person");
+    assert_eq!(person["attributes"]["displayName"]["values"], json!(["Person One (HR)"]));
+    assert_eq!(person["attributes"]["displayName"]["rule"], json!("in-from-hr"));
+    assert_eq!(person["links"].as_array().map(Vec::len), Some(3));
+    let account = dumped("hr").remove(0);
+    assert_eq!(
+        (&account["attributes"]["displayName"], &account["metaverse"]),
+        (&json!(["Person One (HR)"]), &person["id"])
+    );
+    assert!(dumped("ad").iter().any(|line| line["dn"].as_str().is_some_and(|dn| dn.contains("Person 1"))));
+    let refused = deployment.run(&["--json", "dump", "mv"]).expect(&[1]);
+    assert!(refused.out.contains("leave out --json"), "{}", refused.out);
     tenant.stop();
 }
 

@@ -75,6 +75,8 @@ pub(crate) enum Command {
     Test(TestArgs),
     /// Search the metaverse (`mv`) or a connector space
     Search(SearchArgs),
+    /// Print every object of the metaverse (`mv`) or of a connector space, a line of JSON each
+    Dump(DumpArgs),
     /// Show what is to be exported, what is held and what waits for an approval
     Pending(PendingArgs),
     /// Let exactly the list with this digest through
@@ -105,6 +107,7 @@ impl Command {
             Command::Explain(_) => "explain",
             Command::Test(_) => "test",
             Command::Search(_) => "search",
+            Command::Dump(_) => "dump",
             Command::Pending(_) => "pending",
             Command::Approve(_) => "approve",
             Command::Join(_) => "join",
@@ -418,6 +421,12 @@ pub(crate) struct SearchArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+pub(crate) struct DumpArgs {
+    /// `mv` or a connector
+    pub(crate) space: String,
+}
+
+#[derive(Debug, Clone, Args)]
 pub(crate) struct PendingArgs {
     pub(crate) connector: String,
     /// CSV on stdout, with object modification type (OMODT) and attribute modification type (AMODT) columns
@@ -573,6 +582,8 @@ mod tests {
                           exported
               test        Carry out the rule tests of tests/: given objects, expected values, joins and exports
               search      Search the metaverse (`mv`) or a connector space
+              dump        Print every object of the metaverse (`mv`) or of a connector space, a line of JSON
+                          each
               pending     Show what is to be exported, what is held and what waits for an approval
               approve     Let exactly the list with this digest through
               join        Join an object of a connector space to a metaverse object, whatever the rules find

@@ -100,6 +100,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Test(args) => commands::test::run(context, &args).await,
         Command::Search(args) => commands::search::run(context, &args),
+        Command::Dump(args) => commands::dump::run(context, &args),
         Command::Pending(args) => commands::pending::run(context, &args),
         Command::Approve(args) => commands::approve::run(context, &args),
         Command::Join(args) => commands::join::run(context, &args),

@@ -7,6 +7,7 @@ pub(crate) mod run;
 
 pub(crate) mod approve;
 pub(crate) mod disconnect;
+pub(crate) mod dump;
 pub(crate) mod explain;
 pub(crate) mod join;
 pub(crate) mod pending;
