@@ -20,15 +20,15 @@ const fn stage(name: &'static str, command: &'static [&'static str], generation:
 
 /// First everything there is, then what a round of changes leaves to do, then a whole cycle over another one.
 pub const STAGES: [Stage; 11] = [
-    Stage { own_point: Some("store-layout"), ..stage("first import", &["run", "ad", "full-import"], 0, 10) },
-    stage("first import of the target", &["run", "cloud", "full-import"], 0, 7),
-    stage("full synchronisation", &["run", "ad", "full-synchronization"], 0, 9),
+    Stage { own_point: Some("store-layout"), ..stage("first import", &["run", "ad", "full-import"], 0, 8) },
+    stage("first import of the target", &["run", "cloud", "full-import"], 0, 6),
+    stage("full synchronisation", &["run", "ad", "full-synchronization"], 0, 7),
     stage("full synchronisation of the target", &["run", "cloud", "full-synchronization"], 0, 4),
-    stage("first export", &["run", "cloud", "export"], 0, 10),
-    stage("confirming import", &["run", "cloud", "delta-import"], 0, 9),
-    stage("synchronisation after it", &["run", "cloud", "delta-synchronization"], 0, 7),
+    stage("first export", &["run", "cloud", "export"], 0, 7),
+    stage("confirming import", &["run", "cloud", "delta-import"], 0, 10),
+    stage("synchronisation after it", &["run", "cloud", "delta-synchronization"], 0, 9),
     stage("import of changes", &["run", "ad", "full-import"], 1, 9),
-    stage("synchronisation of changes", &["run", "ad", "delta-synchronization"], 1, 9),
-    stage("export of changes", &["run", "cloud", "export"], 1, 16),
+    stage("synchronisation of changes", &["run", "ad", "delta-synchronization"], 1, 10),
+    stage("export of changes", &["run", "cloud", "export"], 1, 20),
     stage("cycle over more changes", &["cycle", "delta"], 2, 10),
 ];
