@@ -105,6 +105,10 @@ impl Harness {
         for last in [false, true] {
             self.tenant.forget_requests();
             let ended = run(&self.folder("before"), &["cycle", "delta"], None, None);
+            assert!(
+                of_tenant(&self.tenant).0.len() > self.settings.people,
+                "the exports of this world wrote something"
+            );
             let writes = self.tenant.writes();
             if !GOOD.contains(&ended.code) || last && writes > 0 {
                 self.tally.problems.push(format!("the last cycle wrote {writes} times: {ended}"));

@@ -172,6 +172,7 @@ pub(super) fn deploy(folder: &Path, tenant: &Tenant, people: usize) {
     assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
     let file = folder.join("metasync.toml");
     let text = std::fs::read_to_string(&file).expect("init wrote it");
-    assert!(text.contains("at_least = 5"), "{text}");
-    std::fs::write(&file, text.replace("at_least = 5", "at_least = 10000000")).expect("the file is writable");
+    assert!(text.contains("objects = 500") && text.contains("at_least = 5"), "{text}");
+    let open = text.replace("objects = 500", "objects = 10000000").replace("at_least = 5", "at_least = 10000000");
+    std::fs::write(&file, open).expect("the file is writable");
 }
