@@ -14,7 +14,7 @@ use crate::plan::{
     InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError, ObjectPlan, ReadSet,
     RuleScope, Subject, TargetRef,
 };
-use crate::revisit::{rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys};
+use crate::revisit::{Values, rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys};
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
 };
@@ -471,8 +471,9 @@ fn settle_metaverse(
         let contributions: Vec<Contribution<'_>> = all
             .iter()
             .filter_map(|linked| {
+                let scopes = if Some(linked.object.id) == subject { plan.scopes.as_slice() } else { &[] };
                 contributing_image(linked.object, subject, plan)
-                    .map(|image| Contribution::new(linked.object, image, run))
+                    .map(|image| Contribution::new(linked.object, image, scopes, run))
             })
             .collect();
         let lives = !ended && lives(&object_type, &all, &contributions, &lost, run);
@@ -493,7 +494,17 @@ fn settle_metaverse(
             deleted: (!alive).then_some(change.cause),
             cause: change.cause,
         };
-        let targets = decide_targets(&state, reader, run)?;
+        let targets = match decide_targets(&state, reader, run) {
+            Err(Stop::Missing) => {
+                // What is asked at the end can be asked by now: one round of questions less.
+                let none = BTreeMap::new();
+                let before = previous.map_or(&none, |object| &object.attributes);
+                let mut unused = empty(plan.subject);
+                note_others(&change, &object_type, (before, &attributes, &keys), &mut unused, reader, run);
+                return Err(Stop::Missing);
+            }
+            outcome => outcome?,
+        };
         let newly: Vec<LinkedTarget<'_>> = newly_linked(&targets, &base, reader);
         let ids = |links: &[LinkedTarget<'_>]| links.iter().map(|linked| linked.object.id).collect::<BTreeSet<_>>();
         if alive && ids(&newly) != ids(&adopted) {
@@ -574,10 +585,7 @@ fn finish_metaverse(
     let Settled { attributes, keys, decisions, alive, targets, base } = settled;
     let none = BTreeMap::new();
     let before = previous.map_or(&none, |object| &object.attributes);
-    let changed = differing(before, &attributes);
-    let after = if alive { &attributes } else { &none };
-    revisit_by_source_keys(&change, &object_type, before, (after, &keys), plan, reader, run);
-    rejoin_by_new_keys(&object_type, before, after, plan, reader, run);
+    let changed = note_others(&change, &object_type, (before, &attributes, &keys), plan, reader, run);
     let outcome = Outcome { changed: !changed.is_empty(), deleted: !alive };
     if !alive {
         // Every link of a deleted metaverse object ends (S34); what becomes of the targets stands in their plans.
@@ -615,6 +623,22 @@ fn finish_metaverse(
         }
     }
     Ok(outcome)
+}
+
+/// Notes in the plan whom the change of a metaverse object makes due. Returns the attributes whose values differ.
+fn note_others(
+    change: &Change,
+    object_type: &ObjectType,
+    (before, after, keys_after): (&BTreeMap<AttributeName, MvValue>, &BTreeMap<AttributeName, MvValue>, &SourceKeys),
+    plan: &mut ObjectPlan,
+    reader: &mut Reader<'_>,
+    run: &Run<'_>,
+) -> BTreeSet<AttributeName> {
+    let changed = differing(before, after);
+    let values = Values { before, after, keys_after, changed: &changed };
+    revisit_by_source_keys(change, object_type, &values, plan, reader, run);
+    rejoin_by_new_keys(object_type, &values, plan, reader, run);
+    changed
 }
 
 /// A link that outbound processing made, changed or ended.

@@ -1,7 +1,7 @@
 //! Export attribute flow: what the target is to hold, and which part of that must be sent. Desired minus held is the
 //! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
 
-use crate::evaluate::flow_outcome;
+use crate::evaluate::{MetaverseInputs, flow_outcome};
 use crate::inbound::{Weighed, reference_attributes};
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
@@ -64,25 +64,13 @@ pub(crate) fn compute_desired(
             continue;
         }
         let merge = merge_type(target, flows)?;
-        let mut weighed = Weighed::new(merge, run.trace);
-        for (prepared, (rule, flow)) in flows {
-            if weighed.is_settled() && !run.trace {
-                break;
-            }
-            if flow.once && exists {
-                weighed.pass_once(rule, None);
-                continue;
-            }
-            let outcome = match mv.index.known_outcome(prepared) {
-                Some(known) => Ok(known),
-                None => flow_outcome(&flow.source, &reader, &rule.id, target.as_str()),
-            };
-            let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
-            weighed.weigh(rule, None, outcome);
-        }
-        let leaves_alone = weighed.leaves_alone();
-        let (values, _, decision) = weighed.settle(target, None);
-        desired.decisions.extend(decision);
+        let (values, leaves_alone) = if !run.trace && nobody_gives(flows, mv) {
+            (Values::default(), false)
+        } else {
+            let (weighed, decision) = weigh(target, (flows, merge), mv, exists, &reader, run)?;
+            desired.decisions.extend(decision);
+            weighed
+        };
         if values.len() > 1 && run.is_single_valued(connector, target.as_str()) {
             return Err(ObjectError {
                 code: "ambiguous-export-flow-to-single-valued-attribute".into(),
@@ -102,6 +90,41 @@ pub(crate) fn compute_desired(
     }
     desired.values = wanted.into_iter().collect();
     Ok(desired)
+}
+
+/// Whether no flow gives a value, and none says more than that.
+fn nobody_gives(flows: &[Contender<'_>], mv: &MvState<'_>) -> bool {
+    flows.iter().all(|(prepared, (_, flow))| !flow.once && mv.index.gives_nothing(prepared))
+}
+
+/// The values, whether the target is left alone, and, where traced, how it came about.
+fn weigh(
+    target: &AttributeName,
+    (flows, merge): (&[Contender<'_>], MergeType),
+    mv: &MvState<'_>,
+    exists: bool,
+    reader: &MetaverseInputs<'_>,
+    run: &Run<'_>,
+) -> Result<((Values, bool), Option<AttributeDecision>), ObjectError> {
+    let mut weighed = Weighed::new(merge, run.trace);
+    for (prepared, (rule, flow)) in flows {
+        if weighed.is_settled() && !run.trace {
+            break;
+        }
+        if flow.once && exists {
+            weighed.pass_once(rule, None);
+            continue;
+        }
+        let outcome = match mv.index.known_outcome(prepared) {
+            Some(known) => Ok(known),
+            None => flow_outcome(&flow.source, reader, &rule.id, target.as_str()),
+        };
+        let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
+        weighed.weigh(rule, None, outcome);
+    }
+    let leaves_alone = weighed.leaves_alone();
+    let (values, _, decision) = weighed.settle(target, None);
+    Ok(((values, leaves_alone), decision))
 }
 
 /// S55: rules in scope together merge alike.
@@ -130,7 +153,7 @@ fn reference_flow(
         FlowSource::Direct(source) => Some((rule, source)),
         _ => None,
     })?;
-    if !references.contains(&source) {
+    if references.binary_search(&source).is_err() {
         return None;
     }
     let contribution = attributes.get(source.as_str()).and_then(|value| {
@@ -204,8 +227,13 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
         holds: Vec::new(),
     };
     let (mut changes, mut afterwards) = (AttributesDelta::default(), AttributesDelta::default());
+    // All in the order of names, so they are gone through together.
+    let (mut held, mut owned) = (image.iter().peekable(), target.owned.iter().peekable());
     for (attribute, wanted) in &desired.values {
-        let present = image.get(attribute.as_str()).unwrap_or(&no_values);
+        while held.next_if(|(name, _)| *name < attribute).is_some() {}
+        while owned.next_if(|name| *name < attribute).is_some() {}
+        let present = held.next_if(|(name, _)| *name == attribute).map_or(&no_values, |(_, values)| values);
+        let was_owned = owned.next_if(|name| *name == attribute).is_some();
         let delta = if stamp == Some(attribute) { &mut afterwards } else { &mut changes };
         if let Some(merge) = desired.merged.get(attribute) {
             let change = after.merge(standing, attribute, (*merge, wanted), present, run);
@@ -215,14 +243,14 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
         // A winner takes all, whoever contributed it.
         after.contributed.remove(attribute);
         let wanted = addresses_choice(standing, attribute, wanted, present);
-        let is_owned = || standing.ownership == Ownership::Provisioned || target.owned.contains(attribute);
+        let is_owned = standing.ownership == Ownership::Provisioned || was_owned;
         if *wanted == *present {
-            if !wanted.is_empty() {
+            if !wanted.is_empty() && !was_owned {
                 after.owned.insert(attribute.clone());
             }
             continue;
         }
-        if wanted.is_empty() && !is_owned() {
+        if wanted.is_empty() && !is_owned {
             // SF1: nothing was ever contributed, so nothing is cleared.
             continue;
         }

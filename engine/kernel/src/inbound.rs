@@ -3,7 +3,7 @@
 
 use crate::evaluate::{ConnectorInputs, flow_outcome};
 use crate::inputs::Run;
-use crate::plan::{AttributeDecision, Candidate, ObjectError};
+use crate::plan::{AttributeDecision, Candidate, ObjectError, RuleScope};
 use crate::planted::{Fault, is_planted};
 use crate::prepared::{PreparedFlow, RuleGroup};
 use crate::scope::rule_in_scope;
@@ -47,15 +47,20 @@ fn inbound_group<'r>(object: &CsObject, run: &'r Run<'_>) -> Option<&'r RuleGrou
 }
 
 impl<'a> Contribution<'a> {
-    pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, run: &'a Run<'_>) -> Self {
+    /// `scopes`: what is known of the scope for this very image; none is judged here.
+    pub(crate) fn new(object: &'a CsObject, image: &'a Attributes, scopes: &[RuleScope], run: &'a Run<'_>) -> Self {
         let group = inbound_group(object, run);
         let inputs = match group {
             Some(_) => ConnectorInputs::indexed(object, image, run),
             None => ConnectorInputs::of(object, image, run),
         };
-        let scope = scope_by(object, &inputs, run);
-        let in_scope = scope.iter().map(|(_, _, holds)| *holds).collect();
-        let rules = scope.into_iter().filter(|(_, _, holds)| *holds).map(|(_, rule, _)| rule).collect();
+        let in_scope: Vec<bool> = match scopes {
+            [] => scope_by(object, &inputs, run).iter().map(|(_, _, holds)| *holds).collect(),
+            known => known.iter().map(|scope| scope.in_scope).collect(),
+        };
+        let members = group.map(|group| group.members.as_slice()).unwrap_or_default();
+        let held = members.iter().zip(&in_scope).filter(|(_, holds)| **holds);
+        let rules = held.map(|(position, _)| &run.rules.rules[*position]).collect();
         Contribution { object, inputs, rules, group, in_scope }
     }
 

@@ -18,32 +18,37 @@ fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
     rule.join.iter().flat_map(|group| &group.clauses)
 }
 
-/// Whether an expression reads an attribute whose values differ.
-fn is_touched(
-    expression: &Expression,
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
-) -> bool {
-    expression
-        .reads_any(|name| before.get(name).map(|value| &value.values) != after.get(name).map(|value| &value.values))
+/// The attributes of a metaverse object before and after a plan, its keys afterwards, and which values differ.
+pub(crate) struct Values<'a> {
+    pub(crate) before: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) after: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) keys_after: &'a SourceKeys,
+    pub(crate) changed: &'a BTreeSet<AttributeName>,
+}
+
+impl Values<'_> {
+    /// Whether an expression reads an attribute whose values differ.
+    fn touch(&self, expression: &Expression) -> bool {
+        expression.reads_any(|name| self.changed.contains(name))
+    }
 }
 
 /// Others that share a join key with the old or the new attributes may now match, or be ambiguous no longer.
 pub(crate) fn revisit_by_source_keys(
     change: &Change,
     object_type: &ObjectType,
-    before: &BTreeMap<AttributeName, MvValue>,
-    (after, keys_after): (&BTreeMap<AttributeName, MvValue>, &SourceKeys),
+    values: &Values<'_>,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
     run: &Run<'_>,
 ) {
+    let Values { before, after, keys_after, .. } = *values;
     let keys_before = SourceKeys::default();
     let rules = run.rules.rules.iter().filter(|rule| {
         rule.direction == Direction::Outbound && rule.source_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for clause in clauses(rule).filter(|clause| is_touched(&clause.source, before, after)) {
+        for clause in clauses(rule).filter(|clause| values.touch(&clause.source)) {
             let keys = |attributes: &BTreeMap<_, _>, known: &SourceKeys| {
                 if attributes.is_empty() {
                     // There is no object, and nothing has no key.
@@ -68,8 +73,7 @@ pub(crate) fn revisit_by_source_keys(
 /// of an ambiguous or occupied join is in error, stays queued, and is not searched for here.
 pub(crate) fn rejoin_by_new_keys(
     object_type: &ObjectType,
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
+    values: &Values<'_>,
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
     run: &Run<'_>,
@@ -78,7 +82,8 @@ pub(crate) fn rejoin_by_new_keys(
         rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
     for rule in rules {
-        for clause in clauses(rule).filter(|clause| is_touched(&clause.target, before, after)) {
+        for clause in clauses(rule).filter(|clause| values.touch(&clause.target)) {
+            let Values { before, after, .. } = *values;
             let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
             let known = if before.is_empty() { Vec::new() } else { keys(before) };
             for value in keys(after).into_iter().filter(|value| !known.contains(value)) {

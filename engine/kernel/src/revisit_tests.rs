@@ -114,3 +114,17 @@ fn s64_who_looks_for_a_target_object_is_looked_at_again() {
     let plan = world.sync(cloud);
     assert_eq!((plan.metaverse.len(), plan.revisit), (1, BTreeSet::new()));
 }
+
+/// What one round can answer is asked in one round: whom a new person joins, then everything about its target and about those
+/// who share its keys, and then all is known.
+#[test]
+fn a_created_person_is_decided_in_three_rounds_of_questions() {
+    let mut world = World::new(Matching::Automatic);
+    let mut group = world.group("ad", "[mail]", "[mail]");
+    group.criterion = Criterion::Plain("mail".into());
+    world.rule("in-user").join.push(group);
+    let ann = world.import("ad", "a1", &person("g1", "ann@x"));
+    let (plan, rounds) = world.plan_in_rounds(Subject::Connector(ann));
+    assert_eq!(rounds.len(), 3, "{rounds:?}");
+    assert_eq!(plan.join, Some(LinkReason::Projected { rule: "in-user".into() }));
+}

@@ -232,11 +232,20 @@ impl World {
     }
 
     pub(crate) fn plan(&self, subject: Subject) -> ObjectPlan {
+        self.plan_in_rounds(subject).0
+    }
+
+    /// With the questions of each round.
+    pub(crate) fn plan_in_rounds(&self, subject: Subject) -> (ObjectPlan, Vec<BTreeSet<Question>>) {
         let mut answers = Neighbourhood::default();
+        let mut rounds = Vec::new();
         for _ in 0..10 {
             match decide(subject, &answers, &self.run) {
-                Ok(plan) => return plan,
-                Err(Undecided(questions)) => questions.iter().for_each(|question| self.answer(question, &mut answers)),
+                Ok(plan) => return (plan, rounds),
+                Err(Undecided(questions)) => {
+                    questions.iter().for_each(|question| self.answer(question, &mut answers));
+                    rounds.push(questions);
+                }
             }
         }
         panic!("not decided after ten rounds");
