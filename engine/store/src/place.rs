@@ -125,20 +125,16 @@ impl Db {
         self.candidate_changed(id)
     }
 
-    /// Puts everything that refers to a placeholder, or stands below it, on the object that takes its place (O18).
-    pub(crate) fn merge_placeholder(&self, placeholder: i64, into: i64) -> Inner<()> {
-        let head = self.head(placeholder)?;
-        if head.state != codes::PLACEHOLDER {
-            return Err(Fault::damaged(format!("object {placeholder} is not a placeholder")));
-        }
+    /// What stands below one object stands below another from now on.
+    pub(crate) fn move_children(&self, connector: i64, from: i64, into: i64) -> Inner<()> {
         let children = self.all(
             "SELECT id, rdn_key FROM head WHERE connector = ?1 AND parent = ?2 AND id <> ?3",
-            (head.connector, placeholder, into),
+            (connector, from, into),
             |row| Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?)),
         )?;
         for (child, key) in children {
             let double = match &key {
-                Some(key) => self.find_child(head.connector, into, key)?,
+                Some(key) => self.find_child(connector, into, key)?,
                 None => None,
             };
             match double {
@@ -163,6 +159,16 @@ impl Db {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Puts everything that refers to a placeholder, or stands below it, on the object that takes its place (O18).
+    pub(crate) fn merge_placeholder(&self, placeholder: i64, into: i64) -> Inner<()> {
+        let head = self.head(placeholder)?;
+        if head.state != codes::PLACEHOLDER {
+            return Err(Fault::damaged(format!("object {placeholder} is not a placeholder")));
+        }
+        self.move_children(head.connector, placeholder, into)?;
         self.move_references(placeholder, into)?;
         self.delete_row(placeholder)?;
         self.touch_places(head.connector);

@@ -157,3 +157,32 @@ async fn a_container_that_is_not_empty_is_refused_by_name() {
     lab.good_cycle(CycleKind::Initial).await;
     assert_eq!(lab.dir.dn_of("stamp", "c"), None, "it is tried again by itself, and goes now");
 }
+
+/// T26: a container was created, nobody heard of it, and an import brings it before the next export looks for it. What is to stand
+/// in it is created there, and not without a place.
+#[tokio::test]
+async fn what_stands_in_a_container_keeps_its_place_when_the_container_is_found_again() {
+    let lab = Lab::with(Settings { rules: rules(), ..Settings::default() });
+    lab.put_unit("a", "");
+    lab.put_worker(1, "OU=a");
+    for profile in ["full-import", "full-synchronization"] {
+        lab.run("hr", profile).await;
+    }
+    lab.dir.behave(|behaviour| behaviour.crash_at = Some(2));
+    {
+        let mut engine = lab.engine();
+        let options = RunOptions::default();
+        tokio::select! {
+            biased;
+            () = lab.dir.crashed.notified() => {}
+            report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
+        }
+    }
+    lab.dir.behave(|behaviour| behaviour.crash_at = None);
+    assert_eq!(lab.written(), ["create ou a"]);
+    lab.run("dir", "full-import").await;
+    lab.run("dir", "export").await;
+    assert_eq!(lab.dir.names(), ["CN=Person 1,OU=a", "OU=a"]);
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.second_plan_is_empty().await;
+}

@@ -216,6 +216,7 @@ impl Db {
         }
         let link = head.link;
         self.save_head(&mut head)?;
+        self.move_children(head.connector, head.id, other.id)?;
         self.remove_object(head.id)?;
         other.flags |= head.flags & UNCONFIRMED_REFERENCES;
         self.set_link(&mut other, link)?;
