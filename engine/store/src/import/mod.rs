@@ -4,7 +4,7 @@
 mod confirm;
 mod finish;
 mod matching;
-mod stage;
+pub(crate) mod stage;
 
 use crate::history::{StepCounters, StepId};
 use crate::{Store, StoreError};

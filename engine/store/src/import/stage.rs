@@ -18,6 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{ConnectorState, DeleteCause, fingerprint};
 
+/// Everything below container ?2 of connector ?1, found by its place. The index is named: left alone, the planner looks at the
+/// whole connector space for each container and object below.
+pub(crate) const BELOW: &str = "WITH RECURSIVE below (id) AS (SELECT id FROM head INDEXED BY head_by_place WHERE connector = ?1 AND parent = ?2 \
+     UNION SELECT h.id FROM below b CROSS JOIN head h INDEXED BY head_by_place ON h.connector = ?1 AND h.parent = b.id)";
+
 /// What an item says about reference attributes.
 enum References {
     /// All of them: one that is not named has no values.
@@ -265,10 +270,10 @@ impl Db {
     /// Queues everything that stands below a container, for rules that read the DN.
     fn queue_below(&self, container: i64, connector: i64) -> Inner<()> {
         self.run(
-            "INSERT OR IGNORE INTO dirty (object, connector) \
-             WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
-             UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) \
-             SELECT h.id, h.connector FROM head h JOIN below b ON b.id = h.id WHERE h.state NOT IN (5, 6)",
+            &format!(
+                "INSERT OR IGNORE INTO dirty (object, connector) {BELOW} \
+                 SELECT h.id, h.connector FROM below b CROSS JOIN head h ON h.id = b.id WHERE h.state NOT IN (5, 6)"
+            ),
             (connector, container),
         )
         .map(drop)
@@ -391,11 +396,7 @@ impl Db {
             page.counters.filtered_deletions += 1;
             return Ok(());
         };
-        let mut below = self.ids(
-            "WITH RECURSIVE below (id) AS (SELECT id FROM head WHERE connector = ?1 AND parent = ?2 \
-             UNION SELECT h.id FROM head h JOIN below b ON h.connector = ?1 AND h.parent = b.id) SELECT id FROM below ORDER BY id",
-            (session.connector, top.id),
-        )?;
+        let mut below = self.ids(&format!("{BELOW} SELECT id FROM below ORDER BY id"), (session.connector, top.id))?;
         below.push(top.id);
         for id in below {
             let head = self.head(id)?;
