@@ -164,6 +164,25 @@ fn s53_a_value_given_once_outlives_a_null() {
     }
 }
 
+/// S53: the same when the flow's own source has no value any longer, on either side of the metaverse.
+#[test]
+fn s53_a_value_given_once_outlives_its_source() {
+    for (rule_with_once, cleared) in [(None, true), (Some(0), false), (Some(1), false)] {
+        let mut world = World::new(Matching::Automatic);
+        if let Some(position) = rule_with_once {
+            let flows = &mut world.run.rules.rules[position].flows;
+            flows.iter_mut().filter(|flow| flow.target == *"department").for_each(|flow| flow.once = true);
+        }
+        let plain = ANN.split(' ').filter(|pair| !pair.starts_with("department=")).collect::<Vec<_>>().join(" ");
+        let ann = world.import("ad", "a1", &format!("{plain} department=Sales"));
+        assert_eq!(wanted(&world.sync(ann), "department"), Some(texts(&["Sales"])));
+        world.export();
+        world.confirm();
+        world.import("ad", "a1", &plain);
+        assert_eq!(wanted(&world.sync(ann), "department"), cleared.then(Values::default), "{rule_with_once:?}");
+    }
+}
+
 /// SF18: the instant comes from the run; deletion has none, the first one stays, and a deletion ends it.
 #[test]
 fn sf18_the_first_date_stays_and_a_deletion_ends_it() {
