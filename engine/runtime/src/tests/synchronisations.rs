@@ -229,6 +229,12 @@ async fn a_full_synchronisation_that_broke_off_continues() {
 
     assert_eq!(lab.run("hr", "full-synchronization").await.steps[0].processed, 50, "the next one is whole again");
     stopped_after_twenty(&lab).await;
+    assert_eq!(
+        lab.run("hr", "full-synchronization").await.steps[0].processed,
+        30,
+        "nothing waits in the queue this time"
+    );
+    stopped_after_twenty(&lab).await;
     lab.settings.rules = lab.settings.rules.replace("kind NOTEQUAL local", "kind NOTEQUAL temporary");
     assert_eq!(lab.run("hr", "full-synchronization").await.steps[0].processed, 50, "other rules hold for all objects");
 }

@@ -159,7 +159,7 @@ impl Db {
     }
 
     /// The metaverse object lost a target: it may need another one (S68).
-    fn revisit(&self, mv: Option<i64>) -> Inner<()> {
+    pub(crate) fn revisit(&self, mv: Option<i64>) -> Inner<()> {
         match mv {
             Some(mv) if self.exists("SELECT 1 FROM metaverse WHERE id = ?1", [mv])? => self.mark_metaverse_dirty(mv),
             _ => Ok(()),

@@ -11,12 +11,12 @@ use crate::errors::ErrorPhase;
 use crate::head::{Head, MISSED, RESTORED, TRANSIENT, UNCONFIRMED_REFERENCES};
 use crate::history::PageMark;
 use metaverse_schema::{
-    Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, ConnectorSchema, Reference, Value, ValueKind,
-    Values,
+    Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, ConnectorSchema, ObjectType, Reference, Value,
+    ValueKind, Values,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::planted::{Fault, is_planted};
-use sync_kernel::{ConnectorState, DeleteCause, fingerprint};
+use sync_kernel::{ConnectorState, DeleteCause, PendingOperation, SentState, fingerprint};
 
 /// Everything below container ?2 of connector ?1, found by its place. The index is named: left alone, the planner looks at the
 /// whole connector space for each container and object below.
@@ -95,6 +95,7 @@ impl Db {
             });
             return Ok(());
         }
+        let known = self.without_the_deleted(known, &object_type)?;
         if let Some(head) = &known
             && print.is_some()
             && head.item_print == print
@@ -119,6 +120,25 @@ impl Db {
         let references = References::Whole(references);
         let incoming = Incoming { matched, object_type, attributes, references, spoken: None, print };
         self.stage_image(session, incoming, page, now)
+    }
+
+    /// An object whose delete was sent, and whose anchor comes back as another type (a recycle bin), is gone: the delete
+    /// arrived, though its answer was lost. What came is a new object.
+    fn without_the_deleted(&self, known: Option<Head>, object_type: &ObjectType) -> Inner<Option<Head>> {
+        let Some(head) = known else { return Ok(None) };
+        if head.link.is_none() || self.type_name(&head)? == *object_type {
+            return Ok(Some(head));
+        }
+        let was_sent = self.load_pending(head.id, head.connector)?.is_some_and(|pending| {
+            pending.state == SentState::InFlight && matches!(pending.operation, PendingOperation::Delete { .. })
+        });
+        if !was_sent {
+            return Ok(Some(head));
+        }
+        self.drop_references_to(head.id)?;
+        self.remove_object(head.id)?;
+        self.revisit(head.link.map(|link| link.mv))?;
+        Ok(None)
     }
 
     /// An object that nobody has named before: its rows are written once and whole, and nothing of it needs comparing.

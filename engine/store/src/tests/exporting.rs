@@ -312,3 +312,26 @@ fn export_steps_are_numbered() {
     assert_eq!(world.store.begin_export_step("cloud").unwrap(), 3);
     assert_eq!(world.store.export_step_counters("cloud").unwrap(), (3, 2));
 }
+
+/// Invariant 5: a delete was sent and its answer lost; the next import finds the object in the system's recycle bin, as
+/// another type. The delete arrived: it is not sent to what lies there.
+#[test]
+fn a_delete_in_flight_is_settled_by_what_lies_in_the_recycle_bin() {
+    let operation = PendingOperation::Delete { cause: DeleteCause::DeletedInSource, ownership: Ownership::Adopted };
+    let pending = |operation| PendingExport { operation, state: SentState::Pending, grace: None };
+    for was_sent in [true, false] {
+        let (mut world, mv, id) = adopted(pending(operation.clone()));
+        let removals = world.store.export_page("cloud", ExportPhase::Removals, None, 9, 9).unwrap();
+        if was_sent {
+            world.store.mark_in_flight(&removals).unwrap();
+        }
+        let (page, _) = world.delta("cloud", vec![object("c deletedUser - mail=a@x")]);
+        let found = world.object("cloud", "c");
+        assert_eq!(found.object_type.as_str(), "deletedUser");
+        assert_eq!((page.counters.add, page.counters.delete_add), if was_sent { (1, 0) } else { (0, 1) });
+        assert_eq!((found.link.is_none(), found.pending.is_none()), (was_sent, was_sent));
+        assert_eq!(world.store.object(id).unwrap().is_none(), was_sent);
+        let due = world.store.dirty_metaverse_page(None, 9).unwrap();
+        assert_eq!(due.contains(&mv), was_sent, "the metaverse object is decided without it");
+    }
+}
