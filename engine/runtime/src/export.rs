@@ -9,11 +9,12 @@ use crate::send::{Outcome, Sending, create_request};
 use crate::status;
 use crate::step::{End, StepRun};
 use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Exporter};
+use metaverse_schema::Attributes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_kernel::planted::{Fault, is_planted};
-use sync_kernel::{CsId, PendingOperation};
+use sync_kernel::{CsId, PendingExport, PendingOperation};
 use sync_store::{ExportEntry, ExportPhase, ExportReference, Refusal, SettledOutcome, Settlement, StoreError};
 
 /// How often one step sends an object whose refusal says that it is worth sending again (O56).
@@ -314,7 +315,12 @@ impl Engine {
             match exporter.find_created(&entry.object_type, &create).await {
                 Ok(Some(anchor)) => {
                     // Which of its references arrived is not known: they are sent again, and "already so" is success.
-                    let entry = ExportEntry { references: Vec::new(), ..entry };
+                    // The same is true of its values, which may have been decided anew since.
+                    let pending = entry.pending.map(|pending| PendingExport {
+                        operation: PendingOperation::Add { attributes: Attributes::new() },
+                        ..pending
+                    });
+                    let entry = ExportEntry { pending, references: Vec::new(), ..entry };
                     found.push(Settlement {
                         entry,
                         outcome: SettledOutcome::Accepted { anchor: Some(anchor), failed_references: Vec::new() },

@@ -129,3 +129,40 @@ fn lost_after_any_page() {
     }
     assert!(lost_at > 40, "only {lost_at} events");
 }
+
+/// T26, O28: a create arrived and nobody heard of it, and the person changed before anybody looked. Found again by an import or by
+/// the look-up, it gets what it was not created with: nothing counts as sent that may have been decided later.
+#[tokio::test]
+async fn what_changed_after_a_lost_create_is_sent() {
+    for imported_first in [false, true] {
+        let lab = Lab::new();
+        lab.hr.put_person(1);
+        for profile in ["full-import", "full-synchronization"] {
+            lab.run("hr", profile).await;
+        }
+        lab.dir.behave(|behaviour| behaviour.crash_at = Some(2));
+        {
+            let mut engine = lab.engine();
+            let options = RunOptions::default();
+            tokio::select! {
+                biased;
+                () = lab.dir.crashed.notified() => {}
+                report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
+            }
+        }
+        lab.dir.behave(|behaviour| behaviour.crash_at = None);
+        lab.hr.set("p1", "title", &["Chef"]);
+        lab.run("hr", "delta-import").await;
+        lab.run("hr", "delta-synchronization").await;
+        if imported_first {
+            lab.run("dir", "full-import").await;
+        } else {
+            lab.run("dir", "export").await;
+        }
+        // Found by this cycle's export at the latest, compared by its import, and completed by the next one.
+        lab.good_cycle(CycleKind::Delta).await;
+        lab.good_cycle(CycleKind::Delta).await;
+        assert_eq!(lab.dir.texts("title"), ["Chef"], "imported first: {imported_first}");
+        lab.second_plan_is_empty().await;
+    }
+}

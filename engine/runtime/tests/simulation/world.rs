@@ -332,6 +332,8 @@ impl World {
             let mut state = self.dir.state();
             (state.writes.clone(), std::mem::take(&mut state.doubled))
         };
+        // A unit that went and came back is another object: no join rule of units finds the one that is about to be deleted.
+        let doubled: Vec<String> = doubled.into_iter().filter(|created| !created.starts_with("ou ")).collect();
         if self.plan.calm && !doubled.is_empty() {
             return broken("nothing is created twice", doubled.join(", "));
         }

@@ -8,7 +8,7 @@ use crate::error::Inner;
 use crate::head::{CREATED, Head, TRANSIENT};
 use crate::place::{MAX_DEPTH, ROOT};
 use metaverse_schema::{Anchor, Rdn};
-use sync_kernel::{ConnectorState, MemoryState, PendingExport, PendingOperation, Remembered, SentState};
+use sync_kernel::{ConnectorState, PendingExport, PendingOperation, SentState};
 
 /// The row that an incoming object is, with what matching found.
 pub(crate) struct Matched {
@@ -113,19 +113,13 @@ impl Db {
         self.exists("SELECT 1 FROM pending_export WHERE object = ?1 AND state = 1", [object])
     }
 
-    /// An object whose create was in flight is there: what was sent now waits for confirmation by this very import.
+    /// An object whose create was in flight is there. What was sent is not known, for it may have been decided anew since: nothing
+    /// counts as sent, and what this very import does not return as wanted is sent.
     pub(crate) fn settle_found(&self, head: &mut Head) -> Inner<()> {
         head.flags &= !CREATED;
         let pending = self.load_pending(head.id, head.connector)?;
-        if let Some(PendingExport {
-            operation: PendingOperation::Add { attributes }, state: SentState::InFlight, ..
-        }) = pending
+        if let Some(PendingExport { operation: PendingOperation::Add { .. }, state: SentState::InFlight, .. }) = pending
         {
-            let mut memory = self.memory(head)?;
-            for (name, wanted) in attributes {
-                memory.attributes.insert(name, Remembered { wanted, state: MemoryState::Unconfirmed });
-            }
-            self.put_memory(head, &memory)?;
             self.save_pending(head.id, head.connector, None)?;
         }
         Ok(())
