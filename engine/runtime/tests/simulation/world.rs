@@ -107,6 +107,9 @@ impl World {
                 behaviour.shuffle = plan.shuffle;
             });
         }
+        for source in [&hr, &crm] {
+            source.behave(|behaviour| behaviour.tells_changes = plan.tells_changes);
+        }
         dir.behave(|behaviour| {
             behaviour.batch = plan.batch;
             behaviour.matches_itself = plan.matches_itself;
@@ -375,16 +378,14 @@ impl World {
             if guarded && !state.writes.is_empty() {
                 return broken("guards before the first write", state.writes.join(", "));
             }
-            let deleted = state.writes.iter().filter(|line| line.starts_with("delete ")).collect::<BTreeSet<_>>().len();
             let approved = step.guard.as_ref().is_some_and(|guard| guard.approved);
-            if let Some(limit) = self.plan.guard
-                && !approved
-                && deleted as u64 > limit
-            {
-                return broken(
-                    "guards before the first write",
-                    format!("{deleted} deletes, and at most {limit} may pass"),
-                );
+            let Some(limit) = self.plan.guard.filter(|_| !approved) else { continue };
+            for kind in ["create ", "delete "] {
+                let lines: BTreeSet<&String> = state.writes.iter().filter(|line| line.starts_with(kind)).collect();
+                if lines.len() as u64 > limit {
+                    let told = format!("{} times {kind}, and at most {limit} may pass", lines.len());
+                    return broken("guards before the first write", told);
+                }
             }
         }
         Ok(())

@@ -57,6 +57,8 @@ pub(super) struct Behaviour {
     pub(super) reads_objects: bool,
     /// Deltas tell only the attributes that an object has now, not the whole object.
     pub(super) partial_deltas: bool,
+    /// Deltas tell every attribute as a change, one that is gone too.
+    pub(super) tells_changes: bool,
     /// A full read breaks after so many objects.
     pub(super) breaks_after: Option<usize>,
     /// Told as unreadable instead of as objects.
@@ -98,6 +100,7 @@ impl Default for Behaviour {
             reads_changes: true,
             reads_objects: true,
             partial_deltas: false,
+            tells_changes: false,
             breaks_after: None,
             unreadable: BTreeSet::new(),
             hidden: BTreeSet::new(),
@@ -343,6 +346,15 @@ impl Directory {
         Ok(())
     }
 
+    fn every_attribute_of(&self, entry: &Entry, anchor: &str) -> ImportItem {
+        let mut item = change_of(entry, anchor);
+        if let ImportItem::Change(change) = &mut item {
+            let gone = self.schema.attributes.keys().filter(|name| entry.attributes.get(name.as_str()).is_none());
+            gone.for_each(|name| change.changes.set(name.clone(), Values::default()));
+        }
+        item
+    }
+
     fn end(&self) -> ImportEnd {
         let state = self.state();
         ImportEnd {
@@ -482,6 +494,7 @@ impl DeltaImport for Directory {
                 }
                 Some(_) if state.behaviour.unreadable.contains(&anchor) => unreadable(&anchor),
                 Some(entry) if state.behaviour.partial_deltas => change_of(entry, &anchor),
+                Some(entry) if state.behaviour.tells_changes => self.every_attribute_of(entry, &anchor),
                 Some(entry) => Directory::item(entry, &anchor, &state),
                 None => ImportItem::Deleted { anchor: Anchor::Text(anchor), cause: DeletionCause::DeletedInSource },
             });
