@@ -105,6 +105,9 @@ pub(super) fn of_store(path: &Path, names: &Names) -> Result<Vec<String>, StoreE
                     (None, anchor) => anchor.clone().unwrap_or_else(|| "nobody".to_owned()),
                 };
                 let link = object.link.as_ref().map(|link| (&link.rule, link.ownership));
+                // A created object that no import has returned yet: after a lost answer nothing counts as sent, so its memory
+                // tells how it was found, not what it is.
+                let memory = object.imported().map(|_| &object.memory);
                 let line = format!(
                     "{connector} {key}: {} {:?} anchor {anchor:?} at {:?} link {link:?} image {:?} staged {:?} pending {:?} memory {:?} \
                      owned {:?} contributed {:?} references {:?} privilege {:?}",
@@ -114,7 +117,7 @@ pub(super) fn of_store(path: &Path, names: &Names) -> Result<Vec<String>, StoreE
                     object.synchronised,
                     object.staged,
                     object.pending,
-                    object.memory,
+                    memory,
                     object.owned,
                     object.contributed,
                     object.reference_counts,
