@@ -45,14 +45,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Data. A closed pipe is the reader's choice and no error.
-    pub(crate) fn data(&self, text: &str) {
+    /// Data. A closed pipe is the reader's choice and no error. False: nobody reads on.
+    pub(crate) fn data(&self, text: &str) -> bool {
         let mut out = std::io::stdout().lock();
-        if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush())
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        if let Err(error) = &written
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             tracing::error!(%error, "stdout cannot be written");
         }
+        written.is_ok()
     }
 
     /// Advice and progress.
@@ -90,7 +92,9 @@ impl Output {
 
     pub(crate) fn document(&self, document: &Value) {
         match serde_json::to_string_pretty(document) {
-            Ok(text) => self.data(&format!("{text}\n")),
+            Ok(text) => {
+                self.data(&format!("{text}\n"));
+            }
             Err(error) => self.complain(&format!("the result cannot be written as JSON: {error}")),
         }
     }

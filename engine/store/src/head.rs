@@ -178,11 +178,33 @@ impl Db {
 
     /// Writes a row that is not in the table yet, and gives it its number.
     pub(crate) fn insert_head(&self, head: &mut Head) -> Inner<()> {
+        self.write_head(
+            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
+             staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print, id) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
+            head,
+        )?;
+        head.id = self.sql.last_insert_rowid();
+        self.touch_object(head.id);
+        Ok(())
+    }
+
+    /// Writes the row back with the next generation. An object never changes its connector.
+    pub(crate) fn save_head(&self, head: &mut Head) -> Inner<()> {
+        self.write_head(
+            "UPDATE head SET anchor = ?2, parent = ?3, rdn_key = ?4, rdn = ?5, object_type = ?6, state = ?7, link_mv = ?8, \
+             link_rule = ?9, ownership = ?10, hash = ?11, staged = ?12, cause = ?13, synchronised_body = ?14, staged_body = ?15, \
+             memory_body = ?16, flags = ?17, generation = ?18, item_print = ?19 WHERE id = ?20 AND connector = ?1",
+            head,
+        )?;
+        self.touch_object(head.id);
+        Ok(())
+    }
+
+    fn write_head(&self, statement: &str, head: &mut Head) -> Inner<()> {
         head.generation += 1;
         self.run(
-            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
-             staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+            statement,
             rusqlite::params![
                 head.connector,
                 head.anchor,
@@ -203,43 +225,9 @@ impl Db {
                 head.flags,
                 head.generation,
                 head.item_print,
+                (head.id != 0).then_some(head.id),
             ],
         )?;
-        head.id = self.sql.last_insert_rowid();
-        self.touch_object(head.id);
-        Ok(())
-    }
-
-    /// Writes the row back with the next generation.
-    pub(crate) fn save_head(&self, head: &mut Head) -> Inner<()> {
-        head.generation += 1;
-        self.run(
-            "UPDATE head SET anchor = ?2, parent = ?3, rdn_key = ?4, rdn = ?5, object_type = ?6, state = ?7, link_mv = ?8, \
-             link_rule = ?9, ownership = ?10, hash = ?11, staged = ?12, cause = ?13, synchronised_body = ?14, staged_body = ?15, \
-             memory_body = ?16, flags = ?17, generation = ?18, item_print = ?19 WHERE id = ?1",
-            rusqlite::params![
-                head.id,
-                head.anchor,
-                head.parent,
-                head.rdn_key,
-                head.rdn,
-                head.object_type,
-                head.state,
-                head.link.map(|link| link.mv),
-                head.link.map(|link| link.rule),
-                head.link.map(|link| link.ownership),
-                head.hash,
-                head.staged,
-                head.cause,
-                head.synchronised_body,
-                head.staged_body,
-                head.memory_body,
-                head.flags,
-                head.generation,
-                head.item_print,
-            ],
-        )?;
-        self.touch_object(head.id);
         Ok(())
     }
 

@@ -405,6 +405,11 @@ impl Db {
     /// another object of the same metaverse object, is decided again (driven by the reverse index).
     pub(crate) fn member_changed(&self, object: i64, mv: Option<i64>) -> Inner<()> {
         self.queue_member(object)?;
+        self.siblings_changed(object, mv)
+    }
+
+    /// The same of the other objects of the metaverse object alone.
+    pub(crate) fn siblings_changed(&self, object: i64, mv: Option<i64>) -> Inner<()> {
         if let Some(mv) = mv {
             for sibling in self.linked_to(mv)? {
                 if sibling != object {

@@ -28,35 +28,40 @@ pub(crate) fn run(context: &Context, args: &DumpArgs) -> Result<Report, Failure>
     let store = context.read_store(&opened)?;
     match space(&args.space, &opened.connectors)? {
         Space::Metaverse => {
-            let mut after = None;
-            loop {
-                let page = store.list_metaverse(after, PAGE)?;
-                let Some(last) = page.last().map(|object| object.id) else { break };
-                after = Some(last);
-                let mut lines = String::new();
-                for summary in &page {
-                    if let Some(object) = store.metaverse(summary.id)? {
-                        put(&mut lines, &metaverse_line(&store, summary, &object)?);
-                    }
-                }
-                context.output.data(&lines);
-            }
+            let line = |summary: &MvSummary| match store.metaverse(summary.id)? {
+                Some(object) => metaverse_line(&store, summary, &object).map(Some),
+                None => Ok(None),
+            };
+            print_all(context, |last: Option<&MvSummary>| store.list_metaverse(last.map(|last| last.id), PAGE), line)?;
         }
         Space::Connector(connector) => {
-            let mut after = None;
-            loop {
-                let page = store.list_objects(&connector, after, PAGE)?;
-                let Some(last) = page.last().map(|object| object.id) else { break };
-                after = Some(last);
-                let mut lines = String::new();
-                for summary in &page {
-                    put(&mut lines, &object_line(&store, summary)?);
-                }
-                context.output.data(&lines);
-            }
+            let page = |last: Option<&ObjectSummary>| store.list_objects(&connector, last.map(|last| last.id), PAGE);
+            print_all(context, page, |summary| object_line(&store, summary).map(Some))?;
         }
     }
     Ok(Report::new(Exit::Success, String::new(), Value::Null))
+}
+
+/// Page after page, until there is none, or nobody reads on (`metasync dump mv | head`).
+fn print_all<T>(
+    context: &Context,
+    page_after: impl Fn(Option<&T>) -> Result<Vec<T>, StoreError>,
+    line: impl Fn(&T) -> Result<Option<Value>, StoreError>,
+) -> Result<(), StoreError> {
+    let mut page = page_after(None)?;
+    while !page.is_empty() {
+        let mut lines = String::new();
+        for summary in &page {
+            if let Some(line) = line(summary)? {
+                put(&mut lines, &line);
+            }
+        }
+        if !context.output.data(&lines) {
+            break;
+        }
+        page = page_after(page.last())?;
+    }
+    Ok(())
 }
 
 fn put(lines: &mut String, line: &Value) {

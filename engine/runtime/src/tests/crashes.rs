@@ -140,17 +140,7 @@ async fn what_changed_after_a_lost_create_is_sent() {
         for profile in ["full-import", "full-synchronization"] {
             lab.run("hr", profile).await;
         }
-        lab.dir.behave(|behaviour| behaviour.crash_at = Some(2));
-        {
-            let mut engine = lab.engine();
-            let options = RunOptions::default();
-            tokio::select! {
-                biased;
-                () = lab.dir.crashed.notified() => {}
-                report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
-            }
-        }
-        lab.dir.behave(|behaviour| behaviour.crash_at = None);
+        lab.export_is_lost(2).await;
         lab.hr.set("p1", "title", &["Chef"]);
         lab.run("hr", "delta-import").await;
         lab.run("hr", "delta-synchronization").await;

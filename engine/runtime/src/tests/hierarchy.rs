@@ -6,49 +6,7 @@ use crate::{CycleKind, RunOptions};
 
 /// Units come from the source's contacts; a unit's and a person's `department` is the DN of the container.
 fn rules() -> String {
-    let units = r#"
-[metaverse.unit]
-employeeId = "text"
-displayName = "text"
-department = "text"
-
-[[rule]]
-id = "in-hr-unit"
-name = "In from hr - Unit"
-direction = "inbound"
-connector = "hr"
-source_type = "contact"
-target_type = "unit"
-link = "provision"
-precedence = 120
-
-[[rule.join]]
-criterion = "employee"
-source = "[employeeId]"
-target = "[employeeId]"
-
-[rule.flow]
-employeeId = "[employeeId]"
-displayName = "[displayName]"
-department = "[department]"
-
-[[rule]]
-id = "out-dir-unit"
-name = "Out to dir - Unit"
-direction = "outbound"
-connector = "dir"
-source_type = "unit"
-target_type = "ou"
-link = "provision"
-precedence = 220
-
-[rule.deprovision]
-provisioned = "delete"
-
-[rule.flow]
-stamp = "[employeeId]"
-dn = 'IIF(IsPresent([department]), "OU=" & [displayName] & "," & [department], "OU=" & [displayName])'
-"#;
+    let units = include_str!("../../tests/systems/units.toml");
     let placed = RULES
         .replace("title = \"[title]\"\nsignInName", "title = \"[title]\"\ndepartment = \"[department]\"\nsignInName")
         .replacen(
@@ -168,17 +126,7 @@ async fn what_stands_in_a_container_keeps_its_place_when_the_container_is_found_
     for profile in ["full-import", "full-synchronization"] {
         lab.run("hr", profile).await;
     }
-    lab.dir.behave(|behaviour| behaviour.crash_at = Some(2));
-    {
-        let mut engine = lab.engine();
-        let options = RunOptions::default();
-        tokio::select! {
-            biased;
-            () = lab.dir.crashed.notified() => {}
-            report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
-        }
-    }
-    lab.dir.behave(|behaviour| behaviour.crash_at = None);
+    lab.export_is_lost(2).await;
     assert_eq!(lab.written(), ["create ou a"]);
     lab.run("dir", "full-import").await;
     lab.run("dir", "export").await;

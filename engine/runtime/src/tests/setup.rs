@@ -151,6 +151,20 @@ impl Lab {
         self.engine().cycle(kind, &RunOptions::default()).await.unwrap()
     }
 
+    /// An export during which the process is lost, at this point of the target.
+    pub(super) async fn export_is_lost(&self, point: u64) {
+        self.dir.behave(|behaviour| behaviour.crash_at = Some(point));
+        let mut engine = self.engine();
+        let options = RunOptions::default();
+        tokio::select! {
+            biased;
+            () = self.dir.crashed.notified() => {}
+            report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
+        }
+        drop(engine);
+        self.dir.behave(|behaviour| behaviour.crash_at = None);
+    }
+
     /// A cycle in which nothing goes wrong.
     pub(super) async fn good_cycle(&self, kind: CycleKind) -> CycleReport {
         let report = self.cycle(kind).await;

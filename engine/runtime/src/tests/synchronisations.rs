@@ -97,6 +97,23 @@ async fn t23_a_member_flows_when_its_target_arrives() {
     lab.second_plan_is_empty().await;
 }
 
+/// O54: a member that joins somebody who is in the target already flows, although its link is all that changed.
+#[tokio::test]
+async fn a_member_flows_when_it_joins_somebody_who_is_there() {
+    let lab = Lab::new();
+    lab.crm.put_person(2);
+    lab.hr.put("g1", "group", &[("employeeId", "g1"), ("displayName", "All"), ("member", "p2")]);
+    lab.good_cycle(CycleKind::Initial).await;
+    let members = |lab: &Lab| lab.dir.picture().into_iter().find(|line| line.starts_with("group")).unwrap();
+    assert_eq!(members(&lab), "group displayName=All stamp=g1");
+    lab.written();
+    lab.hr.put("p2", "user", &[("employeeId", "2")]);
+    lab.good_cycle(CycleKind::Delta).await;
+    assert_eq!(members(&lab), "group displayName=All member=->2 stamp=g1");
+    assert_eq!(lab.written(), ["update g1 +member"], "only the member was written");
+    lab.second_plan_is_empty().await;
+}
+
 /// One worker and eight give the same result: the same systems, the same counters, the same digests in the same order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_number_of_workers_changes_nothing() {

@@ -7,7 +7,7 @@ use crate::world::{Held, Nature, Violation, World, broken};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{ConnectorState, CsId, MemoryState, SentState, Subject};
 use sync_runtime::Engine;
-use sync_store::{HoldFilter, PendingFilter};
+use sync_store::{FedState, HoldFilter, PendingFilter};
 
 /// Cycles in which a world comes to rest: references follow creates, takeovers follow approvals, deletes follow what stood in the
 /// way.
@@ -28,6 +28,7 @@ fn lived(world: &mut World, planted: impl Fn(bool)) -> Held {
     partial_reads_stay_harmless(world, &engine)?;
     full_changes_nothing(world, &mut engine)?;
     differences_are_held(world, &engine)?;
+    members_that_flow_are_there(&engine)?;
     everything_is_explained(world, &engine)?;
     integrity(&engine)?;
     if world.plan.keys != Keys::Wild {
@@ -39,7 +40,7 @@ fn lived(world: &mut World, planted: impl Fn(bool)) -> Held {
     planted(false);
     let end = End::of(world, &engine)?;
     drop(engine);
-    let mut twin = World::new(&world.plan, Nature::Twin, false);
+    let mut twin = World::new(&world.plan, Nature::Twin, world.told);
     twin.live()?;
     twin.mend();
     let engine = come_to_rest(&mut twin)?;
@@ -196,6 +197,24 @@ fn differences_are_held(world: &World, engine: &Engine) -> Held {
                 return broken(
                     "what the target does not hold is held",
                     format!("{anchor} {name}: wanted {values:?}, there is {:?}", there.attributes.get(name)),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SF19: at rest each member of a source is in the target, or has a reason that is true now.
+fn members_that_flow_are_there(engine: &Engine) -> Held {
+    let store = engine.store();
+    for target in objects(engine, "dir")? {
+        for fed in store.fed_attributes(target)?.iter().filter(|fed| fed.attribute == *"member") {
+            let members = store.fed_members(target, fed, None, 1_000)?;
+            if let Some(member) = members.iter().find(|member| member.state == FedState::NotSynchronised) {
+                let group = name(engine, target)?;
+                return broken(
+                    "a member that flows is there",
+                    format!("{} in {group}: {}", member.name, member.message),
                 );
             }
         }

@@ -3,50 +3,7 @@
 
 use crate::operation::Plan;
 
-const UNITS: &str = r#"
-[metaverse.unit]
-employeeId = "text"
-displayName = "text"
-department = "text"
-
-[[rule]]
-id = "in-hr-unit"
-name = "In from hr - Unit"
-direction = "inbound"
-connector = "hr"
-source_type = "contact"
-target_type = "unit"
-link = "provision"
-precedence = 120
-
-[[rule.join]]
-criterion = "employee"
-source = "[employeeId]"
-target = "[employeeId]"
-
-[rule.flow]
-employeeId = "[employeeId]"
-displayName = "[displayName]"
-department = "[department]"
-
-[[rule]]
-id = "out-dir-unit"
-name = "Out to dir - Unit"
-direction = "outbound"
-connector = "dir"
-source_type = "unit"
-target_type = "ou"
-link = "provision"
-precedence = 220
-
-[rule.deprovision]
-provisioned = "delete"
-
-[rule.flow]
-stamp = "[employeeId]"
-displayName = "[displayName]"
-dn = 'IIF(IsPresent([department]), "OU=" & [displayName] & "," & [department], "OU=" & [displayName])'
-"#;
+const UNITS: &str = include_str!("../systems/units.toml");
 
 const TEXT: &str = include_str!("../systems/rules.toml");
 

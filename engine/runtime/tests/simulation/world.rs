@@ -67,7 +67,7 @@ pub(crate) struct World {
     units: [(bool, usize); UNITS],
     names: [usize; PERSONS + 1],
     strangers: usize,
-    told: bool,
+    pub(crate) told: bool,
 }
 
 /// In memory where the machine has such a place: real files, and no disk to wear out.
@@ -551,6 +551,10 @@ impl World {
 
     pub(crate) fn happen(&mut self, change: &Change) {
         match change {
+            Change::Bare { person } if self.exists(true, *person) && !self.exists(false, *person) => {
+                self.hr.put(&format!("p{person}"), "user", &[("employeeId", &person.to_string())]);
+            }
+            Change::Bare { person } => self.happen(&Change::Put { crm: false, person: *person }),
             Change::Put { crm, person } => {
                 let (id, name) = (person.to_string(), self.name_of(*person));
                 let mail = format!("person{person}@contoso.example");

@@ -202,9 +202,9 @@ impl Db {
         }
         if before != after {
             self.candidate_changed(head.id)?;
-            self.member_changed(head.id, before)?;
-            if !is_planted(Fault::SkipReferencesOfNewLink) {
-                self.member_changed(head.id, after)?;
+            if after.is_none() || !is_planted(Fault::SkipReferencesOfNewLink) {
+                self.member_changed(head.id, before)?;
+                self.siblings_changed(head.id, after)?;
             }
         }
         Ok(())
