@@ -14,8 +14,8 @@ use crate::scope::rule_in_scope;
 use crate::search::{Search, explicitly_disconnected, hold, name, search};
 use crate::takeover::{Wanted, limitation_holds, takeover_holds};
 use crate::view::{
-    ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MvRef, MvValue, OPERATOR_LINK, Ownership,
-    PendingExport, PendingOperation, SentState, Staged,
+    ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MemoryState, MvRef, MvValue, OPERATOR_LINK,
+    Ownership, PendingExport, PendingOperation, Remembered, SentState, Staged,
 };
 use metaverse_schema::{AttributeName, Dn, ObjectType, Values};
 use std::collections::{BTreeMap, BTreeSet};
@@ -388,7 +388,9 @@ fn provision(
             None,
         ));
     }
-    let dropped: Vec<CsId> = unexported.iter().map(|target| target.id).collect();
+    let mut dropped: Vec<CsId> = unexported.iter().map(|target| target.id).collect();
+    let is_in_flight = unexported
+        .is_some_and(|target| matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. })));
     if !holds.is_empty() {
         return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
     }
@@ -401,9 +403,6 @@ fn provision(
             Stop::if_missing(reader)?;
             // An object whose deletion was imported has left its place, also while its own turn is still to come.
             let has_left = object.flatten().is_some_and(|object| matches!(object.staged, Some(Staged::Deleted(_))));
-            let is_in_flight = unexported.is_some_and(|target| {
-                matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }))
-            });
             if !has_left {
                 let mut plan = match object.flatten().filter(|_| !is_in_flight) {
                     Some(object) => meet_occupant(mv, rule, in_scope, object, dn, run, facts_wanted)?,
@@ -427,20 +426,27 @@ fn provision(
     }
     let has_flow = !attributes.is_empty();
     let operation = PendingOperation::Add { attributes };
+    // What nobody has sent can begin anew elsewhere. What may have arrived stays at the place where it may stand, and is renamed
+    // when it is found.
+    let stays = unexported.filter(|target| is_in_flight || target.dn == desired.dn);
+    if stays.is_some() {
+        dropped.clear();
+    }
     let before = unexported.and_then(|target| target.pending.as_ref());
     let counter = match before {
-        Some(before) if before.operation == operation => OutboundCounter::ConnectorNoFlow,
+        Some(before) if before.operation == operation && stays.is_some() => OutboundCounter::ConnectorNoFlow,
         Some(_) => OutboundCounter::ConnectorFlow,
         None if has_flow => OutboundCounter::ProvisionedAddFlow,
         None => OutboundCounter::ProvisionedAddNoFlow,
     };
     Ok(TargetPlan {
-        target: Some(match unexported {
+        target: Some(match stays {
             Some(target) => TargetRef::Existing(target.id),
             None => TargetRef::New { object_type: target_type, dn: desired.dn },
         }),
         link: Some((rule.id.clone(), Ownership::Provisioned)),
-        pending: Some(carry(before, operation)),
+        pending: Some(carry(before.filter(|_| stays.is_some()), operation)),
+        dropped,
         owned,
         contributed,
         references: desired.references,
@@ -524,15 +530,6 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
         });
     }
     let base = held(mv, &target.connector, Vec::new());
-    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
-    if target.anchor.is_none() && !in_flight {
-        // S38: never exported, so nothing is exported now.
-        return Some(TargetPlan {
-            dropped: vec![target.id],
-            counter: Some(OutboundCounter::ProvisionedDisconnect),
-            ..base
-        });
-    }
     let cause = mv.deleted.unwrap_or(mv.cause);
     let ownership = linked.ownership;
     let made_by = made_by(linked, run);
@@ -544,15 +541,36 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
         DeprovisionAction::Detach => Some(PendingOperation::Detach { cause, ownership }),
         DeprovisionAction::Disconnect | DeprovisionAction::ExplicitDisconnect | DeprovisionAction::Keep => None,
     };
+    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
+    if target.anchor.is_none() && (!in_flight || operation.is_none()) {
+        // S38: never exported, or of no more interest whether it was: nothing is exported now.
+        return Some(TargetPlan {
+            dropped: vec![target.id],
+            counter: Some(OutboundCounter::ProvisionedDisconnect),
+            ..base
+        });
+    }
     let keeps_link = (operation.is_some() || action == DeprovisionAction::Keep) && mv.deleted.is_none();
     Some(TargetPlan {
         target: Some(TargetRef::Existing(target.id)),
         link: keeps_link.then(|| (linked.rule.clone(), ownership)),
         pending: operation.map(|operation| departure(target.pending.as_ref(), operation, made_by, run)),
-        memory: target.memory.clone(),
+        memory: with_unanswered_create(target),
         owned: target.owned.clone(),
         contributed: target.contributed.clone(),
         counter: Some(OutboundCounter::ProvisionedDisconnect),
         ..base
     })
+}
+
+/// O28: a create whose answer is not known counts as sent. By what it sent the object is looked up before it is removed.
+fn with_unanswered_create(target: &CsObject) -> ExportMemory {
+    let mut memory = target.memory.clone();
+    if let Some(PendingExport { operation: PendingOperation::Add { attributes }, .. }) = &target.pending {
+        let sent = attributes.iter().map(|(name, wanted)| {
+            (name.clone(), Remembered { wanted: wanted.clone(), state: MemoryState::Unconfirmed })
+        });
+        memory.attributes.extend(sent);
+    }
+    memory
 }

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::export_order::layers;
 use crate::profile::RunOptions;
 use crate::report::ErrorNote;
-use crate::send::{Outcome, Sending, create_request};
+use crate::send::{Outcome, Sending, unanswered_create};
 use crate::status;
 use crate::step::{End, StepRun};
 use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Exporter};
@@ -13,7 +13,6 @@ use metaverse_schema::Attributes;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
-use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, PendingExport, PendingOperation};
 use sync_store::{ExportEntry, ExportPhase, ExportReference, Refusal, SettledOutcome, Settlement, StoreError};
 
@@ -41,6 +40,11 @@ struct Tally {
 impl Tally {
     fn settled(&self) -> u64 {
         self.accepted + self.refused.len() as u64
+    }
+
+    /// Grows with everything that was settled, to whatever end.
+    fn outcomes(&self) -> u64 {
+        self.settled() + self.progress + u64::from(self.attempts.values().sum::<u32>())
     }
 
     /// A container that was refused is not waited for: who is to stand in it is then refused by its own name.
@@ -219,7 +223,7 @@ impl Engine {
             if entries.is_empty() {
                 continue;
             }
-            let outcomes_before = tally.settled() + u64::from(tally.attempts.values().sum::<u32>());
+            let outcomes_before = tally.outcomes();
             let halt = self.export_entries(step, connector, phase, entries, tally).await?;
             step.report.processed = tally.settled();
             self.store.step_progress(step.id, &step.counters())?;
@@ -227,7 +231,7 @@ impl Engine {
             if halt.is_some() {
                 return Ok(halt);
             }
-            if tally.settled() + u64::from(tally.attempts.values().sum::<u32>()) == outcomes_before {
+            if tally.outcomes() == outcomes_before {
                 return Ok(Some(Halt::NothingGoes));
             }
             if tally.refused.len() as u64 > status::error_limit(self.deployment.error_limit) {
@@ -290,7 +294,7 @@ impl Engine {
         Ok(halt)
     }
 
-    /// O28: a create that may have arrived before a crash is looked up before it is sent again. What is found is ours.
+    /// O28: a create that may have arrived before a crash is looked up before it is sent again, or removed. What is found is ours.
     async fn adopt_created(
         &mut self,
         step: &mut StepRun,
@@ -299,12 +303,11 @@ impl Engine {
         tally: &mut Tally,
     ) -> Result<(Vec<ExportEntry>, Option<Halt>), StoreError> {
         let mut left = Vec::with_capacity(entries.len());
-        let mut found = Vec::new();
+        let mut looked_up = Vec::new();
+        let mut found = 0;
         let mut halt = None;
         for entry in entries {
-            let create = create_request(&entry)
-                .filter(|_| entry.was_in_flight && entry.anchor.is_none() && !is_planted(Fault::ResendCreate));
-            let Some(create) = create.filter(|_| halt.is_none()) else {
+            let Some(create) = unanswered_create(&entry).filter(|_| halt.is_none()) else {
                 left.push(entry);
                 continue;
             };
@@ -312,8 +315,11 @@ impl Engine {
                 halt = Some(Halt::Operator);
                 continue;
             }
+            let is_wanted =
+                matches!(entry.pending.as_ref().map(|pending| &pending.operation), Some(PendingOperation::Add { .. }));
             match exporter.find_created(&entry.object_type, &create).await {
-                Ok(Some(anchor)) => {
+                Ok(Some(anchor)) if is_wanted => {
+                    found += 1;
                     // Which of its references arrived is not known: they are sent again, and "already so" is success.
                     // The same is true of its values, which may have been decided anew since.
                     let pending = entry.pending.map(|pending| PendingExport {
@@ -321,23 +327,22 @@ impl Engine {
                         ..pending
                     });
                     let entry = ExportEntry { pending, references: Vec::new(), ..entry };
-                    found.push(Settlement {
-                        entry,
-                        outcome: SettledOutcome::Accepted { anchor: Some(anchor), failed_references: Vec::new() },
-                    });
+                    let outcome = SettledOutcome::Accepted { anchor: Some(anchor), failed_references: Vec::new() };
+                    looked_up.push(Settlement { entry, outcome });
                 }
-                Ok(None) => left.push(entry),
+                Ok(None) if is_wanted => left.push(entry),
+                Ok(anchor) => {
+                    found += u64::from(anchor.is_some());
+                    looked_up.push(Settlement { entry, outcome: SettledOutcome::LookedUp { anchor } });
+                }
                 // Left in flight, so that it is looked up again.
                 Err(error) => halt = Some(Halt::Connector(error)),
             }
         }
-        if !found.is_empty() {
-            step.note(
-                "created-before",
-                format!("{} objects had been created before the last run broke off", found.len()),
-            );
-            self.settle(step, found.into_iter().map(Outcome::quiet).collect(), tally)?;
+        if found > 0 {
+            step.note("created-before", format!("{found} objects had been created before the last run broke off"));
         }
+        self.settle(step, looked_up.into_iter().map(Outcome::quiet).collect(), tally)?;
         Ok((left, halt))
     }
 
@@ -378,6 +383,7 @@ impl Engine {
                         }],
                     );
                 }
+                SettledOutcome::LookedUp { .. } => tally.progress += 1,
                 SettledOutcome::NotSettled { .. } => tally.reason = outcome.reason,
             }
             settlements.push(settlement);

@@ -150,6 +150,7 @@ mod tests {
                 })
                 .collect(),
             was_in_flight: false,
+            unanswered: Attributes::new(),
             more_references: false,
             waits_for: None,
             holds_others: false,

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sync_kernel::PendingOperation;
+use sync_kernel::planted::{Fault, is_planted};
 use sync_store::{ExportEntry, ExportReference, Refusal, SettledOutcome, Settlement};
 use tokio::task::JoinSet;
 
@@ -263,13 +264,27 @@ fn reference_changes(entry: &ExportEntry) -> Vec<ReferenceChange> {
 }
 
 /// The request of an entry that creates an object.
-pub(crate) fn create_request(entry: &ExportEntry) -> Option<CreateRequest> {
+fn create_request(entry: &ExportEntry) -> Option<CreateRequest> {
     match entry.pending.as_ref().map(|pending| &pending.operation) {
         Some(PendingOperation::Add { attributes }) => Some(CreateRequest {
             dn: entry.dn.clone(),
             attributes: attributes.clone(),
             references: reference_changes(entry).into_iter().filter(|reference| reference.add).collect(),
         }),
+        _ => None,
+    }
+}
+
+/// By what an object is looked up whose create was sent and never answered; none: there is nothing to look up.
+pub(crate) fn unanswered_create(entry: &ExportEntry) -> Option<CreateRequest> {
+    if entry.anchor.is_some() {
+        return None;
+    }
+    match entry.pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Delete { .. } | PendingOperation::Detach { .. }) => {
+            Some(CreateRequest { dn: entry.dn.clone(), attributes: entry.unanswered.clone(), references: Vec::new() })
+        }
+        _ if entry.was_in_flight && !is_planted(Fault::ResendCreate) => create_request(entry),
         _ => None,
     }
 }

@@ -322,16 +322,26 @@ impl Db {
         Ok(())
     }
 
-    /// Whether any row points at the object or stands below it.
-    fn is_needed(&self, head: &Head) -> Inner<bool> {
-        Ok(self.exists("SELECT 1 FROM reference WHERE target = ?1", [head.id])?
-            || self.exists("SELECT 1 FROM head WHERE connector = ?1 AND parent = ?2", (head.connector, head.id))?)
+    /// Removes an object that its system holds no longer; the system has removed it from every list it stood in.
+    pub(crate) fn remove_deleted(&self, id: i64) -> Inner<()> {
+        self.drop_references_to(id)?;
+        match self.find_head(id)? {
+            Some(head) => self.remove(head, true),
+            None => Ok(()),
+        }
     }
 
     /// Removes an object with all that hangs on it. If others refer to it or stand below it, a placeholder stays in its
-    /// place (O16), with its anchor and DN, so that it is found again when it returns.
+    /// place (O16), with its anchor and DN, so that it is found again when it returns. Of a container that is known to be
+    /// deleted and that nobody refers to only the place stays, for whatever is to stand there next.
     pub(crate) fn remove_object(&self, id: i64) -> Inner<()> {
-        let Some(mut head) = self.find_head(id)? else { return Ok(()) };
+        let Some(head) = self.find_head(id)? else { return Ok(()) };
+        let is_gone = head.staged == codes::STAGED_DELETED && head.cause()? == DeleteCause::DeletedInSource;
+        self.remove(head, is_gone)
+    }
+
+    fn remove(&self, mut head: Head, is_gone: bool) -> Inner<()> {
+        let id = head.id;
         self.touch_places(head.connector);
         if let Some(link) = head.link {
             self.touch_metaverse(link.mv);
@@ -339,7 +349,13 @@ impl Db {
         self.forget_details(&mut head)?;
         self.candidate_changed(id)?;
         self.member_changed(id, head.link.map(|link| link.mv))?;
-        if self.is_needed(&head)? {
+        let is_referred_to = self.exists("SELECT 1 FROM reference WHERE target = ?1", [id])?;
+        if is_referred_to
+            || self.exists("SELECT 1 FROM head WHERE connector = ?1 AND parent = ?2", (head.connector, id))?
+        {
+            if is_gone && !is_referred_to {
+                head.anchor = None;
+            }
             head.object_type = None;
             head.state = codes::PLACEHOLDER;
             head.link = None;

@@ -156,3 +156,32 @@ async fn what_changed_after_a_lost_create_is_sent() {
         lab.second_plan_is_empty().await;
     }
 }
+
+/// O28, S38: nobody heard whether a create arrived, and its person left before anybody looked. What arrived is deleted, what did
+/// not is forgotten, and nothing waits for an anchor that will never come.
+#[tokio::test]
+async fn a_lost_create_that_nobody_wants_any_longer_is_looked_up() {
+    for (point, imported_first) in [(1, false), (1, true), (2, false), (2, true)] {
+        let lab = Lab::new();
+        lab.hr.put_person(1);
+        for profile in ["full-import", "full-synchronization"] {
+            lab.run("hr", profile).await;
+        }
+        lab.export_is_lost(point).await;
+        assert_eq!(lab.dir.picture().len() as u64, point - 1, "the create arrived at the second point alone");
+        lab.hr.remove("p1");
+        lab.run("hr", "full-import").await;
+        lab.run("hr", "delta-synchronization").await;
+        if imported_first {
+            lab.run("dir", "full-import").await;
+            lab.run("dir", "delta-synchronization").await;
+        }
+        lab.good_cycle(CycleKind::Delta).await;
+        lab.good_cycle(CycleKind::Delta).await;
+        let what = format!("lost at {point}, imported first: {imported_first}");
+        assert_eq!(lab.dir.picture(), Vec::<String>::new(), "{what}");
+        let left = lab.engine().store().list_objects("dir", None, 10).unwrap();
+        assert!(left.is_empty(), "{what}: {left:?}");
+        lab.second_plan_is_empty().await;
+    }
+}

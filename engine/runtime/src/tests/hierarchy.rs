@@ -134,3 +134,48 @@ async fn what_stands_in_a_container_keeps_its_place_when_the_container_is_found_
     lab.good_cycle(CycleKind::Delta).await;
     lab.second_plan_is_empty().await;
 }
+
+/// O16, S30: somebody waits to be made in a container that was deleted, by us or by somebody else. His wait keeps the place and
+/// nothing more: the container is made again there, and he in it.
+#[tokio::test]
+async fn a_deleted_container_is_made_again_where_somebody_waits_for_it() {
+    for by_us in [true, false] {
+        let lab = Lab::with(Settings { rules: rules(), ..Settings::default() });
+        lab.put_unit("a", "");
+        lab.good_cycle(CycleKind::Initial).await;
+        lab.put_worker(1, "OU=a");
+        if by_us {
+            lab.hr.remove("a");
+        } else {
+            lab.dir.remove(&lab.dir.anchor_of("stamp", "a").unwrap());
+        }
+        lab.cycle(CycleKind::Delta).await;
+        lab.put_unit("a", "");
+        lab.cycle(CycleKind::Delta).await;
+        lab.cycle(CycleKind::Delta).await;
+        assert_eq!(lab.dir.dn_of("stamp", "1").as_deref(), Some("CN=Person 1,OU=a"), "deleted by us: {by_us}");
+        lab.second_plan_is_empty().await;
+    }
+}
+
+/// S29: whoever was not made yet is made where he is wanted now, also when he was refused where he was wanted before.
+#[tokio::test]
+async fn who_was_never_made_is_made_where_he_is_wanted_now() {
+    for is_refused in [false, true] {
+        let lab = Lab::with(Settings { rules: rules(), ..Settings::default() });
+        lab.put_worker(1, "OU=a");
+        for profile in ["full-import", "full-synchronization"] {
+            lab.run("hr", profile).await;
+        }
+        if is_refused {
+            lab.run("dir", "export").await;
+            lab.written();
+        }
+        lab.put_unit("b", "");
+        lab.hr.set("p1", "department", &["OU=b"]);
+        lab.cycle(CycleKind::Initial).await;
+        assert_eq!(lab.written(), ["create ou b", "create user 1"], "refused before: {is_refused}");
+        assert_eq!(lab.dir.dn_of("stamp", "1").as_deref(), Some("CN=Person 1,OU=b"));
+        lab.second_plan_is_empty().await;
+    }
+}

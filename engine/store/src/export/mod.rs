@@ -8,7 +8,7 @@ use crate::db::Db;
 use crate::error::Inner;
 use crate::head::{Head, UNCONFIRMED_REFERENCES};
 use crate::{Store, StoreError};
-use metaverse_schema::{Anchor, AttributeName, Dn, ObjectType};
+use metaverse_schema::{Anchor, AttributeName, Attributes, Dn, ObjectType};
 use std::collections::BTreeMap;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, MvId, PendingExport, PendingOperation, SentState};
@@ -38,6 +38,8 @@ pub struct ExportEntry {
     pub references: Vec<ExportReference>,
     /// An earlier run sent it and never learned what became of it: look it up before creating it again.
     pub was_in_flight: bool,
+    /// What its create sent, of an object that is to be removed and whose create was never answered; otherwise empty.
+    pub unanswered: Attributes,
     /// More reference changes wait than this entry holds: ask for the page again when these are settled.
     pub more_references: bool,
     /// The container it is to stand in, while that one is itself only to be created: it goes first (S30, R75).
@@ -86,6 +88,11 @@ pub enum SettledOutcome {
         failed_references: Vec<(ExportReference, Refusal)>,
     },
     Refused(Refusal),
+    /// A create that was never answered and is wanted no longer was looked up: it is there, and is removed from now on like
+    /// any other, or it never came to be and is forgotten.
+    LookedUp {
+        anchor: Option<Anchor>,
+    },
     /// Not sent or not answered. `may_have_arrived`: it stays in flight.
     NotSettled {
         may_have_arrived: bool,
@@ -189,8 +196,8 @@ impl Db {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         match phase {
             ExportPhase::Removals => self.ids(
-                "SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation IN (3, 4) AND not_before IS NULL \
-                 AND (state <> 2 OR retry = 1) ORDER BY object LIMIT ?3",
+                "SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation IN (3, 4) \
+                 AND (not_before IS NULL OR state = 1) AND (state <> 2 OR retry = 1) ORDER BY object LIMIT ?3",
                 (connector, after, limit),
             ),
             ExportPhase::Writes => self.ids(
@@ -211,8 +218,8 @@ impl Db {
         references: usize,
     ) -> Inner<Option<ExportEntry>> {
         let pending = self.load_pending(head.id, head.connector)?.filter(|pending| can_be_sent(&pending.state));
-        // SF18: an object in its grace period is left as it is, its members too.
-        if pending.as_ref().is_some_and(|pending| pending.grace.is_some()) {
+        // SF18: an object in its grace period is left as it is, its members too. Whether it is there at all may be looked up.
+        if head.anchor.is_some() && pending.as_ref().is_some_and(|pending| pending.grace.is_some()) {
             return Ok(None);
         }
         let is_removal = matches!(
@@ -245,6 +252,10 @@ impl Db {
             Some(container) if self.is_to_be_created(container)? => Some(CsId(container)),
             _ => None,
         };
+        let unanswered = match is_removal && head.anchor.is_none() {
+            true => self.memory(head)?.attributes.into_iter().map(|(name, sent)| (name, sent.wanted)).collect(),
+            false => Attributes::new(),
+        };
         Ok(Some(ExportEntry {
             id: CsId(head.id),
             object_type: self.type_name(head)?,
@@ -253,6 +264,7 @@ impl Db {
             mv: head.link.map(|link| MvId(link.mv)),
             was_in_flight: pending.as_ref().is_some_and(|pending| pending.state == SentState::InFlight),
             pending,
+            unanswered,
             references: sendable,
             more_references,
             waits_for,

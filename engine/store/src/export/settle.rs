@@ -27,6 +27,16 @@ impl Db {
                 self.accept(head, entry, anchor.as_ref(), failed_references, mark)
             }
             SettledOutcome::Refused(refusal) => self.refuse(head, entry, refusal, mark, settled),
+            SettledOutcome::LookedUp { anchor: None } => {
+                self.remove_deleted(head.id)?;
+                self.revisit(head.link.map(|link| link.mv))
+            }
+            SettledOutcome::LookedUp { anchor: Some(anchor) } => {
+                if let Some(refusal) = self.anchor_conflict(&head, Some(anchor))? {
+                    return self.refuse(head, entry, &refusal, mark, settled);
+                }
+                self.remove_what_was_found(head, anchor)
+            }
             SettledOutcome::NotSettled { .. } if is_planted(Fault::SettleWithoutAnswer) => {
                 self.accept(head, entry, None, &[], mark)
             }
@@ -75,9 +85,7 @@ impl Db {
         let operation = entry.pending.as_ref().map(|pending| &pending.operation);
         match operation {
             Some(PendingOperation::Delete { .. }) => {
-                // The system removes the object from every list it stood in.
-                self.drop_references_to(head.id)?;
-                self.remove_object(head.id)?;
+                self.remove_deleted(head.id)?;
                 return self.revisit(mv);
             }
             Some(PendingOperation::Detach { .. }) => {
@@ -224,6 +232,19 @@ impl Db {
         self.mark_dirty(other.id, other.connector)
     }
 
+    /// A create that nobody wants any longer had arrived: its removal goes to the object that was found.
+    fn remove_what_was_found(&self, head: Head, anchor: &Anchor) -> Inner<()> {
+        let (object, connector) = (head.id, head.connector);
+        let removal =
+            self.load_pending(object, connector)?.map(|pending| PendingExport { state: SentState::Pending, ..pending });
+        self.save_pending(object, connector, removal.as_ref())?;
+        self.assign_anchor(head, anchor)?;
+        if let Some(found) = self.head_by_anchor(connector, anchor)?.filter(|found| found.id != object) {
+            self.save_pending(found.id, connector, removal.as_ref())?;
+        }
+        Ok(())
+    }
+
     fn refuse(
         &self,
         head: Head,
@@ -263,8 +284,13 @@ impl Db {
         self.bump(head.id)?;
         let subject = ErrorSubject::Object(sync_kernel::CsId(head.id));
         self.raise(subject, head.connector, ErrorPhase::Export, &problem(refusal, refusal.message.clone()), mark)?;
+        let mv = head.link.map(|link| link.mv);
+        if entry.was_in_flight && entry.anchor.is_none() {
+            // It is known now that nothing of it stands in the system: it may be wanted in another place since.
+            self.revisit(mv)?;
+        }
         // Whoever waits for this object waits for another reason now.
-        self.member_changed(head.id, head.link.map(|link| link.mv))
+        self.member_changed(head.id, mv)
     }
 
     fn refuse_reference(

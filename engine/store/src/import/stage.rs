@@ -135,8 +135,7 @@ impl Db {
         if !was_sent {
             return Ok(Some(head));
         }
-        self.drop_references_to(head.id)?;
-        self.remove_object(head.id)?;
+        self.remove_deleted(head.id)?;
         self.revisit(head.link.map(|link| link.mv))?;
         Ok(None)
     }
