@@ -257,13 +257,6 @@ fn maybe_text<S: serde::Serializer>(text: &Option<RuleId>, serializer: S) -> Res
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadSet(pub BTreeSet<Question>);
 
-impl ObjectPlan {
-    /// The link of a connector-space object after this plan, when the plan touches it.
-    pub fn link_after(&self, object: CsId) -> Option<&LinkChange> {
-        self.links.iter().find(|change| change.object == object)
-    }
-}
-
 impl From<&Link> for MvRef {
     fn from(link: &Link) -> Self {
         MvRef::Existing(link.mv)

@@ -222,10 +222,6 @@ impl Engine {
         &self.connectors
     }
 
-    pub fn stop_signal(&self) -> StopSignal {
-        self.stop.clone()
-    }
-
     /// Questions to the store as it is now: preview, explain, status.
     pub fn reading(&self) -> Reading<'_> {
         Reading::new(&self.store, &self.rules, self.clock.now())

@@ -113,18 +113,6 @@ fn subject_of(side: i64, id: i64) -> Inner<ErrorSubject> {
 }
 
 impl Store {
-    /// Records an error on an object; a repeated one raises its retry count.
-    pub fn record_error(
-        &mut self,
-        subject: ErrorSubject,
-        connector: &str,
-        phase: ErrorPhase,
-        problem: &Problem,
-        mark: &PageMark,
-    ) -> Result<(), StoreError> {
-        self.db.write("recording an error", |db| db.raise(subject, db.connector_id(connector)?, phase, problem, mark))
-    }
-
     /// Records an error about something that is no object of the space: an unreadable entry of an import.
     pub fn record_step_error(
         &mut self,
@@ -137,11 +125,6 @@ impl Store {
         self.db.write("recording an error", |db| {
             db.add_step_error(step, None, name, phase, &problem.code, &problem.message, now)
         })
-    }
-
-    /// The object succeeded.
-    pub fn clear_error(&mut self, subject: ErrorSubject, phase: ErrorPhase) -> Result<(), StoreError> {
-        self.db.write("clearing an error", |db| db.clear_errors(subject, phase))
     }
 
     /// Errors that stand, in order of connector and object.

@@ -137,10 +137,6 @@ impl Store {
         self.db.rows_written()
     }
 
-    pub fn is_read_only(&self) -> bool {
-        self.db.read_only
-    }
-
     /// Closes the store and leaves one file, which readers can open without writing. Dropping it does the same, but tells
     /// no error.
     pub fn close(self) -> Result<(), StoreError> {

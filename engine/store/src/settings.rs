@@ -170,14 +170,6 @@ impl Store {
         })
     }
 
-    /// Forgets the watermark: the next import is a full one.
-    pub fn clear_watermark(&mut self, connector: &str) -> Result<(), StoreError> {
-        self.db.write("clearing the watermark", |db| {
-            let id = db.connector_id(connector)?;
-            db.run("DELETE FROM watermark WHERE connector = ?1", [id]).map(drop)
-        })
-    }
-
     /// Keeps a connector's schema. An attribute whose kind changed requires a full import: older images hold the old kind.
     pub fn save_schema(&mut self, connector: &str, schema: &ConnectorSchema) -> Result<SchemaChange, StoreError> {
         self.db.write("keeping the schema", |db| {

@@ -137,14 +137,6 @@ impl Store {
         self.db.write("queueing a metaverse object", |db| db.mark_metaverse_dirty(mv.0))
     }
 
-    /// Puts a connector-space object in the queue.
-    pub fn mark_object_dirty(&mut self, object: CsId) -> Result<(), StoreError> {
-        self.db.write("queueing an object", |db| match db.find_head(object.0)? {
-            Some(head) if head.is_staging_object() => db.mark_dirty(head.id, head.connector),
-            _ => Ok(()),
-        })
-    }
-
     /// Adds the answers to a page of questions, in one consistent view.
     pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
         self.db.read("answering what a decision must know", |db| db.answer(questions, neighbourhood))
