@@ -7,8 +7,8 @@ use crate::head::Head;
 use metaverse_schema::{AttributeName, Attributes, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
-    Approval, CsId, CsObject, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, ReferenceFlow, SentState,
-    Staged,
+    Approval, CsId, CsObject, EndPending, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, PendingOperation,
+    ReferenceFlow, SentState, Staged,
 };
 
 /// What this engine has in a target object: attributes to which it contributed (SF1), and the values of merged ones (S57).
@@ -16,6 +16,30 @@ use sync_kernel::{
 pub(crate) struct Owned {
     pub(crate) attributes: BTreeSet<AttributeName>,
     pub(crate) contributed: BTreeMap<AttributeName, Values>,
+}
+
+/// What saving a pending export changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PendingChange {
+    Nothing,
+    /// What is to be sent; whoever names the object need not care.
+    Content,
+    /// Whether the object comes, stays or goes: every reference to it is decided again.
+    Standing,
+}
+
+/// What is pending for an object as those see it that name it: nothing but whether it leaves, could not be made, or waits
+/// before it leaves.
+fn standing(pending: Option<&PendingExport>) -> (Option<EndPending>, bool) {
+    let Some(pending) = pending else { return (None, false) };
+    let end = match (&pending.operation, &pending.state) {
+        (PendingOperation::Delete { .. } | PendingOperation::Detach { .. }, _) => Some(EndPending::Leaves),
+        (PendingOperation::Add { .. }, SentState::Refused { code, message, .. }) => {
+            Some(EndPending::CreateRefused { code: code.clone(), message: message.clone() })
+        }
+        _ => None,
+    };
+    (end, pending.grace.is_some())
 }
 
 impl Db {
@@ -105,15 +129,25 @@ impl Db {
         Ok(Some(PendingExport { operation: self.decode_operation(connector, &content)?, state, grace }))
     }
 
-    /// Replaces what is pending for an object. Returns whether it changed.
-    pub(crate) fn save_pending(&self, object: i64, connector: i64, pending: Option<&PendingExport>) -> Inner<bool> {
-        if self.load_pending(object, connector)?.as_ref() == pending {
-            return Ok(false);
+    /// Replaces what is pending for an object.
+    pub(crate) fn save_pending(
+        &self,
+        object: i64,
+        connector: i64,
+        pending: Option<&PendingExport>,
+    ) -> Inner<PendingChange> {
+        let before = self.load_pending(object, connector)?;
+        if before.as_ref() == pending {
+            return Ok(PendingChange::Nothing);
         }
+        let change = match standing(before.as_ref()) == standing(pending) {
+            true => PendingChange::Content,
+            false => PendingChange::Standing,
+        };
         let Some(pending) = pending else {
             self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
             self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
-            return Ok(true);
+            return Ok(change);
         };
         let none = String::new();
         let (state, code, message, remedy, retry, count) = match &pending.state {
@@ -144,7 +178,7 @@ impl Db {
         if pending.grace.is_none() {
             self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
         }
-        Ok(true)
+        Ok(change)
     }
 
     pub(crate) fn load_owned(&self, object: i64, connector: i64) -> Inner<Owned> {

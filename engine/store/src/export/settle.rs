@@ -160,7 +160,8 @@ impl Db {
         } else {
             self.save_head(&mut head)?;
         }
-        if !was_anchored || operation.is_some() {
+        // Whoever names it has waited for it only where its create was refused before, or where that cannot be told any more.
+        if entry.was_in_flight || matches!(entry.pending.as_ref().map(|p| &p.state), Some(SentState::Refused { .. })) {
             self.member_changed(entry.id.0, mv)?;
         }
         Ok(())

@@ -121,6 +121,8 @@ impl Db {
         if let Some(PendingExport { operation: PendingOperation::Add { .. }, state: SentState::InFlight, .. }) = pending
         {
             self.save_pending(head.id, head.connector, None)?;
+            // It may have been refused before it was sent again, and who names it still waits for that reason.
+            self.member_changed(head.id, head.link.map(|link| link.mv))?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use crate::codes;
 use crate::db::Db;
 use crate::error::Inner;
 use crate::head::{Head, LinkRow};
-use crate::view::Owned;
+use crate::view::{Owned, PendingChange};
 use metaverse_schema::{Dn, ObjectType, ValueKind};
 use std::collections::BTreeSet;
 use sync_kernel::{ConnectorState, Hold, ReferenceFlow, TargetPlan, TargetRef};
@@ -43,7 +43,7 @@ impl Db {
                 Some(LinkRow { mv, rule: self.rule_id(rule)?, ownership: codes::ownership(*ownership) }),
             )?;
         }
-        let pending_changed = self.save_pending(id, connector, plan.pending.as_ref())?;
+        let pending = self.save_pending(id, connector, plan.pending.as_ref())?;
         if self.memory(&head)? != plan.memory {
             self.put_memory(&mut head, &plan.memory)?;
             // The body is written in place: the row must still be seen to have changed.
@@ -52,10 +52,11 @@ impl Db {
         let owned = Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() };
         let owned_changed = self.save_owned(id, connector, &owned)?;
         let flows_changed = self.save_flows(id, connector, &plan.references)?;
-        if head != before || pending_changed || owned_changed || flows_changed || created.is_some() {
+        if head != before || pending != PendingChange::Nothing || owned_changed || flows_changed || created.is_some() {
             self.save_head(&mut head)?;
         }
-        if pending_changed || created.is_some() {
+        // A new link has told already; other values of an object that stays concern nobody who names it.
+        if pending == PendingChange::Standing {
             self.member_changed(id, Some(mv))?;
         }
         Ok(created)

@@ -281,3 +281,56 @@ fn reference_changes_are_confirmed_or_held() {
     world.store.retry_refused("cloud", None).unwrap();
     assert_eq!(world.store.export_count("cloud").unwrap(), 1);
 }
+
+/// Other values of a member concern nobody who names it: no membership is decided again, from the plan until it is confirmed.
+#[test]
+fn a_changed_value_of_a_member_decides_no_membership() {
+    let (mut world, _, group) = group_of(&["a", "b"], &["a", "b"]);
+    world.references();
+    world.export_all();
+    world.export_all();
+    world.full(
+        "cloud",
+        &["c-a user - displayName=a", "c-b user - displayName=b", "c-g group - displayName=g members>c-a members>c-b"],
+    );
+    world.promote_all("cloud");
+    world.references();
+    let target = world.id("cloud", "c-a");
+    let mv = world.object("cloud", "c-a").link.unwrap().mv;
+    let other_name = update(set("displayName", "A"));
+    world.target(mv, TargetPlan { pending: Some(other_name), ..keep(mv, target, Ownership::Provisioned) });
+    assert_eq!(world.references().rows, 0, "planned");
+    assert_eq!(world.export_all().accepted, 1);
+    assert_eq!(world.references().rows, 0, "sent");
+    world.delta("cloud", vec![changed("c-a", "user", None, set("displayName", "A"))]);
+    world.promote_all("cloud");
+    assert_eq!((world.references().rows, pending(&world, group)), (0, vec![]), "confirmed");
+}
+
+/// Who waits because a create was refused flows once it goes through, also when the answer to that was lost.
+#[test]
+fn a_member_flows_once_its_refused_create_goes_through() {
+    for answer_is_lost in [false, true] {
+        let (mut world, _, group) = group_of(&["a"], &["a"]);
+        world.references();
+        let refuse = |world: &mut World, name: &str| {
+            let entries = world.store.export_page("cloud", ExportPhase::Writes, None, 9, 9).unwrap();
+            let entries: Vec<ExportEntry> = entries.into_iter().filter(|entry| entry.name == name).collect();
+            world.store.mark_in_flight(&entries).unwrap();
+            let refused = |entry| Settlement { entry, outcome: SettledOutcome::Refused(refusal("busy", true)) };
+            let settlements: Vec<Settlement> = entries.into_iter().map(refused).collect();
+            world.store.settle(&settlements, &PageMark { now: NOW, ..PageMark::default() }).unwrap();
+        };
+        refuse(&mut world, "a");
+        world.references();
+        assert_eq!(waiting(&world, group), vec![("a@x".to_owned(), "busy".to_owned())]);
+        if answer_is_lost {
+            let entries = world.store.export_page("cloud", ExportPhase::Writes, None, 9, 9).unwrap();
+            world.store.mark_in_flight(&entries).unwrap();
+        }
+        world.export_all();
+        world.references();
+        assert_eq!(waiting(&world, group), vec![]);
+        assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "pending")]);
+    }
+}
