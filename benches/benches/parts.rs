@@ -8,6 +8,10 @@ use std::borrow::Cow;
 use std::hint::black_box;
 use sync_rules::{Expression, FileText, Inputs};
 
+/// As the executable, so that what is measured beside it has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 struct Image(metaverse_schema::Attributes);
 
 impl Inputs for Image {

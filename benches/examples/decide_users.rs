@@ -7,6 +7,10 @@ use metasync_benches::deciding::{Case, changed, created, flows_in_scope, run, sh
 use std::hint::black_box;
 use std::time::Instant;
 
+/// As the executable, so that what is measured beside it has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[expect(clippy::print_stdout, reason = "a program of its own, and its result")]
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

@@ -12,6 +12,10 @@ use metasync_benches::driver::stage::Programs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+/// As the executable, so that what is measured beside it has the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ALL: &str = "S1,S2,S2b,S3a,S3,S5,S6,S7";
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, and its result")]

@@ -31,6 +31,11 @@ use tracing_subscriber::EnvFilter;
 // Faults are planted in the engine by its own simulation alone.
 const _: () = assert!(!sync_kernel::planted::POSSIBLE, "no executable is built with the feature `planted-faults`");
 
+/// Names and values come and go by the million, which is what this allocator is good at. Secrets wipe themselves
+/// before they are freed, so none of them depends on the allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
