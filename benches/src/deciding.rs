@@ -119,8 +119,7 @@ pub fn changed(number: u64, run: &RunInputs) -> Case {
         owned,
         ..source(number)
     };
-    let person =
-        MvObject { id: PERSON, object_type: "person".into(), attributes, links: vec![SOURCE, TARGET], generation: 1 };
+    let person = MvObject { id: PERSON, object_type: "person".into(), attributes, links: vec![SOURCE, TARGET] };
     case(run, after, &[own, target], Some(person))
 }
 

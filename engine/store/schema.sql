@@ -131,9 +131,7 @@ CREATE TABLE left_source (
 CREATE TABLE metaverse (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     object_type INTEGER NOT NULL,
-    rule_set    INTEGER,
-    generation  INTEGER NOT NULL DEFAULT 1
-) STRICT;
+    rule_set    INTEGER) STRICT;
 
 CREATE TABLE metaverse_body (
     id    INTEGER PRIMARY KEY,

@@ -157,7 +157,7 @@ pub struct CsObject {
     pub in_never_sync_group: bool,
     /// The groups of its space, as scope clauses name them, of which the object is a direct member (S8).
     pub member_of: BTreeSet<String>,
-    /// Rises with every stored change of this object.
+    /// Rises whenever the object's own row is stored anew.
     pub generation: u64,
 }
 
@@ -209,7 +209,6 @@ pub struct MvObject {
     pub attributes: BTreeMap<AttributeName, MvValue>,
     /// All connector-space objects that are linked to it.
     pub links: Vec<CsId>,
-    pub generation: u64,
 }
 
 /// A metaverse attribute: its values, and who contributed them by which rule (S51). For a reference attribute the

@@ -46,6 +46,10 @@ pub struct Limits {
     pub page: usize,
     /// Pages that a reader may be ahead of the store.
     pub import_pages: usize,
+    /// Pages of a reader are gathered to one transaction until it holds so many items ...
+    pub gather_items: usize,
+    /// ... or no more come for so many milliseconds after the first.
+    pub gather_ms: u64,
     /// A full import of a space that holds more than this many objects is looked at (SF15) ...
     pub shrunken_objects: u64,
     /// ... and refused when it returned less than this share of them, in percent.
@@ -74,6 +78,8 @@ impl Default for Limits {
         Limits {
             page: 1_000,
             import_pages: 3,
+            gather_items: 1_000,
+            gather_ms: 250,
             shrunken_objects: 20,
             shrunken_percent: 50,
             full_objects: 100,

@@ -1,7 +1,7 @@
 //! Import steps: a reader fills a bounded channel, the engine stages page after page. Decides whether what was read may
 //! obsolete what was not seen (R7, SF15). Touches no metaverse object and sends nothing.
 
-use crate::engine::Engine;
+use crate::engine::{Engine, Limits};
 use crate::places::reads_dn;
 use crate::report::ErrorNote;
 use crate::space::imported_count;
@@ -14,6 +14,7 @@ use connector_contract::{
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, DeleteCause};
 use sync_store::{
@@ -187,9 +188,10 @@ impl Engine {
                 page = pages.recv() => page,
             };
             let Some(page) = page else { break };
+            let items = gather(page.items, &mut pages, &self.limits).await;
             #[cfg(feature = "fail-points")]
             fail::fail_point!("import-page");
-            self.stage(step, connector, incoming, page.items).await?;
+            self.stage(step, connector, incoming, items).await?;
             step.report.processed = incoming.session.seen();
             step.progress("reading", step.report.processed, total);
             if step.report.errors > limit {
@@ -210,7 +212,11 @@ impl Engine {
         incoming: &mut Incoming,
         items: Vec<ImportItem>,
     ) -> Result<(), Failure> {
-        let wanted = self.stage_items(step, incoming, items)?;
+        let mut wanted = self.stage_items(step, incoming, items)?;
+        // Several changes of one object ask for it once.
+        let mut asked = BTreeSet::new();
+        wanted.retain(|anchor| asked.insert(anchor.clone()));
+        let mut whole = Vec::new();
         for anchors in wanted.chunks(self.limits.full_objects.max(1)) {
             let Some(reader) = connector.object_reader() else {
                 for anchor in anchors {
@@ -227,17 +233,19 @@ impl Engine {
                 continue;
             };
             // An anchor that comes back without an item is not in scope any more: nothing to stage.
-            let items = reader.read_objects(anchors).await?;
-            let again = self.stage_items(step, incoming, items)?;
-            for anchor in again {
-                let issue = ObjectIssue {
-                    code: NEED_FULL_OBJECT,
-                    object: anchor.to_string(),
-                    anchor: Some(anchor),
-                    message: "the connector answered the request for a whole object with a change".into(),
-                };
-                self.discovery_error(step, issue)?;
-            }
+            whole.extend(reader.read_objects(anchors).await?);
+        }
+        if whole.is_empty() {
+            return Ok(());
+        }
+        for anchor in self.stage_items(step, incoming, whole)? {
+            let issue = ObjectIssue {
+                code: NEED_FULL_OBJECT,
+                object: anchor.to_string(),
+                anchor: Some(anchor),
+                message: "the connector answered the request for a whole object with a change".into(),
+            };
+            self.discovery_error(step, issue)?;
         }
         Ok(())
     }
@@ -445,6 +453,24 @@ impl Engine {
             })
             .collect()
     }
+}
+
+/// Small pages that follow one another soon become one: a transaction writes the same pages of the indexes anew, however few
+/// objects it holds.
+async fn gather(
+    mut items: Vec<ImportItem>,
+    pages: &mut tokio::sync::mpsc::Receiver<ImportPage>,
+    limits: &Limits,
+) -> Vec<ImportItem> {
+    let end = tokio::time::Instant::now() + Duration::from_millis(limits.gather_ms);
+    while items.len() < limits.gather_items {
+        match tokio::time::timeout_at(end, pages.recv()).await {
+            Ok(Some(page)) => items.extend(page.items),
+            // The caller sees the end of the stream again.
+            Ok(None) | Err(_) => break,
+        }
+    }
+    items
 }
 
 /// Ends the reading task with the step, whatever ends the step.

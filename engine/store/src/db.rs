@@ -7,7 +7,7 @@ use metaverse_schema::Dn;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Params, Row};
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use sync_rules::{RuleSet, WatchedGroup};
 
@@ -33,6 +33,9 @@ pub(crate) struct Touched {
     pub(crate) places: HashSet<i64>,
 }
 
+/// Objects, each with the metaverse object whose other objects are meant too.
+pub(crate) type ChangedMembers = BTreeSet<(i64, Option<i64>)>;
+
 pub(crate) struct Db {
     pub(crate) sql: Connection,
     pub(crate) names: Names,
@@ -41,6 +44,8 @@ pub(crate) struct Db {
     pub(crate) touched: RefCell<Option<Touched>>,
     /// The same of the page before, and of what was written since; kept while plans are made a page ahead.
     pub(crate) touched_before: RefCell<Option<Touched>>,
+    /// Of which objects the plan that is being applied changed what their rows depend on; none outside of one.
+    pub(crate) changed_members: RefCell<Option<ChangedMembers>>,
     /// Plans of the next page are made while one is applied.
     pub(crate) looks_ahead: Cell<bool>,
     pub(crate) read_only: bool,
@@ -65,6 +70,7 @@ impl Db {
             places: RefCell::default(),
             touched: RefCell::default(),
             touched_before: RefCell::default(),
+            changed_members: RefCell::default(),
             looks_ahead: Cell::new(false),
             read_only,
             never_sync_stale: Cell::new(false),

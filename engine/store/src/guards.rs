@@ -1,6 +1,7 @@
 //! Gathers what an export would do, line by line, for the guard stage (SF12). Judges nothing; the kernel counts the lines
 //! against their limits.
 
+use crate::codes;
 use crate::db::Db;
 use crate::error::Inner;
 use crate::export::can_be_sent;
@@ -30,7 +31,7 @@ impl Store {
     /// How much of each kind an export of this connector would do now. Holds no line in memory.
     pub fn guard_counts(&self, connector: &str, roles: &GuardRoles) -> Result<GuardCounts, StoreError> {
         let mut counts = GuardCounts::default();
-        self.each_guard_line(connector, roles, &mut |line| counts.add(&line))?;
+        self.each_guard_line(connector, roles, Texts::Left, &mut |line| counts.add(&line))?;
         Ok(counts)
     }
 
@@ -42,7 +43,7 @@ impl Store {
         kinds: &BTreeSet<GuardKind>,
     ) -> Result<Vec<GuardLine>, StoreError> {
         let mut lines = Vec::new();
-        self.each_guard_line(connector, roles, &mut |line| {
+        self.each_guard_line(connector, roles, Texts::Told, &mut |line| {
             if kinds.contains(&line.kind) {
                 lines.push(line);
             }
@@ -55,12 +56,13 @@ impl Store {
         &self,
         connector: &str,
         roles: &GuardRoles,
+        texts: Texts,
         visit: &mut dyn FnMut(GuardLine),
     ) -> Result<(), StoreError> {
         self.db.read("gathering what the export would do", |db| {
             let Some(connector) = db.find_connector(connector) else { return Ok(()) };
-            db.object_lines(connector, roles, visit)?;
-            db.member_lines(connector, roles, visit)
+            db.object_lines(connector, roles, texts, visit)?;
+            db.member_lines(connector, roles, texts, visit)
         })
     }
 
@@ -74,6 +76,19 @@ impl Store {
             )
         })
     }
+}
+
+/// Whether a line says which object it is about, and what happens to it. Counting needs neither, and a first load has as many
+/// lines as the directory has objects and members.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Texts {
+    Told,
+    Left,
+}
+
+/// A line of which only the kind counts.
+fn bare(kind: GuardKind) -> GuardLine {
+    GuardLine { kind, counted_by: String::new(), object: String::new(), name: String::new(), detail: String::new() }
 }
 
 /// One object's export, before and after.
@@ -168,15 +183,27 @@ fn arrow(before: &str, after: &str) -> String {
 }
 
 impl Db {
-    fn object_lines(&self, connector: i64, roles: &GuardRoles, visit: &mut dyn FnMut(GuardLine)) -> Inner<()> {
+    fn object_lines(
+        &self,
+        connector: i64,
+        roles: &GuardRoles,
+        texts: Texts,
+        visit: &mut dyn FnMut(GuardLine),
+    ) -> Inner<()> {
         // What is deleted comes first: what replaces it is told by it.
         let mut deleted: BTreeMap<String, String> = BTreeMap::new();
-        let removals =
-            "SELECT object FROM pending_export WHERE connector = ?1 AND operation = 3 AND not_before IS NULL";
-        let others = "SELECT object FROM pending_export WHERE connector = ?1 AND operation <> 3 AND not_before IS NULL";
-        let mut ids = self.ids(removals, [connector])?;
-        ids.extend(self.ids(others, [connector])?);
-        for id in ids {
+        let sendable = "SELECT object, operation FROM pending_export WHERE connector = ?1 AND not_before IS NULL \
+                        AND (state <> 2 OR retry = 1) AND operation";
+        let mut pending: Vec<(i64, i64)> = Vec::new();
+        for removed in ["= 3", "<> 3"] {
+            pending
+                .extend(self.all(&format!("{sendable} {removed}"), [connector], |row| Ok((row.get(0)?, row.get(1)?)))?);
+        }
+        for (id, operation) in pending {
+            if texts == Texts::Left && operation == codes::ADD && deleted.is_empty() {
+                visit(bare(GuardKind::Add));
+                continue;
+            }
             let head = self.head(id)?;
             let Some(pending) = self.load_pending(id, connector)?.filter(|pending| can_be_sent(&pending.state)) else {
                 continue;
@@ -244,7 +271,13 @@ impl Db {
         }
     }
 
-    fn member_lines(&self, connector: i64, roles: &GuardRoles, visit: &mut dyn FnMut(GuardLine)) -> Inner<()> {
+    fn member_lines(
+        &self,
+        connector: i64,
+        roles: &GuardRoles,
+        texts: Texts,
+        visit: &mut dyn FnMut(GuardLine),
+    ) -> Inner<()> {
         let owners: Vec<(i64, i64)> = self.all(
             "SELECT DISTINCT object, attribute FROM pending_reference WHERE connector = ?1 \
              AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY object, attribute",
@@ -258,9 +291,14 @@ impl Db {
                 (object, attribute),
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
+            let only_adds = rows.iter().all(|(_, adds)| *adds);
+            let is_single = self.is_single(object, attribute)?;
+            if is_single && only_adds {
+                continue;
+            }
             let Some(sendable) = self.sendable_owner(object, roles)? else { continue };
             let name = self.attribute_name(attribute)?;
-            if self.is_single(object, attribute)? {
+            if is_single {
                 // A reference of one value, such as a manager: only its loss counts, as that of any other attribute.
                 if rows.iter().all(|(_, adds)| !adds) {
                     visit(sendable.line(GuardKind::AttributeWipe, name.as_str(), "the reference is removed"));
@@ -271,6 +309,10 @@ impl Db {
             for (member, adds) in &rows {
                 let kind = if *adds { GuardKind::MemberAdd } else { GuardKind::MemberRemove };
                 removed += u64::from(!adds);
+                if texts == Texts::Left {
+                    visit(bare(kind));
+                    continue;
+                }
                 let head = self.head(*member)?;
                 visit(sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?)));
             }

@@ -6,7 +6,7 @@ use crate::codes;
 use crate::db::Db;
 use crate::error::{Fault, Inner};
 use metaverse_schema::{Anchor, Attributes, ObjectType};
-use rusqlite::Row;
+use rusqlite::{Row, ToSql};
 use sync_kernel::{ConnectorState, DeleteCause, ExportMemory, Ownership};
 
 /// Lost its place to another object in the running import (O39).
@@ -42,6 +42,16 @@ pub(crate) struct Head {
     pub(crate) generation: i64,
     /// Print of the item that was staged last, as it came in: the same again changes nothing. None: look closer.
     pub(crate) item_print: Option<[u8; 16]>,
+    /// The keys of the row as it stands in the table.
+    stored: Keys,
+}
+
+/// What the large indexes of the table are made of, in their order: by anchor, by place, by link.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Keys {
+    anchor: Option<Vec<u8>>,
+    place: (Option<i64>, Option<String>),
+    link: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +70,7 @@ fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
         Some(mv) => Some(LinkRow { mv, rule: row.get(9)?, ownership: row.get(10)? }),
         None => None,
     };
-    Ok(Head {
+    let mut head = Head {
         id: row.get(0)?,
         connector: row.get(1)?,
         anchor: row.get(2)?,
@@ -79,7 +89,27 @@ fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
         flags: row.get(17)?,
         generation: row.get(18)?,
         item_print: row.get(19)?,
-    })
+        stored: Keys::default(),
+    };
+    head.stored = head.keys();
+    Ok(head)
+}
+
+/// Columns in no index, or in one of few rows: each saving of a row writes them.
+const PLAIN: &str = "rdn = ?2, object_type = ?3, state = ?4, link_rule = ?5, ownership = ?6, hash = ?7, staged = ?8, cause = ?9, \
+                     synchronised_body = ?10, staged_body = ?11, memory_body = ?12, flags = ?13, generation = ?14, item_print = ?15";
+/// The others, by index.
+const ANCHOR: &str = "anchor";
+const PLACE: &str = "parent, rdn_key";
+const LINK: &str = "link_mv";
+
+/// How a row is saved of which these groups of columns differ: SQLite writes an index anew when a column of it is named, the
+/// same value or not, and the entries of one page of objects lie all over an index by anchor.
+fn saving(changed: [bool; 3]) -> String {
+    let groups = [ANCHOR, PLACE, LINK].into_iter().zip(changed).filter(|(_, differs)| *differs);
+    let columns = groups.flat_map(|(columns, _)| columns.split(", "));
+    let keys: String = (16..).zip(columns).map(|(number, column)| format!(", {column} = ?{number}")).collect();
+    format!("UPDATE head SET {PLAIN}{keys} WHERE id = ?1")
 }
 
 impl Head {
@@ -104,6 +134,15 @@ impl Head {
             flags: 0,
             generation: 0,
             item_print: None,
+            stored: Keys::default(),
+        }
+    }
+
+    fn keys(&self) -> Keys {
+        Keys {
+            anchor: self.anchor.clone(),
+            place: (self.parent, self.rdn_key.clone()),
+            link: self.link.map(|link| link.mv),
         }
     }
 
@@ -178,33 +217,11 @@ impl Db {
 
     /// Writes a row that is not in the table yet, and gives it its number.
     pub(crate) fn insert_head(&self, head: &mut Head) -> Inner<()> {
-        self.write_head(
-            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
-             staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print, id) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)",
-            head,
-        )?;
-        head.id = self.sql.last_insert_rowid();
-        self.touch_object(head.id);
-        Ok(())
-    }
-
-    /// Writes the row back with the next generation. An object never changes its connector.
-    pub(crate) fn save_head(&self, head: &mut Head) -> Inner<()> {
-        self.write_head(
-            "UPDATE head SET anchor = ?2, parent = ?3, rdn_key = ?4, rdn = ?5, object_type = ?6, state = ?7, link_mv = ?8, \
-             link_rule = ?9, ownership = ?10, hash = ?11, staged = ?12, cause = ?13, synchronised_body = ?14, staged_body = ?15, \
-             memory_body = ?16, flags = ?17, generation = ?18, item_print = ?19 WHERE id = ?20 AND connector = ?1",
-            head,
-        )?;
-        self.touch_object(head.id);
-        Ok(())
-    }
-
-    fn write_head(&self, statement: &str, head: &mut Head) -> Inner<()> {
         head.generation += 1;
         self.run(
-            statement,
+            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
+             staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             rusqlite::params![
                 head.connector,
                 head.anchor,
@@ -225,9 +242,51 @@ impl Db {
                 head.flags,
                 head.generation,
                 head.item_print,
-                (head.id != 0).then_some(head.id),
             ],
         )?;
+        head.id = self.sql.last_insert_rowid();
+        head.stored = head.keys();
+        self.touch_object(head.id);
+        Ok(())
+    }
+
+    /// Writes the row back with the next generation. An object never changes its connector.
+    pub(crate) fn save_head(&self, head: &mut Head) -> Inner<()> {
+        head.generation += 1;
+        let keys = head.keys();
+        let (rule, ownership) = (head.link.map(|link| link.rule), head.link.map(|link| link.ownership));
+        let mut values: Vec<&dyn ToSql> = vec![
+            &head.id,
+            &head.rdn,
+            &head.object_type,
+            &head.state,
+            &rule,
+            &ownership,
+            &head.hash,
+            &head.staged,
+            &head.cause,
+            &head.synchronised_body,
+            &head.staged_body,
+            &head.memory_body,
+            &head.flags,
+            &head.generation,
+            &head.item_print,
+        ];
+        let before = &head.stored;
+        let changed = [keys.anchor != before.anchor, keys.place != before.place, keys.link != before.link];
+        let [anchor, place, link] = changed;
+        if anchor {
+            values.push(&keys.anchor);
+        }
+        if place {
+            values.extend([&keys.place.0 as &dyn ToSql, &keys.place.1]);
+        }
+        if link {
+            values.push(&keys.link);
+        }
+        self.run(&saving(changed), values.as_slice())?;
+        head.stored = keys;
+        self.touch_object(head.id);
         Ok(())
     }
 
@@ -239,7 +298,7 @@ impl Db {
     }
 
     pub(crate) fn set_flag(&self, id: i64, flag: i64) -> Inner<()> {
-        self.run("UPDATE head SET flags = flags | ?2 WHERE id = ?1", (id, flag))?;
+        self.run("UPDATE head SET flags = flags | ?2 WHERE id = ?1 AND flags & ?2 = 0", (id, flag))?;
         Ok(())
     }
 
@@ -348,7 +407,7 @@ impl Db {
         }
         self.forget_details(&mut head)?;
         self.candidate_changed(id)?;
-        self.member_changed(id, head.link.map(|link| link.mv))?;
+        self.queue_members([(id, head.link.map(|link| link.mv))])?;
         let is_referred_to = self.exists("SELECT 1 FROM reference WHERE target = ?1", [id])?;
         if is_referred_to
             || self.exists("SELECT 1 FROM head WHERE connector = ?1 AND parent = ?2", (head.connector, id))?
@@ -419,5 +478,25 @@ impl Db {
         self.queue_targets_of_source(head.id)?;
         self.run("DELETE FROM reference_flow WHERE source = ?1", [head.id])?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::saving;
+
+    /// Spec 10.1: an index is written anew for a column that a statement names, so a row whose keys stayed names none of them.
+    #[test]
+    fn a_saved_row_names_the_keys_that_changed_and_no_other() {
+        let keys = |changed| {
+            let statement = saving(changed);
+            let named =
+                statement.split([',', ' ']).filter(|word| ["anchor", "parent", "rdn_key", "link_mv"].contains(word));
+            named.map(str::to_owned).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(keys([false; 3]), "");
+        assert_eq!(keys([true, false, true]), "anchor link_mv");
+        assert_eq!(keys([true; 3]), "anchor parent rdn_key link_mv");
+        assert!(saving([false, true, false]).ends_with("item_print = ?15, parent = ?16, rdn_key = ?17 WHERE id = ?1"));
     }
 }

@@ -21,6 +21,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("how far a full synchronisation came", include_str!("../migrations/0011_full_sync_position.sql")),
     ("item prints", include_str!("../migrations/0012_item_print.sql")),
     ("what is remembered", include_str!("../migrations/0013_remembered.sql")),
+    ("no generation of metaverse objects", include_str!("../migrations/0014_metaverse_generation.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -15,6 +15,15 @@ use tempfile::TempDir;
 /// Cache of the database, in KiB.
 const CACHE_KIB: i64 = 64 * 1024;
 
+/// Size of a page, in bytes.
+const PAGE: u32 = 8192;
+
+/// A log that has grown to so many pages is moved into the file.
+const LONGEST_LOG_PAGES: u32 = 8192;
+
+/// The same in bytes.
+pub(crate) const LONGEST_LOG: u64 = PAGE as u64 * LONGEST_LOG_PAGES as u64;
+
 /// How long a statement waits for a lock that another process holds for a moment.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -107,12 +116,14 @@ impl Store {
                 Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
             sql.busy_timeout(PATIENCE)?;
             // Before the first table: 8 KiB pages make random updates cheaper and the file smaller.
-            sql.pragma_update(None, "page_size", 8192)?;
+            sql.pragma_update(None, "page_size", PAGE)?;
             let found = migrations::version(&sql, path)?;
             check_size(&sql, path)?;
             sql.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             // FULL costs nothing at about 10,000 rows a transaction, and a committed page is never lost.
             sql.pragma_update(None, "synchronous", if is_scratch { "OFF" } else { "FULL" })?;
+            // A page that many transactions write goes into the file once for all of them.
+            sql.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG_PAGES)?;
             sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
             sql.pragma_update(None, "foreign_keys", "OFF")?;
             sql.pragma_update(None, "temp_store", "MEMORY")?;

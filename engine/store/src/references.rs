@@ -166,12 +166,12 @@ impl Db {
         for target in held.difference(wanted) {
             self.remove_row(source, attribute, *target, synchronised)?;
             total.remove(*target);
-            self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+            self.queue_returned(flows, (source, attribute, *target), false)?;
         }
         for target in wanted.difference(&held) {
             self.add_row(source, attribute, *target, synchronised)?;
             total.add(*target);
-            self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+            self.queue_returned(flows, (source, attribute, *target), true)?;
         }
         self.note_membership(attribute)?;
         self.save_total(source, attribute, total)?;
@@ -210,13 +210,13 @@ impl Db {
         for target in remove {
             if self.remove_row(source, attribute, *target, false)? {
                 total.remove(*target);
-                self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+                self.queue_returned(flows, (source, attribute, *target), false)?;
             }
         }
         for target in add {
             if self.add_row(source, attribute, *target, false)? {
                 total.add(*target);
-                self.queue_if(flows, TARGET_SIDE, source, attribute, *target)?;
+                self.queue_returned(flows, (source, attribute, *target), true)?;
             }
         }
         if total == before {
@@ -389,6 +389,20 @@ impl Db {
         self.exists("SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2", (target, attribute))
     }
 
+    /// A value of a target came or went. Where that is what was sent, `confirm_references` settles it, and nothing is left to be
+    /// decided: what is wanted changes with an entry of its own.
+    fn queue_returned(&self, flows: bool, key: (i64, i64, i64), came: bool) -> Inner<()> {
+        let (object, attribute, member) = key;
+        let was_sent = |db: &Db| {
+            db.exists(
+                "SELECT 1 FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4 \
+                 AND state IN (?5, ?6)",
+                (object, attribute, member, came, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
+            )
+        };
+        self.queue_if(flows && !was_sent(self)?, TARGET_SIDE, object, attribute, member)
+    }
+
     fn queue_if(&self, flows: bool, side: i64, object: i64, attribute: i64, member: i64) -> Inner<()> {
         if flows { self.queue_reference(side, object, attribute, member) } else { Ok(()) }
     }
@@ -403,21 +417,30 @@ impl Db {
 
     /// An object gained or lost its link, its anchor, its holds or its pending export: every row that names it, or that names
     /// another object of the same metaverse object, is decided again (driven by the reverse index).
+    /// While a plan is applied, its end is waited for: it may change the same object several times.
     pub(crate) fn member_changed(&self, object: i64, mv: Option<i64>) -> Inner<()> {
-        self.queue_member(object)?;
-        self.siblings_changed(object, mv)
+        if let Some(changed) = self.changed_members.borrow_mut().as_mut() {
+            changed.insert((object, mv));
+            return Ok(());
+        }
+        self.queue_members([(object, mv)])
     }
 
-    /// The same of the other objects of the metaverse object alone.
-    pub(crate) fn siblings_changed(&self, object: i64, mv: Option<i64>) -> Inner<()> {
-        if let Some(mv) = mv {
-            for sibling in self.linked_to(mv)? {
-                if sibling != object {
-                    self.queue_member(sibling)?;
-                }
+    /// The same at once: the rows are about to change.
+    pub(crate) fn queue_members(&self, changed: impl IntoIterator<Item = (i64, Option<i64>)>) -> Inner<()> {
+        let mut objects = BTreeSet::new();
+        for (object, mv) in changed {
+            objects.insert(object);
+            if let Some(mv) = mv {
+                objects.extend(self.linked_to(mv)?);
             }
         }
-        Ok(())
+        objects.into_iter().try_for_each(|object| self.queue_member(object))
+    }
+
+    /// Whether a row waits for the metaverse object to have what it lacks in a target: it does not flow, and says why.
+    pub(crate) fn is_waited_for(&self, mv: i64) -> Inner<bool> {
+        self.exists("SELECT 1 FROM head h CROSS JOIN waiting_reference w ON w.member = h.id WHERE h.link_mv = ?1", [mv])
     }
 
     fn queue_member(&self, object: i64) -> Inner<()> {

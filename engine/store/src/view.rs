@@ -252,11 +252,8 @@ impl Db {
     }
 
     pub(crate) fn load_metaverse(&self, id: i64) -> Inner<Option<MvObject>> {
-        let row: Option<(i64, i64)> =
-            self.one("SELECT object_type, generation FROM metaverse WHERE id = ?1", [id], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?;
-        let Some((object_type, generation)) = row else { return Ok(None) };
+        let row: Option<i64> = self.one("SELECT object_type FROM metaverse WHERE id = ?1", [id], |row| row.get(0))?;
+        let Some(object_type) = row else { return Ok(None) };
         let attributes: BTreeMap<AttributeName, MvValue> =
             self.stored_metaverse(id)?.into_iter().map(|(name, stored)| (name, stored.value)).collect();
         Ok(Some(MvObject {
@@ -264,8 +261,6 @@ impl Db {
             object_type: self.object_type(object_type)?,
             attributes,
             links: self.linked_to(id)?.into_iter().map(CsId).collect(),
-            generation: u64::try_from(generation)
-                .map_err(|_| Fault::damaged(format!("the generation of metaverse object {id}")))?,
         }))
     }
 

@@ -377,7 +377,6 @@ impl World {
                         object_type: metaverse.object_type.clone(),
                         attributes: BTreeMap::new(),
                         links: Vec::new(),
-                        generation: 0,
                     });
                     object.attributes = attributes.clone();
                 }

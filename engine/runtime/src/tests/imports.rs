@@ -268,6 +268,28 @@ async fn a_stopped_import_is_carried_on() {
     assert_eq!(again.steps[0].staging, [("stage-add".to_owned(), 30), ("stage-no-change".to_owned(), 20)].into());
 }
 
+/// Spec 10.1: small pages that follow one another are staged together, up to a bound, and the last ones whatever they hold.
+#[tokio::test]
+async fn small_pages_of_a_reader_are_one_transaction() {
+    let lab = Lab::new();
+    (1..=50).for_each(|number| lab.hr.put_person(number));
+    lab.hr.behave(|behaviour| behaviour.page = 10);
+    let mut parts = lab.parts();
+    parts.limits.gather_items = 30;
+    parts.limits.gather_ms = 600_000;
+    let staged = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&staged);
+    parts.events = std::sync::Arc::new(move |event: &crate::Event| {
+        if let crate::Event::Progress { done, phase: "reading", .. } = event {
+            seen.lock().unwrap().push(*done);
+        }
+    });
+    let mut engine = crate::Engine::open(parts).unwrap();
+    let report = engine.run_profile("hr", "full-import", &RunOptions::default()).await.unwrap();
+    assert_eq!((report.status.as_str(), report.steps[0].staging["stage-add"]), (status::SUCCESS, 50));
+    assert_eq!(*staged.lock().unwrap(), [30, 50]);
+}
+
 /// O42: where rules read the DN, the objects below a renamed container are due again, also in a delta.
 #[tokio::test]
 async fn rules_that_read_the_dn_follow_a_renamed_container() {

@@ -18,6 +18,7 @@ mod leaving;
 mod links;
 mod matching;
 mod reading;
+mod rows;
 mod rule_changes;
 mod rule_tests;
 mod synchronisations;

@@ -132,6 +132,8 @@ impl Lab {
         let mut parts = EngineParts::new(deployment, rules, self.connectors());
         parts.clock = Arc::new(FixedClock(self.now));
         parts.limits.page = self.settings.page;
+        // Pages of a system as they come: what happens between them shows.
+        parts.limits.gather_items = 1;
         parts
     }
 

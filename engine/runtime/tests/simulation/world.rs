@@ -176,6 +176,7 @@ impl World {
         parts.clock = Arc::new(FixedClock(self.now));
         parts.events = self.moments.clone();
         parts.limits.page = self.plan.page;
+        parts.limits.gather_items = 1;
         parts.limits.export_page = self.plan.export_page;
         parts.limits.references_per_object = 2;
         parts.limits.reference_page = 3;

@@ -156,7 +156,6 @@ impl Store {
                 if !entry.references.is_empty() {
                     db.set_flag(entry.id.0, UNCONFIRMED_REFERENCES)?;
                 }
-                db.bump(entry.id.0)?;
             }
             Ok(())
         })
@@ -314,21 +313,18 @@ impl Db {
 
     /// Gives the entry's reference changes a state.
     pub(crate) fn mark_references(&self, entry: &ExportEntry, state: i64) -> Inner<()> {
-        for reference in &entry.references {
-            self.mark_reference(entry, reference, state)?;
-        }
-        Ok(())
-    }
-
-    fn mark_reference(&self, entry: &ExportEntry, reference: &ExportReference, state: i64) -> Inner<()> {
-        let Some(head) = self.find_head(entry.id.0)? else { return Ok(()) };
-        let Some(attribute) = self.find_reference_attribute(head.connector, reference.attribute.as_str()) else {
+        if entry.references.is_empty() {
             return Ok(());
-        };
-        self.run(
-            "UPDATE pending_reference SET state = ?5 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4",
-            (entry.id.0, attribute, reference.member.0, reference.add, state),
-        )?;
+        }
+        let Some(head) = self.find_head(entry.id.0)? else { return Ok(()) };
+        for reference in &entry.references {
+            let name = reference.attribute.as_str();
+            let Some(attribute) = self.find_reference_attribute(head.connector, name) else { continue };
+            self.run(
+                "UPDATE pending_reference SET state = ?5 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4",
+                (entry.id.0, attribute, reference.member.0, reference.add, state),
+            )?;
+        }
         Ok(())
     }
 }

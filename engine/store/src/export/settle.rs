@@ -45,7 +45,6 @@ impl Db {
                 if !may_have_arrived {
                     self.run("UPDATE pending_export SET state = 0 WHERE object = ?1 AND state = 1", [head.id])?;
                     self.mark_references(entry, REFERENCE_PENDING)?;
-                    self.bump(head.id)?;
                 }
                 Ok(())
             }
@@ -98,6 +97,7 @@ impl Db {
             }
             _ => {}
         }
+        let before = head.clone();
         let mut memory = self.memory(&head)?;
         let was_anchored = head.anchor.is_some();
         match operation {
@@ -127,8 +127,8 @@ impl Db {
             }
             _ => {}
         }
-        self.put_memory(&mut head, &memory)?;
         if operation.is_some() {
+            self.put_memory(&mut head, &memory)?;
             self.save_pending(head.id, head.connector, None)?;
             // What was refused with the object as it was is tried again with the object as it is.
             self.run(
@@ -155,13 +155,22 @@ impl Db {
                 self.raise(subject, head.connector, ErrorPhase::Export, &problem(refusal, message), mark)?;
             }
         }
-        if let Some(anchor) = anchor {
-            self.assign_anchor(head, anchor)?;
-        } else {
-            self.save_head(&mut head)?;
-        }
-        // Whoever names it has waited for it only where its create was refused before, or where that cannot be told any more.
-        if entry.was_in_flight || matches!(entry.pending.as_ref().map(|p| &p.state), Some(SentState::Refused { .. })) {
+        let was_known = match anchor {
+            Some(anchor) => self.assign_anchor(head, anchor)?,
+            None => {
+                // Of reference changes alone the row knows since they were marked.
+                if operation.is_some() || head != before {
+                    self.save_head(&mut head)?;
+                }
+                false
+            }
+        };
+        // A row that was to flow once the object exists flows as before; one that waited is decided again.
+        let waits = match mv {
+            Some(mv) => self.is_waited_for(mv)?,
+            None => true,
+        };
+        if was_known || (waits && (!was_anchored || operation.is_some())) {
             self.member_changed(entry.id.0, mv)?;
         }
         Ok(())
@@ -193,20 +202,22 @@ impl Db {
     }
 
     /// Gives a created object its anchor. Where an import brought the same object before the answer was known, that one stays and
-    /// takes over the link (T26): nothing is there twice.
-    fn assign_anchor(&self, mut head: Head, anchor: &Anchor) -> Inner<()> {
+    /// takes over the link (T26): nothing is there twice. Returns whether a row had this anchor already.
+    fn assign_anchor(&self, mut head: Head, anchor: &Anchor) -> Inner<bool> {
         head.flags &= !CREATED;
         let other = self.head_by_anchor(head.connector, anchor)?.filter(|other| other.id != head.id);
         let Some(mut other) = other else {
             head.anchor = Some(anchor_bytes(anchor));
-            return self.save_head(&mut head);
+            self.save_head(&mut head)?;
+            return Ok(false);
         };
         if other.is_placeholder() {
             other.anchor = None;
             self.save_head(&mut other)?;
             head.anchor = Some(anchor_bytes(anchor));
             self.save_head(&mut head)?;
-            return self.merge_placeholder(other.id, head.id);
+            self.merge_placeholder(other.id, head.id)?;
+            return Ok(true);
         }
         let mut memory = self.memory(&head)?;
         if let Some(image) = self.imported_image(&other)? {
@@ -230,7 +241,8 @@ impl Db {
         other.flags |= head.flags & UNCONFIRMED_REFERENCES;
         self.set_link(&mut other, link)?;
         self.save_head(&mut other)?;
-        self.mark_dirty(other.id, other.connector)
+        self.mark_dirty(other.id, other.connector)?;
+        Ok(true)
     }
 
     /// A create that nobody wants any longer had arrived: its removal goes to the object that was found.
@@ -282,7 +294,6 @@ impl Db {
                 }
             }
         }
-        self.bump(head.id)?;
         let subject = ErrorSubject::Object(sync_kernel::CsId(head.id));
         self.raise(subject, head.connector, ErrorPhase::Export, &problem(refusal, refusal.message.clone()), mark)?;
         let mv = head.link.map(|link| link.mv);

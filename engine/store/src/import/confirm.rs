@@ -15,6 +15,8 @@ pub(crate) struct Confirmation {
     pub(crate) contradictions: u64,
     /// The memory in the row changed, or a reference change was settled; the caller saves the row.
     pub(crate) memory_changed: bool,
+    /// The body of a memory of which nothing is left: the caller gives it another image, or removes it.
+    pub(crate) free_body: Option<i64>,
 }
 
 impl Db {
@@ -67,7 +69,9 @@ impl Db {
             self.clear_errors(subject, ErrorPhase::Import)?;
         }
         // Last: until it was imported, an object is known by what was sent for it, and its errors are told by that name.
-        if after != memory {
+        if after.attributes.is_empty() {
+            confirmation.free_body = head.memory_body.take();
+        } else if after != memory {
             self.put_memory(head, &after)?;
         }
         Ok(confirmation)

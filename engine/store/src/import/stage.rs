@@ -233,7 +233,13 @@ impl Db {
         let rows_changed = self.stage_references(&head, &references, is_container)?;
 
         let mark = PageMark { run: None, step: session.step, now };
-        let settled = self.confirm_exports(&mut head, &attributes, spoken.as_ref(), &mark)?;
+        let mut settled = self.confirm_exports(&mut head, &attributes, spoken.as_ref(), &mark)?;
+        let is_staged = !is_container && (is_new || retyped || renamed || image_changed || rows_changed);
+        if is_staged && head.staged_body.is_none() {
+            // What confirms an export is the image of the object it was kept for.
+            head.staged_body = settled.free_body.take();
+        }
+        self.put_body(&mut settled.free_body, None)?;
         page.contradictions += settled.contradictions;
 
         let counters = &mut page.counters;

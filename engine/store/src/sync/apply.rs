@@ -3,7 +3,7 @@
 use super::AppliedPlan;
 use crate::codec::StoredMvValue;
 use crate::codes;
-use crate::db::Db;
+use crate::db::{ChangedMembers, Db};
 use crate::error::{Inner, StoreError};
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, LinkRow};
@@ -12,12 +12,20 @@ use metaverse_schema::{AttributeName, ObjectType};
 use std::collections::BTreeMap;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{
-    ConnectorState, CsId, LinkChange, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject,
-    TargetRef,
+    ConnectorState, CsId, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject, TargetRef,
 };
 
 impl Db {
     pub(crate) fn apply_plan(&self, plan: &ObjectPlan, mark: &PageMark) -> Inner<AppliedPlan> {
+        self.changed_members.replace(Some(ChangedMembers::new()));
+        let outcome = self.apply_parts(plan, mark);
+        let changed = self.changed_members.take().unwrap_or_default();
+        let applied = outcome?;
+        self.queue_members(changed)?;
+        Ok(applied)
+    }
+
+    fn apply_parts(&self, plan: &ObjectPlan, mark: &PageMark) -> Inner<AppliedPlan> {
         if let Some(error) = &plan.error {
             self.keep_failed(plan.subject, error, mark)?;
             return Ok(AppliedPlan::default());
@@ -31,17 +39,7 @@ impl Db {
                 created.ok_or_else(|| misplaced("a plan links to a metaverse object that it does not create"))
             }
         };
-        if let Subject::Connector(id) = plan.subject
-            && plan.promote
-        {
-            self.promote(id.0)?;
-        }
-        for change in &plan.links {
-            self.change_link(change, &number_of)?;
-            if change.link.is_none() && plan.subject != Subject::Connector(change.object) {
-                self.look_again(change.object.0)?;
-            }
-        }
+        self.settle_links(plan, &number_of)?;
         for metaverse in &plan.metaverse {
             let mv = number_of(metaverse.object)?;
             match &metaverse.change {
@@ -120,7 +118,10 @@ impl Db {
             if created.is_some() {
                 return Err(misplaced("a plan creates two metaverse objects"));
             }
-            self.run("INSERT INTO metaverse (object_type) VALUES (?1)", [self.type_id(&metaverse.object_type)?])?;
+            self.run(
+                "INSERT INTO metaverse (object_type, rule_set) VALUES (?1, ?2)",
+                (self.type_id(&metaverse.object_type)?, self.applied_snapshot()),
+            )?;
             let id = self.sql.last_insert_rowid();
             if !matches!(metaverse.change, MetaverseChange::Set { .. }) {
                 self.insert_metaverse_body(id, &BTreeMap::new())?;
@@ -131,36 +132,64 @@ impl Db {
         Ok(created)
     }
 
-    /// The imported image becomes the synchronised one: a pointer moves (S4.10).
-    fn promote(&self, id: i64) -> Inner<()> {
-        let Some(mut head) = self.find_head(id)? else { return Ok(()) };
+    /// The promotion of the subject and the links, in the order of the plan; a row that several of them change in turn is
+    /// written once.
+    fn settle_links(&self, plan: &ObjectPlan, number_of: &impl Fn(MvRef) -> Inner<i64>) -> Inner<()> {
+        let mut open = match plan.subject {
+            Subject::Connector(id) if plan.promote => self.promoted(id.0)?,
+            _ => None,
+        };
+        for change in &plan.links {
+            let mut head = match open.take() {
+                Some(head) if head.id == change.object.0 => head,
+                other => {
+                    self.save_open(other)?;
+                    let Some(head) = self.find_head(change.object.0)? else { continue };
+                    head
+                }
+            };
+            let link = match &change.link {
+                Some((mv, rule, ownership)) => Some(LinkRow {
+                    mv: number_of(*mv)?,
+                    rule: self.rule_id(rule)?,
+                    ownership: codes::ownership(*ownership),
+                }),
+                None => None,
+            };
+            self.set_link(&mut head, link)?;
+            if change.explicitly {
+                head.state = codes::state(ConnectorState::ExplicitlyDisconnected);
+            }
+            open = Some(head);
+            if change.link.is_none() && plan.subject != Subject::Connector(change.object) {
+                self.save_open(open.take())?;
+                self.look_again(change.object.0)?;
+            }
+        }
+        self.save_open(open)
+    }
+
+    fn save_open(&self, open: Option<Head>) -> Inner<()> {
+        match open {
+            Some(mut head) => self.save_head(&mut head),
+            None => Ok(()),
+        }
+    }
+
+    /// The imported image becomes the synchronised one: a pointer moves (S4.10). The caller saves the row; none: nothing was
+    /// to be promoted.
+    fn promoted(&self, id: i64) -> Inner<Option<Head>> {
+        let Some(mut head) = self.find_head(id)? else { return Ok(None) };
         if !matches!(head.staged, codes::STAGED_IMAGE | codes::STAGED_REPLACED) || is_planted(Fault::SkipPromote) {
-            return Ok(());
+            return Ok(None);
         }
         if let Some(staged) = head.staged_body.take() {
             self.put_body(&mut head.synchronised_body, None)?;
             head.synchronised_body = Some(staged);
         }
         head.staged = codes::STAGED_NONE;
-        self.save_head(&mut head)?;
-        self.promote_references(id)
-    }
-
-    fn change_link(&self, change: &LinkChange, number_of: &impl Fn(MvRef) -> Inner<i64>) -> Inner<()> {
-        let Some(mut head) = self.find_head(change.object.0)? else { return Ok(()) };
-        let link = match &change.link {
-            Some((mv, rule, ownership)) => Some(LinkRow {
-                mv: number_of(*mv)?,
-                rule: self.rule_id(rule)?,
-                ownership: codes::ownership(*ownership),
-            }),
-            None => None,
-        };
-        self.set_link(&mut head, link)?;
-        if change.explicitly {
-            head.state = codes::state(ConnectorState::ExplicitlyDisconnected);
-        }
-        self.save_head(&mut head)
+        self.promote_references(id)?;
+        Ok(Some(head))
     }
 
     /// Another object's plan ended the link: what a full synchronisation would make of the object, the next delta does.
@@ -182,16 +211,15 @@ impl Db {
         if before == link {
             return Ok(());
         }
-        // What an operator said about the link stands (O20): that it is to be, and that it is not to be.
-        let (normal, explicit) = match link {
-            Some(_) => (ConnectorState::Connected, ConnectorState::ExplicitlyConnected),
-            None => (ConnectorState::Disconnected, ConnectorState::ExplicitlyDisconnected),
-        };
-        if head.state()? != explicit {
-            head.state = codes::state(normal);
-        }
-        head.link = link;
+        put_link(head, link)?;
         self.relinked(head, before.map(|link| link.mv))
+    }
+
+    /// Writes a row that is not in the table yet, with its link.
+    pub(crate) fn insert_linked(&self, head: &mut Head, link: Option<LinkRow>) -> Inner<()> {
+        put_link(head, link)?;
+        self.insert_head(head)?;
+        if link.is_some() { self.relinked(head, None) } else { Ok(()) }
     }
 
     /// Tells everybody whose decisions depend on who is linked to what.
@@ -204,7 +232,7 @@ impl Db {
             self.candidate_changed(head.id)?;
             if after.is_none() || !is_planted(Fault::SkipReferencesOfNewLink) {
                 self.member_changed(head.id, before)?;
-                self.siblings_changed(head.id, after)?;
+                self.member_changed(head.id, after)?;
             }
         }
         Ok(())
@@ -216,6 +244,10 @@ impl Db {
             self.mark_metaverse_dirty(mv)?;
         }
         Ok(())
+    }
+
+    fn applied_snapshot(&self) -> Option<i64> {
+        self.rules.borrow().as_ref().and_then(|rules| rules.snapshot)
     }
 
     fn insert_metaverse_body(&self, id: i64, stored: &BTreeMap<AttributeName, StoredMvValue>) -> Inner<()> {
@@ -245,8 +277,11 @@ impl Db {
         } else if stored != before {
             self.run("UPDATE metaverse_body SET image = ?2 WHERE id = ?1", (id, self.encode_metaverse(&stored)?))?;
         }
-        let snapshot = self.rules.borrow().as_ref().and_then(|rules| rules.snapshot);
-        self.run("UPDATE metaverse SET generation = generation + 1, rule_set = ?2 WHERE id = ?1", (id, snapshot))?;
+        // The rules by which it came to be; they change rarely.
+        self.run(
+            "UPDATE metaverse SET rule_set = ?2 WHERE id = ?1 AND rule_set IS NOT ?2",
+            (id, self.applied_snapshot()),
+        )?;
         self.touch_metaverse(id);
         let keys = self.metaverse_keys_of(object_type, attributes)?;
         if is_new { self.add_metaverse_keys(id, keys) } else { self.replace_metaverse_keys(id, &keys) }
@@ -291,6 +326,19 @@ impl Db {
         }
         Ok(())
     }
+}
+
+fn put_link(head: &mut Head, link: Option<LinkRow>) -> Inner<()> {
+    // What an operator said about the link stands (O20): that it is to be, and that it is not to be.
+    let (normal, explicit) = match link {
+        Some(_) => (ConnectorState::Connected, ConnectorState::ExplicitlyConnected),
+        None => (ConnectorState::Disconnected, ConnectorState::ExplicitlyDisconnected),
+    };
+    if head.state()? != explicit {
+        head.state = codes::state(normal);
+    }
+    head.link = link;
+    Ok(())
 }
 
 fn misplaced(what: &str) -> crate::error::Fault {

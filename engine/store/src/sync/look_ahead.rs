@@ -4,15 +4,12 @@
 
 use crate::db::Db;
 use crate::error::Inner;
-use crate::open::{PATIENCE, beside};
+use crate::open::{LONGEST_LOG, PATIENCE, beside};
 use crate::{Store, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt;
 use std::time::Duration;
 use sync_kernel::{Neighbourhood, Question};
-
-/// A log that has grown larger than this, in bytes, is moved into the file when nobody reads.
-const LONGEST_LOG: u64 = 64 << 20;
 
 /// Cache of the view, in KiB: pages of the next objects, which are read once.
 const CACHE_KIB: i64 = 16 * 1024;

@@ -18,66 +18,70 @@ impl Db {
             self.remove_object(dropped.0)?;
         }
         let holds_changed = self.save_holds(mv, connector, &plan.holds)?;
-        let (id, created) = match &plan.target {
-            None => (None, None),
-            Some(TargetRef::Existing(id)) => (Some(id.0), None),
-            Some(TargetRef::New { object_type, dn }) => {
-                let id = self.create_target(connector, object_type, dn.as_ref())?;
-                (Some(id), Some(id))
-            }
-        };
-        let Some(id) = id else {
-            if holds_changed || !plan.dropped.is_empty() {
-                // Members of groups that wait for it wait for another reason now.
-                for linked in self.linked_to(mv)? {
-                    self.member_changed(linked, None)?;
+        let mut head = match &plan.target {
+            None => {
+                if holds_changed || !plan.dropped.is_empty() {
+                    // Members of groups that wait for it wait for another reason now.
+                    for linked in self.linked_to(mv)? {
+                        self.member_changed(linked, None)?;
+                    }
                 }
+                return Ok(None);
             }
-            return Ok(None);
+            Some(TargetRef::Existing(id)) => self.head(id.0)?,
+            Some(TargetRef::New { object_type, dn }) => self.new_target(connector, object_type, dn.as_ref())?,
         };
-        let mut head = self.head(id)?;
+        let is_new = head.id == 0;
+        let created = matches!(plan.target, Some(TargetRef::New { .. }));
         let before = head.clone();
-        if let Some((rule, ownership)) = &plan.link {
-            self.set_link(
-                &mut head,
-                Some(LinkRow { mv, rule: self.rule_id(rule)?, ownership: codes::ownership(*ownership) }),
-            )?;
-        }
-        let pending = self.save_pending(id, connector, plan.pending.as_ref())?;
         if self.memory(&head)? != plan.memory {
             self.put_memory(&mut head, &plan.memory)?;
-            // The body is written in place: the row must still be seen to have changed.
-            head.generation += 1;
+            self.touch_object(head.id);
         }
+        if is_new {
+            // Its row is written once, link and all, before anything names it.
+            self.insert_linked(&mut head, self.link_row(plan, mv)?)?;
+        } else if let Some(link) = self.link_row(plan, mv)? {
+            self.set_link(&mut head, Some(link))?;
+        }
+        let id = head.id;
+        let pending = self.save_pending(id, connector, plan.pending.as_ref())?;
         let owned = Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() };
         let owned_changed = self.save_owned(id, connector, &owned)?;
         let flows_changed = self.save_flows(id, connector, &plan.references)?;
-        if head != before || pending != PendingChange::Nothing || owned_changed || flows_changed || created.is_some() {
+        if !is_new && head != before {
             self.save_head(&mut head)?;
+        } else if pending != PendingChange::Nothing || owned_changed || flows_changed {
+            self.touch_object(id);
         }
         // A new link has told already; other values of an object that stays concern nobody who names it.
         if pending == PendingChange::Standing {
             self.member_changed(id, Some(mv))?;
         }
-        Ok(created)
+        Ok(created.then_some(id))
     }
 
-    /// A new object of the space without an anchor (O5).
-    fn create_target(&self, connector: i64, object_type: &ObjectType, dn: Option<&Dn>) -> Inner<i64> {
+    fn link_row(&self, plan: &TargetPlan, mv: i64) -> Inner<Option<LinkRow>> {
+        let Some((rule, ownership)) = &plan.link else { return Ok(None) };
+        Ok(Some(LinkRow { mv, rule: self.rule_id(rule)?, ownership: codes::ownership(*ownership) }))
+    }
+
+    /// A new object of the space without an anchor (O5); number 0: not in the table yet.
+    fn new_target(&self, connector: i64, object_type: &ObjectType, dn: Option<&Dn>) -> Inner<Head> {
         let mut head = self.free_spot(connector, dn)?;
         head.state = codes::state(ConnectorState::Disconnected);
         head.object_type = Some(self.type_id(object_type)?);
-        self.save_head(&mut head)?;
-        Ok(head.id)
+        Ok(head)
     }
 
     fn free_spot(&self, connector: i64, dn: Option<&Dn>) -> Inner<Head> {
         let spot = dn.and_then(|dn| dn.rdn().map(|rdn| (dn, rdn)));
-        let Some((dn, rdn)) = spot else { return self.new_head(connector, ConnectorState::Disconnected) };
+        let unsaved = || Head::unsaved(connector, ConnectorState::Disconnected);
+        let Some((dn, rdn)) = spot else { return Ok(unsaved()) };
         let parent = self.parent_of_place(connector, dn)?;
         match self.find_child(connector, parent, &rdn.normalised())? {
             None => {
-                let mut head = self.new_head(connector, ConnectorState::Disconnected)?;
+                let mut head = unsaved();
                 self.occupy(&mut head, parent, rdn);
                 Ok(head)
             }
@@ -90,12 +94,12 @@ impl Db {
                 }
                 if occupant.staged == codes::STAGED_DELETED {
                     self.vacate(occupant.id, false)?;
-                    let mut head = self.new_head(connector, ConnectorState::Disconnected)?;
+                    let mut head = unsaved();
                     self.occupy(&mut head, parent, rdn);
                     return Ok(head);
                 }
                 // The place is taken; the system will refuse it by name.
-                let mut head = self.new_head(connector, ConnectorState::Disconnected)?;
+                let mut head = unsaved();
                 head.parent = Some(parent);
                 head.rdn = Some(rdn.to_string());
                 Ok(head)

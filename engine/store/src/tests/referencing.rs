@@ -257,6 +257,38 @@ fn a_single_reference_is_replaced() {
     assert_eq!(waiting(&world, target), vec![("stranger".to_owned(), "not-imported".to_owned())]);
 }
 
+/// SF19: a member whose create was refused waits with that reason, and flows when the create is taken after all; what was to
+/// flow once its create was taken is queued by nobody, and what a target returns as it was sent is decided no more.
+#[test]
+fn only_a_member_that_waits_is_decided_again_when_it_is_created() {
+    let (mut world, _, group) = group_of(&["a", "b"], &["a", "b"]);
+    world.references();
+    let entries = world.store.export_page("cloud", ExportPhase::Writes, None, 99, 99).unwrap();
+    let b = entries.into_iter().find(|entry| entry.name == "b").unwrap();
+    world.store.mark_in_flight(std::slice::from_ref(&b)).unwrap();
+    let outcome = SettledOutcome::Refused(refusal("quota", false));
+    world.store.settle(&[Settlement { entry: b.clone(), outcome }], &PageMark::default()).unwrap();
+    world.export_all();
+    assert_eq!(world.references().rows, 2, "b, on either side; a and the group were created as was expected");
+    assert_eq!(waiting(&world, group), vec![("b@x".to_owned(), "quota".to_owned())]);
+    assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "pending")]);
+    world.store.retry_refused("cloud", Some(b.id)).unwrap();
+    world.export_all();
+    world.references();
+    assert_eq!(waiting(&world, group), vec![]);
+    world.export_all();
+    let lines =
+        ["c-a user - displayName=a", "c-b user - displayName=b", "c-g group - displayName=g members>c-a members>c-b"];
+    world.full("cloud", &lines);
+    world.promote_all("cloud");
+    assert_eq!((pending(&world, group), world.references().rows), (vec![], 0));
+    // Somebody else's change is decided.
+    world.delta("cloud", vec![object("c-g group - displayName=g members>c-a")]);
+    world.promote_all("cloud");
+    assert_eq!(world.references().rows, 1);
+    assert_eq!(pending(&world, group), vec![("b".to_owned(), true, "pending")]);
+}
+
 /// O47 for members: a change that did not come back is told once and not sent again by itself.
 #[test]
 fn reference_changes_are_confirmed_or_held() {
