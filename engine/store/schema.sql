@@ -1,3 +1,47 @@
+CREATE TRIGGER child_gone AFTER DELETE ON head WHEN old.parent IS NOT NULL BEGIN
+    INSERT OR IGNORE INTO loose_placeholder (connector, object) SELECT connector, id FROM head WHERE id = old.parent AND state = 5;
+END;
+
+CREATE TRIGGER child_moved AFTER UPDATE OF parent ON head WHEN old.parent IS NOT NULL AND old.parent IS NOT new.parent BEGIN
+    INSERT OR IGNORE INTO loose_placeholder (connector, object) SELECT connector, id FROM head WHERE id = old.parent AND state = 5;
+END;
+
+CREATE TRIGGER hold_gone AFTER DELETE ON hold BEGIN
+    UPDATE held_count SET number = number - 1 WHERE connector = old.connector AND members = 0 AND code = old.code;
+END;
+
+CREATE TRIGGER hold_made AFTER INSERT ON hold BEGIN
+    INSERT INTO held_count (connector, members, code, number) VALUES (new.connector, 0, new.code, 1)
+    ON CONFLICT (connector, members, code) DO UPDATE SET number = number + 1;
+END;
+
+CREATE TRIGGER member_waits AFTER INSERT ON waiting_reference BEGIN
+    INSERT INTO held_count (connector, members, code, number) VALUES (new.connector, 1, new.code, 1)
+    ON CONFLICT (connector, members, code) DO UPDATE SET number = number + 1;
+END;
+
+CREATE TRIGGER member_waits_no_more AFTER DELETE ON waiting_reference BEGIN
+    UPDATE held_count SET number = number - 1 WHERE connector = old.connector AND members = 1 AND code = old.code;
+END;
+
+CREATE TRIGGER member_waits_otherwise AFTER UPDATE OF code ON waiting_reference WHEN old.code <> new.code BEGIN
+    UPDATE held_count SET number = number - 1 WHERE connector = old.connector AND members = 1 AND code = old.code;
+    INSERT INTO held_count (connector, members, code, number) VALUES (new.connector, 1, new.code, 1)
+    ON CONFLICT (connector, members, code) DO UPDATE SET number = number + 1;
+END;
+
+CREATE TRIGGER placeholder_left AFTER UPDATE OF state ON head WHEN new.state = 5 AND old.state <> 5 BEGIN
+    INSERT OR IGNORE INTO loose_placeholder (connector, object) VALUES (new.connector, new.id);
+END;
+
+CREATE TRIGGER placeholder_made AFTER INSERT ON head WHEN new.state = 5 BEGIN
+    INSERT OR IGNORE INTO loose_placeholder (connector, object) VALUES (new.connector, new.id);
+END;
+
+CREATE TRIGGER reference_gone AFTER DELETE ON reference BEGIN
+    INSERT OR IGNORE INTO loose_placeholder (connector, object) SELECT connector, id FROM head WHERE id = old.target AND state = 5;
+END;
+
 CREATE TABLE approval (
     object   INTEGER NOT NULL,
     kind     INTEGER NOT NULL,
@@ -101,6 +145,14 @@ CREATE TABLE head (
     generation        INTEGER NOT NULL DEFAULT 1
 , item_print BLOB) STRICT;
 
+CREATE TABLE held_count (
+    connector INTEGER NOT NULL,
+    members   INTEGER NOT NULL,
+    code      TEXT NOT NULL,
+    number    INTEGER NOT NULL,
+    PRIMARY KEY (connector, members, code)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE hold (
     mv         INTEGER NOT NULL,
     connector  INTEGER NOT NULL,
@@ -128,6 +180,12 @@ CREATE TABLE left_source (
     anchor    BLOB NOT NULL
 ) STRICT;
 
+CREATE TABLE loose_placeholder (
+    connector INTEGER NOT NULL,
+    object    INTEGER NOT NULL,
+    PRIMARY KEY (connector, object)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE metaverse (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     object_type INTEGER NOT NULL,
@@ -148,7 +206,7 @@ CREATE TABLE metaverse_key (
 CREATE TABLE never_sync_group (
     connector INTEGER NOT NULL,
     name      TEXT NOT NULL,
-    attribute TEXT NOT NULL,
+    attribute TEXT NOT NULL, object INTEGER,
     PRIMARY KEY (connector, name, attribute)
 ) STRICT, WITHOUT ROWID;
 
@@ -207,7 +265,7 @@ CREATE TABLE pending_export (
     remedy    TEXT,
     retry     INTEGER NOT NULL DEFAULT 0,
     attempts  INTEGER NOT NULL DEFAULT 0
-, not_before INTEGER, if_deleted INTEGER) STRICT;
+, not_before INTEGER, if_deleted INTEGER, to_send INTEGER GENERATED ALWAYS AS (not_before IS NULL AND (state <> 2 OR retry = 1)) VIRTUAL) STRICT;
 
 CREATE TABLE pending_reference (
     object    INTEGER NOT NULL,
@@ -325,7 +383,7 @@ CREATE TABLE waiting_reference (
     attribute INTEGER NOT NULL,
     member    INTEGER NOT NULL,
     code      TEXT NOT NULL,
-    message   TEXT NOT NULL,
+    message   TEXT NOT NULL, connector INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (object, attribute, member)
 ) STRICT, WITHOUT ROWID;
 
@@ -333,7 +391,7 @@ CREATE TABLE watched_group (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     connector INTEGER NOT NULL,
     name      TEXT NOT NULL,
-    attribute TEXT NOT NULL,
+    attribute TEXT NOT NULL, object INTEGER,
     UNIQUE (connector, name, attribute)
 ) STRICT;
 
@@ -369,6 +427,8 @@ CREATE INDEX head_remembered ON head (connector, id) WHERE memory_body IS NOT NU
 
 CREATE INDEX head_transient ON head (connector) WHERE (flags & 1) <> 0;
 
+CREATE INDEX hold_approvable ON hold (connector, approvable, mv, position) WHERE approvable IS NOT NULL;
+
 CREATE INDEX hold_by_candidate ON hold (candidate) WHERE candidate IS NOT NULL;
 
 CREATE INDEX hold_by_code ON hold (connector, code);
@@ -381,9 +441,9 @@ CREATE INDEX object_error_by_connector ON object_error (connector, phase);
 
 CREATE INDEX owned_reference_by_member ON owned_reference (member);
 
-CREATE INDEX pending_export_by_connector ON pending_export (connector, object);
+CREATE INDEX pending_export_by_connector ON pending_export (connector, to_send, object);
 
-CREATE INDEX pending_export_in_grace ON pending_export (not_before) WHERE not_before IS NOT NULL;
+CREATE INDEX pending_export_in_grace ON pending_export (not_before, connector) WHERE not_before IS NOT NULL;
 
 CREATE INDEX pending_reference_by_connector ON pending_reference (connector, object) WHERE state <> 2;
 
@@ -395,7 +455,11 @@ CREATE INDEX reference_flow_by_source ON reference_flow (source, source_attribut
 
 CREATE INDEX reference_unsynchronised ON reference (source) WHERE state <> 0;
 
+CREATE INDEX run_open ON run (id) WHERE ended IS NULL;
+
 CREATE INDEX run_step_error_by_step ON run_step_error (step);
+
+CREATE INDEX run_step_open ON run_step (id) WHERE ended IS NULL;
 
 CREATE INDEX waiting_reference_by_member ON waiting_reference (member);
 

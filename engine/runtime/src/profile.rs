@@ -156,7 +156,7 @@ impl Engine {
         let name = step_name(step_type);
         let id = self.store.begin_step(run.id, name, self.clock.now())?;
         let mut step = StepRun::new(connector, name, run.id, id, call.now, Arc::clone(&self.events));
-        let rows_before = self.store.rows_written();
+        let (rows_before, steps_before) = (self.store.rows_written(), self.store.steps());
         let outcome = self.run_step_type(&mut step, step_type, call).await;
         step.report.rows_written = self.store.rows_written().saturating_sub(rows_before);
         let end = match &outcome {
@@ -170,6 +170,8 @@ impl Engine {
         if step.report.status == status::COMPLETED_NO_OBJECTS && step.report.message.is_empty() {
             step.report.severity = Severity::Success;
         }
+        step.report.held = self.held_after(&step.connector, step.report.step_type)?;
+        step.report.store_steps = self.store.steps().saturating_sub(steps_before);
         match self.close_step(&mut step) {
             Ok(()) => {}
             // The store that failed the step cannot be expected to note it; the next opening marks the run as interrupted.
@@ -223,7 +225,6 @@ impl Engine {
 
     /// Writes the step's record to the history.
     fn close_step(&mut self, step: &mut StepRun) -> Result<(), StoreError> {
-        step.report.held = self.held_after(&step.connector, step.report.step_type)?;
         let note = |code: &str, message: &str| StepNote { code: code.to_owned(), message: message.to_owned() };
         let mut notes: Vec<StepNote> = step.report.notes.iter().map(|told| note(&told.code, &told.message)).collect();
         if !step.report.message.is_empty() {

@@ -65,6 +65,9 @@ pub struct StepReport {
     /// Rows of the store that the step inserted, changed and removed, its own record in run history excepted. A step that
     /// finds nothing new writes a handful for its watermark, whatever the number of objects.
     pub rows_written: u64,
+    /// What the step's statements cost, in steps of the database's virtual machine: the same on any machine. A step that has
+    /// little to do costs the same in a store of any size.
+    pub store_steps: u64,
     pub errors: u64,
     pub first_errors: Vec<ErrorNote>,
     pub notes: Vec<Note>,
@@ -93,6 +96,7 @@ impl StepReport {
             references: Counters::new(),
             processed: 0,
             rows_written: 0,
+            store_steps: 0,
             errors: 0,
             first_errors: Vec::new(),
             notes: Vec::new(),

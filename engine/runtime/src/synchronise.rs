@@ -17,7 +17,7 @@ use std::sync::Arc;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, Digest, MvId, ObjectPlan, RunInputs, Subject};
 use sync_rules::ConnectorName;
-use sync_store::{HoldFilter, Store, StoreError};
+use sync_store::{Store, StoreError};
 
 /// Sweeps over the queues of one step: an object that makes others due again comes to rest, or stays due and is said so.
 const MAX_SWEEPS: usize = 10;
@@ -420,10 +420,10 @@ impl Engine {
     /// Roles that kept a takeover from being made are read again: what changed makes its metaverse object due.
     async fn refresh_held_candidates(&mut self, sync: &mut Sync) -> Result<(), StoreError> {
         let mut candidates = BTreeSet::new();
-        for code in ["privileged", "privileged-unreadable"] {
-            let filter = HoldFilter { code: Some(code.to_owned()), ..HoldFilter::default() };
-            let held = self.store.holds(&filter, REFRESHED)?;
-            candidates.extend(held.into_iter().filter_map(|line| line.hold.candidate));
+        for connector in self.connectors.keys() {
+            for code in ["privileged", "privileged-unreadable"] {
+                candidates.extend(self.store.held_candidates(connector, code, REFRESHED)?);
+            }
         }
         candidates.retain(|candidate| !sync.asked.contains(candidate));
         self.learn_facts(sync, &candidates).await

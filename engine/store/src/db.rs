@@ -5,7 +5,7 @@ use crate::error::{Fault, Inner, StoreError};
 use crate::names::Names;
 use metaverse_schema::Dn;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params, Row, Statement, StatementStatus};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -55,6 +55,7 @@ pub(crate) struct Db {
     pub(crate) watched_stale: Cell<bool>,
     /// Rows of run history among those that this connection has written.
     history_rows: Cell<u64>,
+    steps: Cell<u64>,
 }
 
 impl Db {
@@ -76,12 +77,16 @@ impl Db {
             never_sync_stale: Cell::new(false),
             watched_stale: Cell::new(false),
             history_rows: Cell::new(0),
+            steps: Cell::new(0),
         })
     }
 
     /// Runs a statement; returns the number of rows it changed.
     pub(crate) fn run(&self, statement: &str, parameters: impl Params) -> Inner<usize> {
-        Ok(self.sql.prepare_cached(statement)?.execute(parameters)?)
+        let mut statement = self.sql.prepare_cached(statement)?;
+        let changed = statement.execute(parameters)?;
+        self.count_steps(&statement);
+        Ok(changed)
     }
 
     /// At most one row.
@@ -93,10 +98,13 @@ impl Db {
     ) -> Inner<Option<T>> {
         let mut statement = self.sql.prepare_cached(query)?;
         let mut rows = statement.query(parameters)?;
-        Ok(match rows.next()? {
+        let found = match rows.next()? {
             Some(row) => Some(map(row)?),
             None => None,
-        })
+        };
+        drop(rows);
+        self.count_steps(&statement);
+        Ok(found)
     }
 
     pub(crate) fn all<T>(
@@ -106,8 +114,9 @@ impl Db {
         map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Inner<Vec<T>> {
         let mut statement = self.sql.prepare_cached(query)?;
-        let rows = statement.query_map(parameters, map)?;
-        Ok(rows.collect::<Result<_, _>>()?)
+        let rows = statement.query_map(parameters, map)?.collect::<Result<_, _>>()?;
+        self.count_steps(&statement);
+        Ok(rows)
     }
 
     /// Numbers in the first column.
@@ -121,7 +130,22 @@ impl Db {
     }
 
     pub(crate) fn exists(&self, query: &str, parameters: impl Params) -> Inner<bool> {
-        Ok(self.sql.prepare_cached(query)?.exists(parameters)?)
+        let mut statement = self.sql.prepare_cached(query)?;
+        let exists = statement.exists(parameters)?;
+        self.count_steps(&statement);
+        Ok(exists)
+    }
+
+    /// A statement that fails is not counted: it ends its transaction.
+    fn count_steps(&self, statement: &Statement<'_>) {
+        let steps = u64::try_from(statement.reset_status(StatementStatus::VmStep)).unwrap_or(0);
+        self.steps.set(self.steps.get().saturating_add(steps));
+    }
+
+    /// Steps of SQLite's virtual machine since the store was opened (`SQLITE_STMTSTATUS_VM_STEP`): what the statements looked at
+    /// and changed, the same on any machine. A view that looks ahead is not part of it.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps.get()
     }
 
     pub(crate) fn begin(&self) -> Inner<()> {
@@ -163,7 +187,11 @@ impl Db {
     /// One transaction: all of `work` or nothing.
     pub(crate) fn write<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
         self.begin().map_err(|fault| fault.during(doing))?;
-        let outcome = work(self).and_then(|value| self.commit().map(|()| value));
+        let outcome = work(self).and_then(|value| {
+            self.refresh_groups_if_stale()?;
+            self.commit()?;
+            Ok(value)
+        });
         outcome.map_err(|fault| {
             self.roll_back();
             fault.during(doing)

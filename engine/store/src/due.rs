@@ -37,7 +37,11 @@ impl Store {
             return Ok(0);
         }
         self.db.write("ending grace periods", |db| {
-            let over = db.ids("SELECT object FROM pending_export WHERE not_before <= ?1 ORDER BY object", [now])?;
+            let over = db.ids(
+                "SELECT object FROM pending_export INDEXED BY pending_export_in_grace \
+                 WHERE not_before IS NOT NULL AND not_before <= ?1 ORDER BY object",
+                [now],
+            )?;
             for object in &over {
                 db.run("UPDATE pending_export SET not_before = NULL, if_deleted = NULL WHERE object = ?1", [object])?;
                 db.run("DELETE FROM left_source WHERE object = ?1", [object])?;

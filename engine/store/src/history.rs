@@ -191,8 +191,12 @@ impl Store {
     pub fn close_interrupted_runs(&mut self, now: i64) -> Result<u64, StoreError> {
         self.db.record("closing interrupted runs", |db| {
             let status = "stopped-database-connection-lost";
-            db.run("UPDATE run_step SET ended = ?1, status = ?2 WHERE ended IS NULL", (now, status))?;
-            let runs = db.run("UPDATE run SET ended = ?1, status = ?2 WHERE ended IS NULL", (now, status))?;
+            db.run(
+                "UPDATE run_step INDEXED BY run_step_open SET ended = ?1, status = ?2 WHERE ended IS NULL",
+                (now, status),
+            )?;
+            let runs = db
+                .run("UPDATE run INDEXED BY run_open SET ended = ?1, status = ?2 WHERE ended IS NULL", (now, status))?;
             Ok(runs as u64)
         })
     }
@@ -277,6 +281,12 @@ impl Store {
     /// Removes ended runs, and events, from before an instant; returns the number of runs (R32).
     pub fn purge_history(&mut self, before: i64) -> Result<u64, StoreError> {
         self.db.record("removing old run history", |db| {
+            // Runs and events are numbered as they come: where the first ones are recent, so are all.
+            let old = "SELECT 1 WHERE (SELECT ended FROM run ORDER BY id LIMIT 1) < ?1 \
+                       OR (SELECT occurred FROM event ORDER BY id LIMIT 1) < ?1";
+            if !db.exists(old, [before])? {
+                return Ok(0);
+            }
             let steps = "SELECT s.id FROM run_step s JOIN run r ON r.id = s.run WHERE r.ended < ?1";
             db.run(&format!("DELETE FROM run_step_object WHERE step IN ({steps})"), [before])?;
             db.run(&format!("DELETE FROM run_step_error WHERE step IN ({steps})"), [before])?;

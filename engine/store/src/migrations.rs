@@ -22,6 +22,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("item prints", include_str!("../migrations/0012_item_print.sql")),
     ("what is remembered", include_str!("../migrations/0013_remembered.sql")),
     ("no generation of metaverse objects", include_str!("../migrations/0014_metaverse_generation.sql")),
+    ("what is open", include_str!("../migrations/0015_what_is_open.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -16,19 +16,26 @@ pub struct NeverSyncGroup {
     pub attribute: String,
 }
 
+/// Connector, name and attribute.
+type GroupKey = (i64, String, String);
+
 impl Store {
     /// Sets the chosen groups and returns those that were not imported yet; they take effect once they are. Objects that became
     /// or ceased to be members are looked at again by the next synchronisation.
     pub fn set_never_sync_groups(&mut self, groups: &[NeverSyncGroup]) -> Result<Vec<NeverSyncGroup>, StoreError> {
         self.db.write("setting the never-sync groups", |db| {
-            db.run("DELETE FROM never_sync_group", [])?;
+            let mut wanted = BTreeSet::new();
             for group in groups {
-                db.run(
-                    "INSERT OR IGNORE INTO never_sync_group (connector, name, attribute) VALUES (?1, ?2, ?3)",
-                    (db.connector_id(&group.connector)?, &group.group, &group.attribute),
-                )?;
+                wanted.insert((db.connector_id(&group.connector)?, group.group.clone(), group.attribute.clone()));
             }
-            db.refresh_never_sync()?;
+            let known: BTreeSet<_> = db.never_sync_groups()?.into_iter().map(|(group, _)| group).collect();
+            if wanted != known {
+                db.run("DELETE FROM never_sync_group", [])?;
+                for group in wanted {
+                    db.run("INSERT INTO never_sync_group (connector, name, attribute) VALUES (?1, ?2, ?3)", group)?;
+                }
+                db.refresh_never_sync()?;
+            }
             let mut missing = Vec::new();
             for group in groups {
                 if db.find_group(db.connector_id(&group.connector)?, &group.group)?.is_none() {
@@ -78,16 +85,45 @@ impl Db {
         if self.watched_stale.get() { self.refresh_watched() } else { Ok(()) }
     }
 
-    pub(crate) fn refresh_never_sync(&self) -> Inner<()> {
+    /// The chosen groups, each with the object that it was when its members were computed last.
+    fn never_sync_groups(&self) -> Inner<Vec<(GroupKey, Option<i64>)>> {
+        self.all("SELECT connector, name, attribute, object FROM never_sync_group", [], |row| {
+            Ok(((row.get(0)?, row.get(1)?, row.get(2)?), row.get(3)?))
+        })
+    }
+
+    /// A chosen group came, went, or is another object by now: its name may be a DN.
+    pub(crate) fn refresh_never_sync_if_moved(&self) -> Inner<()> {
+        for ((connector, name, _), object) in self.never_sync_groups()? {
+            if self.find_group(connector, &name)? != object {
+                return self.refresh_never_sync();
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the values of this object are members of a chosen group, or would be if the group were there already.
+    pub(crate) fn is_never_sync_source(&self, source: i64, space: i64, attribute: &str) -> Inner<bool> {
+        Ok(self.exists(
+            "SELECT 1 FROM never_sync_group WHERE connector = ?1 AND attribute = ?2 AND coalesce(object, ?3) = ?3",
+            (space, attribute, source),
+        )? || self.exists("SELECT 1 FROM never_sync_member WHERE member = ?1", [source])?)
+    }
+
+    fn refresh_never_sync(&self) -> Inner<()> {
         self.never_sync_stale.set(false);
-        let groups: Vec<(i64, String, String)> =
-            self.all("SELECT connector, name, attribute FROM never_sync_group", [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
         let mut after: BTreeSet<i64> = BTreeSet::new();
-        for (connector, name, attribute) in groups {
-            let Some(attribute) = self.find_reference_attribute(connector, &attribute) else { continue };
-            let Some(group) = self.find_group(connector, &name)? else { continue };
+        for (key, before) in self.never_sync_groups()? {
+            let (connector, name, attribute) = &key;
+            let group = self.find_group(*connector, name)?;
+            if group != before {
+                self.run(
+                    "UPDATE never_sync_group SET object = ?4 WHERE connector = ?1 AND name = ?2 AND attribute = ?3",
+                    (connector, name, attribute, group),
+                )?;
+            }
+            let Some(attribute) = self.find_reference_attribute(*connector, attribute) else { continue };
+            let Some(group) = group else { continue };
             after.extend(self.ids(
                 "WITH RECURSIVE member (id) AS (\
                  SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state <> 2 \

@@ -148,6 +148,12 @@ impl Store {
         self.db.rows_written()
     }
 
+    /// What the statements of this opening have cost so far, in steps of SQLite's virtual machine: the same on any machine, and
+    /// the same in a store of any size where nothing looks through all of it.
+    pub fn steps(&self) -> u64 {
+        self.db.steps()
+    }
+
     /// Closes the store and leaves one file, which readers can open without writing. Dropping it does the same, but tells
     /// no error.
     pub fn close(self) -> Result<(), StoreError> {
@@ -165,6 +171,7 @@ impl Store {
             let mut findings: Vec<String> = db.all("PRAGMA integrity_check(100)", [], |row| row.get(0))?;
             findings.retain(|finding| finding != "ok");
             findings.extend(db.check_bodies()?);
+            findings.extend(db.check_held_counts()?);
             Ok(findings)
         })
     }
@@ -197,6 +204,22 @@ impl Db {
         fail::fail_point!("store-settled");
         self.sql.pragma_update_and_check(None, "journal_mode", "DELETE", |_| Ok(()))?;
         Ok(())
+    }
+
+    /// What is counted as held is what is held.
+    fn check_held_counts(&self) -> Inner<Vec<String>> {
+        self.all(
+            "WITH counted AS (SELECT connector, members, code, number FROM held_count WHERE number <> 0), \
+             held AS (SELECT connector, 0, code, count(*) FROM hold GROUP BY connector, code UNION ALL \
+             SELECT connector, 1, code, count(*) FROM waiting_reference GROUP BY connector, code) \
+             SELECT connector, code, 'counted' FROM (SELECT * FROM counted EXCEPT SELECT * FROM held) UNION ALL \
+             SELECT connector, code, 'held' FROM (SELECT * FROM held EXCEPT SELECT * FROM counted)",
+            [],
+            |row| {
+                let (connector, code, side): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                Ok(format!("connector {connector}: what is held as {code} is not as often {side} as it should be"))
+            },
+        )
     }
 
     /// Every body that a head points at can be read.

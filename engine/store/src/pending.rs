@@ -78,9 +78,10 @@ impl Store {
             let mut lines = Vec::new();
             while lines.len() < limit {
                 let ids = db.ids(
-                    "SELECT object FROM (SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 UNION \
-                     SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND state <> 2) \
-                     WHERE ?3 IS NULL OR object = ?3 ORDER BY object LIMIT 500",
+                    "SELECT object FROM pending_export NOT INDEXED \
+                     WHERE connector = ?1 AND object > ?2 AND (?3 IS NULL OR object = ?3) UNION \
+                     SELECT object FROM pending_reference \
+                     WHERE connector = ?1 AND object > ?2 AND state <> 2 AND (?3 IS NULL OR object = ?3) ORDER BY object LIMIT 500",
                     (connector, after, filter.object.map(|id| id.0)),
                 )?;
                 let Some(last) = ids.last().copied() else { break };
@@ -122,28 +123,41 @@ impl Store {
         })
     }
 
+    /// Existing objects that decisions of this connector with this code are held about; up to `limit`.
+    pub fn held_candidates(&self, connector: &str, code: &str, limit: usize) -> Result<Vec<CsId>, StoreError> {
+        self.db.read("reading what is held", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            let ids = db.ids(
+                "SELECT DISTINCT candidate FROM hold INDEXED BY hold_by_code \
+                 WHERE connector = ?1 AND code = ?2 AND candidate IS NOT NULL LIMIT ?3",
+                (connector, code, i64::try_from(limit).unwrap_or(i64::MAX)),
+            )?;
+            Ok(ids.into_iter().map(CsId).collect())
+        })
+    }
+
     /// Number of held decisions of a connector by code; members that do not flow are counted as `members-held`, and by their
     /// reason as `members-held/REASON`.
     pub fn held_counts(&self, connector: &str) -> Result<BTreeMap<String, u64>, StoreError> {
         self.db.read("counting what is held", |db| {
             let Some(connector) = db.find_connector(connector) else { return Ok(BTreeMap::new()) };
-            let pairs = |query: &str| -> Inner<Vec<(String, i64)>> { db.all(query, [connector], |row| Ok((row.get(0)?, row.get(1)?))) };
             let mut counts = BTreeMap::new();
-            for (code, count) in pairs("SELECT code, count(*) FROM hold WHERE connector = ?1 GROUP BY code")? {
-                counts.insert(code, u64::try_from(count).unwrap_or(0));
+            for (members, code, count) in db.all(
+                "SELECT members, code, number FROM held_count WHERE connector = ?1 AND number > 0",
+                [connector],
+                |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?)),
+            )? {
+                let count = u64::try_from(count).unwrap_or(0);
+                if members {
+                    *counts.entry("members-held".to_owned()).or_default() += count;
+                    counts.insert(format!("members-held/{code}"), count);
+                } else {
+                    counts.insert(code, count);
+                }
             }
-            let leaving =
-                db.count("SELECT count(*) FROM pending_export WHERE connector = ?1 AND not_before IS NOT NULL", [connector])?;
+            let leaving = db.leaving_count(connector)?;
             if leaving > 0 {
                 counts.insert(LEAVING_SCOPE.to_owned(), leaving);
-            }
-            let waiting = pairs(
-                "SELECT w.code, count(*) FROM waiting_reference w JOIN head h ON h.id = w.object WHERE h.connector = ?1 GROUP BY w.code",
-            )?;
-            for (code, count) in waiting {
-                let count = u64::try_from(count).unwrap_or(0);
-                *counts.entry("members-held".to_owned()).or_default() += count;
-                counts.insert(format!("members-held/{code}"), count);
             }
             Ok(counts)
         })
@@ -151,6 +165,14 @@ impl Store {
 }
 
 impl Db {
+    /// Objects in their grace period (SF18).
+    pub(crate) fn leaving_count(&self, connector: i64) -> Inner<u64> {
+        self.count(
+            "SELECT count(*) FROM pending_export INDEXED BY pending_export_in_grace WHERE connector = ?1 AND not_before IS NOT NULL",
+            [connector],
+        )
+    }
+
     fn pending_line(&self, id: i64, filter: &PendingFilter) -> Inner<Option<PendingLine>> {
         let head = self.head(id)?;
         let pending = self.load_pending(id, head.connector)?;

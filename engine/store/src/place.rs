@@ -175,12 +175,14 @@ impl Db {
         Ok(())
     }
 
-    /// Removes placeholders that nothing needs any longer (O19), innermost first.
+    /// Removes placeholders that nothing needs any longer (O19), innermost first. Looks at those alone that came, or lost
+    /// something that needed them, since the last time.
     pub(crate) fn clean_placeholders(&self, connector: i64) -> Inner<u64> {
         let mut removed = 0;
         loop {
             let round = self.run(
-                "DELETE FROM head WHERE id IN (SELECT h.id FROM head h WHERE h.connector = ?1 AND h.state = 5 \
+                "DELETE FROM head WHERE id IN (SELECT h.id FROM loose_placeholder l CROSS JOIN head h ON h.id = l.object \
+                 WHERE l.connector = ?1 AND h.connector = ?1 AND h.state = 5 \
                  AND NOT EXISTS (SELECT 1 FROM reference r WHERE r.target = h.id) \
                  AND NOT EXISTS (SELECT 1 FROM head c WHERE c.connector = ?1 AND c.parent = h.id))",
                 [connector],
@@ -190,6 +192,7 @@ impl Db {
             }
             removed += round as u64;
         }
+        self.run("DELETE FROM loose_placeholder WHERE connector = ?1", [connector])?;
         self.places.borrow_mut().clear();
         Ok(removed)
     }

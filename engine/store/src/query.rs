@@ -110,9 +110,9 @@ impl Store {
     pub fn open_counts(&self, connector: &str) -> Result<OpenCounts, StoreError> {
         self.db.read("counting what is open", |db| {
             let Some(connector) = db.find_connector(connector) else { return Ok(OpenCounts::default()) };
-            let pending = "SELECT count(*) FROM pending_export WHERE connector = ?1 AND not_before IS NULL";
+            let all = db.count("SELECT count(*) FROM pending_export WHERE connector = ?1", [connector])?;
             Ok(OpenCounts {
-                pending: db.count(pending, [connector])?,
+                pending: all.saturating_sub(db.leaving_count(connector)?),
                 errors: db.count("SELECT count(*) FROM object_error WHERE connector = ?1", [connector])?,
                 unconfirmed: db.unconfirmed_objects(connector)?,
             })
@@ -451,11 +451,9 @@ impl Db {
         }
         counts.export_references =
             self.count("SELECT count(*) FROM pending_reference WHERE connector = ?1 AND state <> 2", [connector])?;
-        counts.held = self.count("SELECT count(*) FROM hold WHERE connector = ?1", [connector])?;
-        counts.members_held = self.count(
-            "SELECT count(*) FROM waiting_reference w JOIN head h ON h.id = w.object WHERE h.connector = ?1",
-            [connector],
-        )?;
+        let held = "SELECT coalesce(sum(number), 0) FROM held_count WHERE connector = ?1 AND members = ?2";
+        counts.held = self.count(held, (connector, false))?;
+        counts.members_held = self.count(held, (connector, true))?;
         counts.errors = self.count("SELECT count(*) FROM object_error WHERE connector = ?1", [connector])?;
         Ok(counts)
     }

@@ -173,7 +173,7 @@ impl Db {
             total.add(*target);
             self.queue_returned(flows, (source, attribute, *target), true)?;
         }
-        self.note_membership(attribute)?;
+        self.note_membership(source, attribute)?;
         self.save_total(source, attribute, total)?;
         Ok(true)
     }
@@ -192,7 +192,7 @@ impl Db {
         for target in targets {
             self.set_row(source, attribute, *target, if synchronised { ROW_SYNCHRONISED } else { ROW_ADDED })?;
         }
-        self.note_membership(attribute)?;
+        self.note_membership(source, attribute)?;
         self.save_total(source, attribute, Total::of(targets))
     }
 
@@ -222,7 +222,7 @@ impl Db {
         if total == before {
             return Ok(false);
         }
-        self.note_membership(attribute)?;
+        self.note_membership(source, attribute)?;
         self.save_total(source, attribute, total)?;
         Ok(true)
     }
@@ -295,9 +295,8 @@ impl Db {
 
     /// Removes all values that an object has.
     pub(crate) fn drop_references_of(&self, source: i64) -> Inner<()> {
-        if self.exists("SELECT 1 FROM reference WHERE source = ?1", [source])? {
-            self.never_sync_stale.set(true);
-            self.watched_stale.set(true);
+        for attribute in self.reference_attributes(source)? {
+            self.note_membership(source, attribute)?;
         }
         self.run("DELETE FROM reference WHERE source = ?1", [source])?;
         self.run("DELETE FROM reference_total WHERE source = ?1", [source])?;
@@ -360,7 +359,7 @@ impl Db {
             self.queue_reference(SOURCE_SIDE, source, attribute, from)?;
             self.queue_reference(SOURCE_SIDE, source, attribute, into)?;
             self.queue_if(self.has_flows_to(source, attribute)?, TARGET_SIDE, source, attribute, into)?;
-            self.note_membership(attribute)?;
+            self.note_membership(source, attribute)?;
         }
         for table in ["owned_reference", "pending_reference", "waiting_reference"] {
             self.run(&format!("UPDATE OR IGNORE {table} SET member = ?2 WHERE member = ?1"), (from, into))?;
@@ -369,18 +368,18 @@ impl Db {
         Ok(())
     }
 
-    fn note_membership(&self, attribute: i64) -> Inner<()> {
-        if !self.watched_stale.get() {
-            let attribute = self.attribute(attribute)?;
-            self.watched_stale.set(self.is_watched(attribute.space, attribute.name.as_str()));
+    /// Members of a group that scope clauses name, or that is never synchronised, may have changed.
+    fn note_membership(&self, source: i64, attribute: i64) -> Inner<()> {
+        if self.watched_stale.get() && self.never_sync_stale.get() {
+            return Ok(());
         }
-        if !self.never_sync_stale.get() && self.exists("SELECT 1 FROM never_sync_group", [])? {
-            let attribute = self.attribute(attribute)?;
-            let watched = self.exists(
-                "SELECT 1 FROM never_sync_group WHERE connector = ?1 AND attribute = ?2",
-                (attribute.space, attribute.name.as_str()),
-            )?;
-            self.never_sync_stale.set(watched);
+        let attribute = self.attribute(attribute)?;
+        let (space, name) = (attribute.space, attribute.name.as_str());
+        if !self.watched_stale.get() {
+            self.watched_stale.set(self.is_watched_source(source, space, name)?);
+        }
+        if !self.never_sync_stale.get() {
+            self.never_sync_stale.set(self.is_never_sync_source(source, space, name)?);
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ impl Db {
             snapshot: Some(snapshot),
             watched: rules.watched_groups(),
         });
-        self.refresh_watched()?;
+        self.refresh_watched_if_moved()?;
         let changed = previous.is_some() && !same;
         if changed {
             for (connector, _) in self.connector_names() {

@@ -187,7 +187,8 @@ impl Store {
             let text = serde_json::to_string(&to_stored(schema))
                 .map_err(|error| Fault::Store(StoreError::Missing { what: format!("the schema cannot be kept: {error}") }))?;
             db.run(
-                "INSERT INTO schema_cache (connector, schema) VALUES (?1, ?2) ON CONFLICT (connector) DO UPDATE SET schema = excluded.schema",
+                "INSERT INTO schema_cache (connector, schema) VALUES (?1, ?2) ON CONFLICT (connector) DO UPDATE SET schema = excluded.schema \
+                 WHERE schema <> excluded.schema",
                 (id, text),
             )?;
             Ok(SchemaChange { kinds_changed })
@@ -286,6 +287,9 @@ impl Db {
             .chain(accounts.iter().filter(|fact| !before.iter().any(|other| key(other) == key(fact))))
             .map(key)
             .collect();
+        if before.len() == accounts.len() && accounts.iter().all(|fact| before.contains(fact)) {
+            return Ok(());
+        }
         self.run("DELETE FROM own_account WHERE connector = ?1", [id])?;
         for fact in accounts {
             self.run(

@@ -59,11 +59,29 @@ impl Db {
         Ok(groups)
     }
 
-    /// Whether rows of this attribute may be memberships of a watched group.
-    pub(crate) fn is_watched(&self, space: i64, attribute: &str) -> bool {
-        self.watched()
-            .iter()
-            .any(|group| group.attribute == *attribute && self.find_connector(&group.connector) == Some(space))
+    /// A watched group came, went, or is another object by now: clauses may name it by DN. Or others are watched.
+    pub(crate) fn refresh_watched_if_moved(&self) -> Inner<()> {
+        let known: Vec<(i64, Option<i64>)> =
+            self.all("SELECT id, object FROM watched_group", [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let watched = self.watched();
+        let mut moved = watched.len() != known.len();
+        for group in &watched {
+            let object = match self.rows_of_watched(group)? {
+                Some((id, Some(_))) => Some(id),
+                _ => None,
+            };
+            let number = self.find_watched(group)?;
+            moved |= !known.iter().any(|(id, before)| Some(*id) == number && *before == object);
+        }
+        if moved { self.refresh_watched() } else { Ok(()) }
+    }
+
+    /// Whether the values of this object are members of a watched group, or would be if the group were there already.
+    pub(crate) fn is_watched_source(&self, source: i64, space: i64, attribute: &str) -> Inner<bool> {
+        self.exists(
+            "SELECT 1 FROM watched_group WHERE connector = ?1 AND attribute = ?2 AND coalesce(object, ?3) = ?3",
+            (space, attribute, source),
+        )
     }
 
     /// Compares the members with those of the last time; who came or went is looked at again.
@@ -74,11 +92,14 @@ impl Db {
         for group in &watched {
             let number = self.watched_number(group)?;
             used.insert(number);
-            let (id, attribute) = match self.rows_of_watched(group)? {
-                Some((id, Some(attribute))) => (id, attribute),
-                // No row has these numbers: everybody who was a member has left.
-                _ => (0, 0),
+            let rows = match self.rows_of_watched(group)? {
+                Some((id, Some(attribute))) => Some((id, attribute)),
+                _ => None,
             };
+            let object = rows.map(|(id, _)| id);
+            self.run("UPDATE watched_group SET object = ?2 WHERE id = ?1 AND object IS NOT ?2", (number, object))?;
+            // No row has the number 0: everybody who was a member has left.
+            let (id, attribute) = rows.unwrap_or_default();
             let came = self.ids(
                 "SELECT target FROM reference WHERE source = ?1 AND attribute = ?2 AND state <> 2 \
                  EXCEPT SELECT member FROM watched_member WHERE watched = ?3",
@@ -114,12 +135,17 @@ impl Db {
         Ok(())
     }
 
-    fn watched_number(&self, group: &WatchedGroup) -> Inner<i64> {
-        let key = (self.connector_id(&group.connector)?, &group.group, group.attribute.as_str());
+    fn find_watched(&self, group: &WatchedGroup) -> Inner<Option<i64>> {
+        let Some(connector) = self.find_connector(&group.connector) else { return Ok(None) };
         let query = "SELECT id FROM watched_group WHERE connector = ?1 AND name = ?2 AND attribute = ?3";
-        if let Some(id) = self.one(query, key, |row| row.get(0))? {
+        self.one(query, (connector, &group.group, group.attribute.as_str()), |row| row.get(0))
+    }
+
+    fn watched_number(&self, group: &WatchedGroup) -> Inner<i64> {
+        if let Some(id) = self.find_watched(group)? {
             return Ok(id);
         }
+        let key = (self.connector_id(&group.connector)?, &group.group, group.attribute.as_str());
         self.run("INSERT INTO watched_group (connector, name, attribute) VALUES (?1, ?2, ?3)", key)?;
         Ok(self.sql.last_insert_rowid())
     }

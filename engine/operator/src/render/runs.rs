@@ -251,6 +251,7 @@ mod tests {
             references: BTreeMap::new(),
             processed: 0,
             rows_written: 0,
+            store_steps: 0,
             errors: 0,
             first_errors: Vec::new(),
             notes: Vec::new(),

@@ -21,6 +21,7 @@ mod reading;
 mod rows;
 mod rule_changes;
 mod rule_tests;
+mod small_changes;
 mod synchronisations;
 mod time;
 mod worlds;

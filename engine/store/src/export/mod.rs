@@ -140,7 +140,7 @@ impl Store {
         self.db.read("counting what is to be exported", |db| {
             let Some(connector) = db.find_connector(connector) else { return Ok(0) };
             db.count(
-                "SELECT count(*) FROM (SELECT object FROM pending_export WHERE connector = ?1 AND not_before IS NULL AND (state <> 2 OR retry = 1) \
+                "SELECT count(*) FROM (SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 \
                  UNION SELECT object FROM pending_reference WHERE connector = ?1 AND (state IN (0, 1) OR (state = 3 AND retry = 1)))",
                 [connector],
             )
@@ -195,14 +195,13 @@ impl Db {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         match phase {
             ExportPhase::Removals => self.ids(
-                "SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation IN (3, 4) \
-                 AND (not_before IS NULL OR state = 1) AND (state <> 2 OR retry = 1) ORDER BY object LIMIT ?3",
+                "SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 AND object > ?2 AND operation IN (3, 4) \
+                 ORDER BY object LIMIT ?3",
                 (connector, after, limit),
             ),
             ExportPhase::Writes => self.ids(
-                "SELECT object FROM (SELECT object FROM pending_export WHERE connector = ?1 AND object > ?2 AND operation NOT IN (3, 4) AND not_before IS NULL \
-                 AND (state <> 2 OR retry = 1) UNION \
-                 SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND state <> 2 AND (state <> 3 OR retry = 1)) \
+                "SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 AND object > ?2 AND operation NOT IN (3, 4) UNION \
+                 SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND state <> 2 AND (state <> 3 OR retry = 1) \
                  ORDER BY object LIMIT ?3",
                 (connector, after, limit),
             ),

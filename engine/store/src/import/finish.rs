@@ -40,12 +40,10 @@ impl Db {
         if ending.cleanup {
             summary.placeholders_removed = self.clean_placeholders(session.connector)?;
         }
-        // A never-sync group may have been imported by this very step.
-        if self.exists("SELECT 1 FROM never_sync_group", [])? {
-            self.refresh_never_sync()?;
-        }
-        // The same is true of a group that a scope clause names; and it may have moved to another DN, or away from it.
-        self.refresh_watched()?;
+        // A never-sync group may have been imported by this very step, and may have moved to another DN, or away from it.
+        self.refresh_never_sync_if_moved()?;
+        // The same is true of a group that a scope clause names.
+        self.refresh_watched_if_moved()?;
         summary.transient =
             self.count("SELECT count(*) FROM head WHERE connector = ?1 AND (flags & 1) <> 0", [session.connector])?;
         if let Some(step) = session.step {

@@ -63,7 +63,6 @@ impl Db {
                 StagedItem::SubtreeLeft { container } => self.stage_subtree_left(session, &container, &mut page)?,
             }
         }
-        self.refresh_groups_if_stale()?;
         if let Some(step) = session.step {
             let mut total = session.counters;
             total.add_all(&page.counters);

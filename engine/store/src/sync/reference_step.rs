@@ -141,7 +141,7 @@ impl Db {
                 Some(head) if row => Some(self.verdict(head, target.connector)?),
                 _ => None,
             };
-            self.save_waiting(&flow, member, verdict.as_ref(), page)?;
+            self.save_waiting((&flow, target.connector), member, verdict.as_ref(), page)?;
             if flow.single {
                 // Whoever is wanted, or waits, decides about the value that is there.
                 let flows = self.flows("object = ?1 AND attribute = ?2", (flow.target, flow.attribute))?;
@@ -211,7 +211,7 @@ impl Db {
 
     fn save_waiting(
         &self,
-        flow: &Flow,
+        (flow, connector): (&Flow, i64),
         member: i64,
         verdict: Option<&ReferenceVerdict>,
         page: &mut ReferencePage,
@@ -221,9 +221,10 @@ impl Db {
             Some(ReferenceVerdict::Held { code, message }) => {
                 page.held += 1;
                 self.run(
-                    "INSERT INTO waiting_reference (object, attribute, member, code, message) VALUES (?1, ?2, ?3, ?4, ?5) \
-                     ON CONFLICT (object, attribute, member) DO UPDATE SET code = excluded.code, message = excluded.message",
-                    (flow.target, flow.attribute, member, code, message),
+                    "INSERT INTO waiting_reference (object, attribute, member, connector, code, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                     ON CONFLICT (object, attribute, member) DO UPDATE SET code = excluded.code, message = excluded.message \
+                     WHERE code <> excluded.code OR message <> excluded.message",
+                    (flow.target, flow.attribute, member, connector, code, message),
                 )?;
             }
             _ => {
