@@ -1,4 +1,4 @@
-//! The few BER and DER elements that directory controls and certificates are made of. Every length is checked against
+//! The few BER and DER elements that LDAP messages, directory controls and certificates are made of. Every length is checked against
 //! the bytes that are there; nothing is parsed recursively.
 
 /// Bytes that are not the BER they should be.
@@ -9,9 +9,12 @@ pub(crate) struct BerError {
     pub(crate) length: usize,
 }
 
+pub(crate) const BOOLEAN: u8 = 0x01;
 pub(crate) const INTEGER: u8 = 0x02;
 pub(crate) const OCTET_STRING: u8 = 0x04;
+pub(crate) const ENUMERATED: u8 = 0x0a;
 pub(crate) const SEQUENCE: u8 = 0x30;
+pub(crate) const SET: u8 = 0x31;
 
 /// One element: tag, length, content.
 pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
@@ -31,6 +34,14 @@ pub(crate) fn element(tag: u8, content: &[u8]) -> Vec<u8> {
 
 /// An INTEGER in the fewest bytes, two's complement: 0x80000000 as a flag word is -2147483648 (MS-ADTS 3.1.1.3.4.1.3).
 pub(crate) fn integer(number: i64) -> Vec<u8> {
+    number_as(INTEGER, number)
+}
+
+pub(crate) fn enumerated(number: i64) -> Vec<u8> {
+    number_as(ENUMERATED, number)
+}
+
+fn number_as(tag: u8, number: i64) -> Vec<u8> {
     let bytes = number.to_be_bytes();
     let mut start = 0;
     while start < 7 {
@@ -44,7 +55,7 @@ pub(crate) fn integer(number: i64) -> Vec<u8> {
         }
         start += 1;
     }
-    element(INTEGER, &bytes[start..])
+    element(tag, &bytes[start..])
 }
 
 /// Reads elements one after the other.
@@ -101,8 +112,13 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn integer(&mut self) -> Result<i64, BerError> {
+        self.number(INTEGER)
+    }
+
+    /// A whole number under this tag.
+    pub(crate) fn number(&mut self, tag: u8) -> Result<i64, BerError> {
         let error = self.error();
-        let content = self.expect(INTEGER)?;
+        let content = self.expect(tag)?;
         let negative = match content.first() {
             Some(first) if content.len() <= 8 => *first >= 0x80,
             _ => return Err(error),
@@ -113,6 +129,15 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn peek_tag(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rest() == 0
+    }
+
+    /// Bytes that were not read yet.
+    pub(crate) fn rest(&self) -> usize {
+        self.bytes.len().saturating_sub(self.at)
     }
 }
 

@@ -1,5 +1,5 @@
-//! The connector as the engine sees it. Opens a connection when a step begins and keeps the last one for single reads and
-//! writes of the same run; every step of an import asks the domain controller anew who it is.
+//! The connector as the engine sees it. Opens a connection when a step begins and keeps the last one for single reads of the
+//! same run, and another one for its writes; every step of an import asks the domain controller anew who it is.
 
 use crate::check;
 use crate::check_rights;
@@ -11,7 +11,7 @@ use crate::export::{self, Writer};
 use crate::full;
 use crate::object::{self, Kind};
 use crate::schema::Attributes;
-use crate::session::{Session, candidates, refuses_view};
+use crate::session::{Session, WritingSession, candidates, refuses_view};
 use crate::settings::{Settings, View, ViewChoice};
 use crate::watermark::Mark;
 use async_trait::async_trait;
@@ -29,8 +29,10 @@ const EXPORT_BATCH: usize = 30;
 /// One Active Directory domain, as configured.
 pub struct ActiveDirectory {
     settings: Settings,
-    /// The connection of the last step.
+    /// The connection of the last import.
     current: Mutex<Option<Arc<Current>>>,
+    /// The connection of the last export.
+    writing: Mutex<Option<Arc<WritingSession>>>,
     /// Where the last import of this process began or ended: single reads use its view and follow its containers.
     basis: Mutex<Option<Mark>>,
 }
@@ -49,7 +51,7 @@ struct ReadingState {
 impl ActiveDirectory {
     /// Connects to nothing yet.
     pub fn new(settings: Settings) -> Self {
-        ActiveDirectory { settings, current: Mutex::new(None), basis: Mutex::new(None) }
+        ActiveDirectory { settings, current: Mutex::new(None), writing: Mutex::new(None), basis: Mutex::new(None) }
     }
 
     /// All containers of the domain, for an operator who chooses among them.
@@ -76,14 +78,20 @@ impl ActiveDirectory {
         }
     }
 
-    /// A connection that answers: one that was closed while idle would leave a write in doubt that was never sent.
-    async fn answering(&self) -> Result<Arc<Current>, ConnectorError> {
-        let current = self.current().await?;
+    /// A connection for writing that answers: one that was closed while idle would leave a write in doubt that was never sent.
+    async fn answering(&self) -> Result<Arc<WritingSession>, ConnectorError> {
+        let kept = self.writing.lock().await.clone();
         let root = SearchRequest { controls: Vec::new(), ..SearchRequest::object("", &["currentTime"]) };
-        match read_object(current.session.directory.as_ref(), &root).await {
-            Ok(_) => Ok(current),
-            Err(_) => self.open(None).await,
+        if let Some(writing) = kept
+            && read_object(writing.session.directory.as_ref(), &root).await.is_ok()
+        {
+            return Ok(writing);
         }
+        // Dropped before the new one is opened.
+        *self.writing.lock().await = None;
+        let writing = Arc::new(WritingSession::open(&self.settings).await?);
+        *self.writing.lock().await = Some(writing.clone());
+        Ok(writing)
     }
 
     /// Forgets a connection that turned out to be lost, so that the next call opens a new one.
@@ -214,11 +222,15 @@ impl Connector for ActiveDirectory {
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
         let mark = previous_mark(request.previous.as_ref());
         let current = self.open(mark.as_ref()).await?;
-        let end = full::import(&current.session, &self.settings, mark.as_ref(), sink).await;
+        let end = full::import(&current.session, &self.settings, mark.as_ref(), request.held, sink).await;
         if let Ok(end) = &end {
             *self.basis.lock().await = previous_mark(end.watermark.as_ref());
         }
         end
+    }
+
+    fn makes_prints(&self) -> bool {
+        true
     }
 
     fn delta_import(&self) -> Option<&dyn DeltaImport> {
@@ -287,11 +299,10 @@ impl Exporter for ActiveDirectory {
     }
 
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
-        let current = self.answering().await?;
-        let outcomes =
-            export::export(&Writer { session: &current.session, account: &self.settings.bind_user }, items).await;
+        let writing = self.answering().await?;
+        let outcomes = export::export(&Writer::of(&writing, &self.settings.bind_user), items).await;
         if outcomes.iter().any(|(_, outcome)| matches!(outcome, ExportOutcome::NotSettled { .. })) {
-            *self.current.lock().await = None;
+            *self.writing.lock().await = None;
         }
         Ok(outcomes)
     }
@@ -305,10 +316,10 @@ impl Exporter for ActiveDirectory {
         object_type: &ObjectType,
         create: &CreateRequest,
     ) -> Result<Option<Anchor>, ConnectorError> {
-        let current = self.answering().await?;
-        let found = export::find_created(&current.session, object_type, create).await;
-        if let Err(error) = &found {
-            self.forget_after(error).await;
+        let writing = self.answering().await?;
+        let found = export::find_created(&writing.session, object_type, create).await;
+        if found.as_ref().is_err_and(|error| error.kind == ErrorKind::Connection) {
+            *self.writing.lock().await = None;
         }
         found
     }

@@ -382,18 +382,13 @@ impl Scope {
 pub(crate) mod tests {
     use super::*;
     use crate::domain_controller::tests::guid;
-    use crate::entry::RawAttribute;
 
     fn node(number: u8, parent: u8, dn: &str) -> Entry {
-        let mut attributes = Vec::new();
-        if parent != 0 {
-            attributes.push(RawAttribute {
-                name: "parentGUID".to_owned(),
-                range: None,
-                values: vec![guid(parent).as_directory_bytes().to_vec()],
-            });
+        let entry = Entry::named(dn).of(guid(number));
+        match parent {
+            0 => entry,
+            parent => entry.with("parentGUID", None, &[guid(parent).as_directory_bytes()]),
         }
-        Entry { dn: dn.to_owned(), guid: Some(guid(number)), attributes }
     }
 
     fn select(number: u8, include: bool, dn: &str) -> SelectedContainer {

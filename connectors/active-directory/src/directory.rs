@@ -1,5 +1,5 @@
-//! What this connector needs of a directory server, behind a trait: one search at a time as a stream of entries, and the
-//! four writes. Knows no Active Directory rule; a leaner decoder may replace the one of `wire.rs`.
+//! What this connector needs of a directory server, behind two traits: searches as streams of entries, and the four writes.
+//! Knows no Active Directory rule. Two connections serve them: one for reading alone (searches.rs), and ldap3 (wire.rs).
 
 use crate::controls::{self, Control, ResponseControl};
 use crate::entry::Entry;
@@ -151,6 +151,11 @@ pub(crate) enum ModificationKind {
 pub(crate) trait Directory: Send + Sync {
     /// Begins a search; refusals come from the stream.
     async fn search(&self, request: &SearchRequest) -> Result<Box<dyn EntryStream>, DirectoryError>;
+}
+
+/// The same server, where it is written to.
+#[async_trait]
+pub(crate) trait DirectoryWrites: Send + Sync {
     async fn add(&self, dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Result<(), DirectoryError>;
     async fn modify(&self, dn: &str, changes: &[Modification], controls: Vec<Control>) -> Result<(), DirectoryError>;
     async fn delete(&self, dn: &str) -> Result<(), DirectoryError>;

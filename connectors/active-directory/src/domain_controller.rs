@@ -178,7 +178,7 @@ impl DomainController {
         let failed = |error: DirectoryError| errors::step_error(&attempted, &error);
         let request = SearchRequest { controls: Vec::new(), ..SearchRequest::object("", &["tokenGroups"]) };
         let root = read_object(directory, &request).await.map_err(failed)?;
-        let sids: Vec<Vec<u8>> = root.as_ref().and_then(|root| root.values("tokenGroups")).unwrap_or_default().to_vec();
+        let sids: Vec<&[u8]> = root.as_ref().and_then(|root| root.values("tokenGroups")).unwrap_or_default().collect();
         // The session's SIDs are the account's own and those of its groups: only one of them is a user.
         for sid in sids.iter().filter_map(|bytes| crate::decode::sid(bytes)) {
             let name = format!("<SID={sid}>");

@@ -1,9 +1,11 @@
 //! One entry as the wire brought it: its DN with the identity in front, and attribute values as bytes. Decides nothing
 //! about kinds: whether bytes are text is the schema's business (decode.rs), never that of their content.
 
+use crate::ber::{BerError, OCTET_STRING, Reader, SEQUENCE, SET};
 use ldap3::ResultEntry;
 use ldap3::asn1::{PL, StructureTag};
 use metaverse_schema::Guid;
+use std::ops::Range;
 
 /// An entry, or an answer that cannot be one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,52 +14,220 @@ pub(crate) struct Entry {
     pub(crate) dn: String,
     /// From the extended form of the DN.
     pub(crate) guid: Option<Guid>,
-    pub(crate) attributes: Vec<RawAttribute>,
+    /// What names and values are pieces of: one block for all of them.
+    bytes: Vec<u8>,
+    attributes: Vec<Described>,
+    values: Vec<Piece>,
+}
+
+/// Part of an entry's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Piece {
+    at: u32,
+    length: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RawAttribute {
+struct Described {
+    name: Piece,
+    range: Option<(u32, Option<u32>)>,
+    /// Its part of the entry's values.
+    values: Range<u32>,
+}
+
+/// One attribute of an entry.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawAttribute<'a> {
     /// Without options.
-    pub(crate) name: String,
+    pub(crate) name: &'a str,
     /// `range=from-to`, the end absent for `*`. In a DirSync answer 1-1 means values added, 0-0 values removed
     /// (MS-ADTS 3.1.1.3.4.1.3); in any other answer it is a slice of the values.
     pub(crate) range: Option<(u32, Option<u32>)>,
     /// No value at all means "cleared" in a DirSync answer.
-    pub(crate) values: Vec<Vec<u8>>,
+    pub(crate) values: RawValues<'a>,
+}
+
+/// The values of one attribute, in the order of the answer.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RawValues<'a> {
+    bytes: &'a [u8],
+    pieces: &'a [Piece],
+}
+
+impl<'a> Iterator for RawValues<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let (first, rest) = self.pieces.split_first()?;
+        self.pieces = rest;
+        Some(first.of(self.bytes))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.pieces.len(), Some(self.pieces.len()))
+    }
+}
+
+impl ExactSizeIterator for RawValues<'_> {}
+
+impl Piece {
+    fn of(self, bytes: &[u8]) -> &[u8] {
+        let (at, length) = (self.at as usize, self.length as usize);
+        // Every piece was cut from these bytes.
+        bytes.get(at..at + length).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EntryError {
     #[error("the server's answer is not a search entry: {0}")]
     Structure(&'static str),
+    #[error("the server's answer is not a search entry: {0}")]
+    Ber(#[from] BerError),
     #[error("the server returned a name that is not UTF-8")]
     NotText,
 }
 
 impl Entry {
-    /// Takes an entry apart; `None` for a referral, which this connector does not follow.
-    pub(crate) fn from_wire(entry: ResultEntry) -> Result<Option<Entry>, EntryError> {
-        if entry.is_ref() || entry.is_intermediate() {
+    /// Of this name, extended or plain, and without attributes.
+    pub(crate) fn named(name: &str) -> Entry {
+        let (guid, dn) = split_extended(name);
+        Entry { dn: dn.to_owned(), guid, bytes: Vec::new(), attributes: Vec::new(), values: Vec::new() }
+    }
+
+    /// Takes the content of a SearchResultEntry apart (RFC 4511 4.5.2).
+    pub(crate) fn read(content: &[u8]) -> Result<Entry, EntryError> {
+        let mut parts = Reader::new(content);
+        let mut entry = Entry::named(text(parts.expect(OCTET_STRING)?)?);
+        let mut list = Reader::new(parts.expect(SEQUENCE)?);
+        entry.bytes.reserve_exact(list.rest());
+        entry.attributes.reserve(32);
+        entry.values.reserve(48);
+        while !list.is_empty() {
+            let mut attribute = Reader::new(list.expect(SEQUENCE)?);
+            entry.begin(text(attribute.expect(OCTET_STRING)?)?)?;
+            let mut set = Reader::new(attribute.expect(SET)?);
+            while !set.is_empty() {
+                entry.push(set.expect(OCTET_STRING)?)?;
+            }
+        }
+        Ok(entry)
+    }
+
+    /// Takes an entry of ldap3 apart; `None` for a referral, which this connector does not follow.
+    pub(crate) fn from_wire(wire: ResultEntry) -> Result<Option<Entry>, EntryError> {
+        if wire.is_ref() || wire.is_intermediate() {
             return Ok(None);
         }
-        let mut parts = constructed(entry.0, "the entry")?.into_iter();
-        let name = text(primitive(parts.next(), "the DN")?)?;
+        let mut parts = constructed(wire.0, "the entry")?.into_iter();
+        let mut entry = Entry::named(text(&primitive(parts.next(), "the DN")?)?);
         let list = constructed(parts.next().ok_or(EntryError::Structure("no attributes"))?, "the attributes")?;
-        let attributes = list.into_iter().map(attribute).collect::<Result<_, _>>()?;
-        let (guid, dn) = split_extended(&name);
-        Ok(Some(Entry { dn: dn.to_owned(), guid, attributes }))
+        for attribute in list {
+            let mut parts = constructed(attribute, "an attribute")?.into_iter();
+            entry.begin(text(&primitive(parts.next(), "an attribute's name")?)?)?;
+            let set = constructed(parts.next().ok_or(EntryError::Structure("no values"))?, "the values")?;
+            for value in set {
+                entry.push(&primitive(Some(value), "a value")?)?;
+            }
+        }
+        Ok(Some(entry))
+    }
+
+    /// Begins an attribute, named with its options.
+    fn begin(&mut self, described: &str) -> Result<(), EntryError> {
+        let (name, range) = split_options(described);
+        let name = self.piece(name.as_bytes())?;
+        let end = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
+        self.attributes.push(Described { name, range, values: end..end });
+        Ok(())
+    }
+
+    /// Adds a value to the attribute that was begun last.
+    fn push(&mut self, value: &[u8]) -> Result<(), EntryError> {
+        let piece = self.piece(value)?;
+        self.values.push(piece);
+        if let Some(attribute) = self.attributes.last_mut() {
+            attribute.values.end += 1;
+        }
+        Ok(())
+    }
+
+    fn piece(&mut self, bytes: &[u8]) -> Result<Piece, EntryError> {
+        let at = u32::try_from(self.bytes.len()).map_err(|_| TOO_LONG)?;
+        let length = u32::try_from(bytes.len()).map_err(|_| TOO_LONG)?;
+        self.bytes.extend_from_slice(bytes);
+        Ok(Piece { at, length })
+    }
+
+    fn view<'a>(&'a self, attribute: &'a Described) -> RawAttribute<'a> {
+        let values = attribute.values.start as usize..attribute.values.end as usize;
+        RawAttribute {
+            // It was text when it was cut.
+            name: std::str::from_utf8(attribute.name.of(&self.bytes)).unwrap_or_default(),
+            range: attribute.range,
+            values: RawValues { bytes: &self.bytes, pieces: self.values.get(values).unwrap_or_default() },
+        }
+    }
+
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = RawAttribute<'_>> {
+        self.attributes.iter().map(|attribute| self.view(attribute))
+    }
+
+    /// Puts the whole of an attribute in the place of its first slice.
+    pub(crate) fn complete(&mut self, index: usize, rest: &[Vec<u8>]) -> Result<(), EntryError> {
+        let Some(slice) = self.attributes.get(index).map(|attribute| attribute.values.clone()) else {
+            return Ok(());
+        };
+        let start = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
+        self.values.extend_from_within(slice.start as usize..slice.end as usize);
+        for value in rest {
+            let piece = self.piece(value)?;
+            self.values.push(piece);
+        }
+        let end = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
+        if let Some(attribute) = self.attributes.get_mut(index) {
+            attribute.values = start..end;
+            attribute.range = None;
+        }
+        Ok(())
+    }
+
+    /// Windows sends `member` without values beside `member;range=0-1499`.
+    pub(crate) fn drop_empty_twins(&mut self) {
+        if self.attributes.iter().all(|attribute| !attribute.values.is_empty()) {
+            return;
+        }
+        let full: Vec<String> = self
+            .attributes()
+            .filter(|attribute| attribute.values.len() > 0)
+            .map(|attribute| attribute.name.to_ascii_lowercase())
+            .collect();
+        let twins: Vec<bool> = self
+            .attributes()
+            .map(|attribute| {
+                attribute.range.is_none()
+                    && attribute.values.len() == 0
+                    && full.iter().any(|name| attribute.name.eq_ignore_ascii_case(name))
+            })
+            .collect();
+        let mut twins = twins.into_iter();
+        self.attributes.retain(|_| !twins.next().unwrap_or(false));
     }
 
     /// The values of an attribute in its plain form; names are compared without case.
-    pub(crate) fn values(&self, name: &str) -> Option<&[Vec<u8>]> {
+    pub(crate) fn values(&self, name: &str) -> Option<RawValues<'_>> {
         self.attributes
             .iter()
-            .find(|attribute| attribute.range.is_none() && attribute.name.eq_ignore_ascii_case(name))
-            .map(|attribute| attribute.values.as_slice())
+            .find(|attribute| attribute.range.is_none() && self.is_named(attribute, name))
+            .map(|attribute| self.view(attribute).values)
+    }
+
+    fn is_named(&self, attribute: &Described, name: &str) -> bool {
+        attribute.name.of(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
     }
 
     pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
-        self.values(name).and_then(<[_]>::first).map(Vec::as_slice)
+        self.values(name).and_then(|mut values| values.next())
     }
 
     pub(crate) fn first_text(&self, name: &str) -> Option<&str> {
@@ -69,8 +239,7 @@ impl Entry {
     }
 
     pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
-        let values = self.values(name).unwrap_or_default();
-        values.iter().filter_map(|bytes| std::str::from_utf8(bytes).ok()).collect()
+        self.values(name).into_iter().flatten().filter_map(|bytes| std::str::from_utf8(bytes).ok()).collect()
     }
 
     /// `objectGUID`, or the identity in the extended DN.
@@ -84,9 +253,12 @@ impl Entry {
 
     /// Whether the attribute stands in the answer in any form, a cleared one included.
     pub(crate) fn mentions(&self, name: &str) -> bool {
-        self.attributes.iter().any(|attribute| attribute.name.eq_ignore_ascii_case(name))
+        self.attributes.iter().any(|attribute| self.is_named(attribute, name))
     }
 }
+
+/// Places in an entry are counted in 32 bits.
+const TOO_LONG: EntryError = EntryError::Structure("it is longer than 4 GiB");
 
 fn constructed(tag: StructureTag, what: &'static str) -> Result<Vec<StructureTag>, EntryError> {
     match tag.payload {
@@ -104,17 +276,8 @@ fn primitive(tag: Option<StructureTag>, what: &'static str) -> Result<Vec<u8>, E
     }
 }
 
-fn text(bytes: Vec<u8>) -> Result<String, EntryError> {
-    String::from_utf8(bytes).map_err(|_| EntryError::NotText)
-}
-
-fn attribute(tag: StructureTag) -> Result<RawAttribute, EntryError> {
-    let mut parts = constructed(tag, "an attribute")?.into_iter();
-    let described = text(primitive(parts.next(), "an attribute's name")?)?;
-    let set = constructed(parts.next().ok_or(EntryError::Structure("no values"))?, "the values")?;
-    let values = set.into_iter().map(|value| primitive(Some(value), "a value")).collect::<Result<_, _>>()?;
-    let (name, range) = split_options(&described);
-    Ok(RawAttribute { name: name.to_owned(), range, values })
+fn text(bytes: &[u8]) -> Result<&str, EntryError> {
+    std::str::from_utf8(bytes).map_err(|_| EntryError::NotText)
 }
 
 /// `member;range=0-1499` -> (`member`, 0, 1499); `member;range=1500-*` has no end.
@@ -149,6 +312,13 @@ pub(crate) fn split_extended(name: &str) -> (Option<Guid>, &str) {
     (guid, rest)
 }
 
+/// The identity that an extended name in bytes begins with. None of a plain name.
+pub(crate) fn leading_guid(name: &[u8]) -> Option<Guid> {
+    let inner = name.strip_prefix(b"<GUID=")?;
+    let end = inner.iter().position(|byte| *byte == b'>')?;
+    guid_of(std::str::from_utf8(inner.get(..end)?).ok()?)
+}
+
 /// Both forms that servers write: `00112233-4455-...`, and the 32 hexadecimal digits of the stored bytes.
 fn guid_of(text: &str) -> Option<Guid> {
     if text.contains('-') {
@@ -166,7 +336,83 @@ fn guid_of(text: &str) -> Option<Guid> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::ber::element;
     use ldap3::asn1::TagClass;
+
+    impl Entry {
+        /// The entry with one more attribute.
+        pub(crate) fn with(mut self, name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> Entry {
+            self.begin(name).unwrap();
+            values.iter().for_each(|value| self.push(value).unwrap());
+            if let Some(attribute) = self.attributes.last_mut() {
+                attribute.range = range;
+            }
+            self
+        }
+
+        pub(crate) fn without(mut self, names: &[&str]) -> Entry {
+            let bytes = self.bytes.clone();
+            self.attributes.retain(|attribute| !names.iter().any(|name| attribute.name.of(&bytes) == name.as_bytes()));
+            self
+        }
+
+        /// Bytes that it takes.
+        pub(crate) fn memory(&self) -> usize {
+            self.dn.capacity()
+                + self.bytes.capacity()
+                + self.attributes.capacity() * size_of::<Described>()
+                + self.values.capacity() * size_of::<Piece>()
+        }
+
+        pub(crate) fn of(mut self, guid: Guid) -> Entry {
+            self.guid = Some(guid);
+            self
+        }
+    }
+
+    /// The content of a SearchResultEntry.
+    fn content(name: &[u8], attributes: &[(&[u8], &[&[u8]])], set: u8) -> Vec<u8> {
+        let list: Vec<u8> = attributes
+            .iter()
+            .flat_map(|(name, values)| {
+                let values: Vec<u8> = values.iter().flat_map(|value| element(OCTET_STRING, value)).collect();
+                element(SEQUENCE, &[element(OCTET_STRING, name), element(set, &values)].concat())
+            })
+            .collect();
+        [element(OCTET_STRING, name), element(SEQUENCE, &list)].concat()
+    }
+
+    /// Both connections read the same entry alike: the one over ldap3, and the one for reading.
+    #[test]
+    fn two_ways_to_one_entry() {
+        let name = "<GUID=44434241-4645-4847-494a-4b4c4d4e4f50>;<SID=S-1-5-7>;CN=Zo\u{eb},DC=x".as_bytes();
+        let attributes: &[(&[u8], &[&[u8]])] = &[
+            (b"objectGUID", &[b"ABCDEFGHIJKLMNOP"]),
+            (b"member;range=0-1", &[b"CN=a", b"CN=b"]),
+            (b"mail", &[]),
+            (b"jpegPhoto", &[&[0xff; 300]]),
+        ];
+        let texts: Vec<(&str, &[&[u8]])> =
+            attributes.iter().map(|(name, values)| (std::str::from_utf8(name).unwrap(), *values)).collect();
+        let over_ldap3 = Entry::from_wire(wire(name, &texts)).unwrap().unwrap();
+        let read = Entry::read(&content(name, attributes, SET)).unwrap();
+        assert_eq!(read, over_ldap3);
+        assert_eq!(read.attributes().map(|attribute| attribute.values.len()).collect::<Vec<_>>(), [1, 2, 0, 1]);
+    }
+
+    /// A slice and what was asked for after it are one attribute, and its empty twin is gone.
+    #[test]
+    fn a_completed_attribute_holds_all_its_values_in_order() {
+        let mut entry =
+            Entry::named("CN=g").with("member", None, &[]).with("member", Some((0, Some(1))), &[b"a", b"b"]);
+        entry = entry.with("cn", None, &[b"g"]);
+        entry.complete(1, &[b"c".to_vec(), b"d".to_vec()]).unwrap();
+        entry.drop_empty_twins();
+        let members: Vec<&[u8]> = entry.values("member").unwrap().collect();
+        assert_eq!(members, [b"a", b"b", b"c", b"d"]);
+        assert_eq!(entry.first_text("cn"), Some("g"));
+        assert_eq!(entry.attributes().count(), 2);
+    }
 
     fn leaf(bytes: &[u8]) -> StructureTag {
         StructureTag { class: TagClass::Universal, id: 4, payload: PL::P(bytes.to_vec()) }
@@ -200,7 +446,7 @@ pub(crate) mod tests {
         assert_eq!(entry.object_guid(), Some(Guid::from_directory_bytes(*guid)));
         assert_eq!(entry.guid, entry.first_guid("OBJECTGUID"));
         assert_eq!(entry.first("jpegPhoto"), Some(&[0xff, 0xd8, 0xff][..]));
-        assert_eq!(entry.values("mail"), Some(&[][..]));
+        assert_eq!(entry.values("mail").map(|values| values.len()), Some(0));
         assert!(entry.mentions("Mail") && !entry.mentions("cn"));
     }
 
@@ -222,6 +468,9 @@ pub(crate) mod tests {
         assert_eq!(dashed.1, "CN=a");
         assert_eq!(split_extended("CN=a\\3Cb,DC=x"), (None, "CN=a\\3Cb,DC=x"));
         assert_eq!(split_extended("<GUID=zz>;CN=a"), (None, "CN=a"));
+        assert_eq!(leading_guid(b"<GUID=33221100554477668899aabbccddeeff>;<SID=01>;CN=a"), plain.0);
+        assert_eq!(leading_guid(b"<GUID=zz>;CN=a"), None);
+        assert_eq!(leading_guid(b"CN=a,DC=x"), None);
         assert_eq!(split_extended("<GUID=é112233445566778899aabbccddeefff>;CN=a"), (None, "CN=a"));
     }
 
@@ -240,6 +489,16 @@ pub(crate) mod tests {
         ];
         for tag in broken {
             assert!(Entry::from_wire(ResultEntry::new(tag)).is_err());
+        }
+        for broken in [
+            &b""[..],
+            b"x",
+            &element(OCTET_STRING, b"CN=a"),
+            &[element(OCTET_STRING, b"CN=a"), element(SEQUENCE, b"x")].concat(),
+            &[element(OCTET_STRING, &[0xff]), element(SEQUENCE, b"")].concat(),
+            &content(b"CN=a", &[(b"mail", &[])], SEQUENCE),
+        ] {
+            assert!(Entry::read(broken).is_err(), "{broken:?}");
         }
         let referral = StructureTag { class: TagClass::Application, id: 19, payload: PL::C(vec![]) };
         assert_eq!(Entry::from_wire(ResultEntry::new(referral)), Ok(None));

@@ -9,13 +9,13 @@ pub(crate) mod rights;
 use crate::controls;
 use crate::decode;
 use crate::directory::{
-    Directory, DirectoryError, Modification, ModificationKind, RC_ACCESS, RC_NO_SUCH_OBJECT, SearchRequest, guid_name,
-    read_all, read_object,
+    Directory, DirectoryError, DirectoryWrites, Modification, ModificationKind, RC_ACCESS, RC_NO_SUCH_OBJECT,
+    SearchRequest, guid_name, read_all, read_object,
 };
 use crate::entry::Entry;
 use crate::errors;
 use crate::schema::is_secret;
-use crate::session::Session;
+use crate::session::{Session, WritingSession};
 use connector_contract::{
     ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, UpdateRequest,
 };
@@ -32,13 +32,22 @@ const DISABLED_ACCOUNT: &[u8] = b"514";
 
 /// The connection that is written to, and the account it is signed in with.
 pub(crate) struct Writer<'a> {
-    pub(crate) session: &'a Session,
-    pub(crate) account: &'a str,
+    session: &'a Session,
+    writes: &'a dyn DirectoryWrites,
+    account: &'a str,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    pub(crate) fn of(writing: &'a WritingSession, account: &'a str) -> Self {
+        Writer { session: &writing.session, writes: writing.writes.as_ref(), account }
+    }
+
     fn directory(&self) -> &dyn Directory {
         self.session.directory.as_ref()
+    }
+
+    fn writes(&self) -> &dyn DirectoryWrites {
+        self.writes
     }
 }
 
@@ -129,7 +138,7 @@ async fn create(
     refuse_secrets(create.attributes.iter().map(|(name, _)| name))?;
     let name = dn.to_string();
     let attributes = new_attributes(object_type, &create.attributes, dn);
-    if let Err(error) = writer.directory().add(&name, attributes).await {
+    if let Err(error) = writer.writes().add(&name, attributes).await {
         // The same answer for a name that stands already and for a parent that does not: the second has its own name.
         return Err(match error.code() {
             Some(RC_NO_SUCH_OBJECT) => ExportProblem {
@@ -200,7 +209,7 @@ async fn modify(writer: &Writer<'_>, name: &str, delta: &AttributesDelta) -> Res
     if changes.is_empty() {
         return Ok(());
     }
-    let Err(error) = writer.directory().modify(name, &changes, vec![controls::permissive_modify()]).await else {
+    let Err(error) = writer.writes().modify(name, &changes, vec![controls::permissive_modify()]).await else {
         return Ok(());
     };
     if error.code() != Some(RC_ACCESS) {
@@ -237,7 +246,7 @@ fn modifications(delta: &AttributesDelta) -> Vec<Modification> {
 
 async fn delete(writer: &Writer<'_>, anchor: &Anchor) -> Result<ExportOutcome, Failure> {
     let name = guid_name(&guid_of(anchor)?);
-    let Err(error) = writer.directory().delete(&name).await else {
+    let Err(error) = writer.writes().delete(&name).await else {
         return Ok(accepted(None));
     };
     match error.code() {
@@ -275,7 +284,7 @@ async fn restore(
             values: vec![dn.to_string().into_bytes()],
         },
     ];
-    if let Err(error) = writer.directory().modify(&tombstone.dn, &changes, vec![controls::show_deleted()]).await {
+    if let Err(error) = writer.writes().modify(&tombstone.dn, &changes, vec![controls::show_deleted()]).await {
         return Err(match error.code() {
             Some(RC_ACCESS) => denied(writer, error, Deed::Reanimate).await?.into(),
             _ => failure(error),
@@ -323,7 +332,7 @@ fn is_of(entry: &Entry, object_type: &ObjectType) -> bool {
 fn holds_all(entry: &Entry, image: &Attributes, dn: &Dn) -> bool {
     own_attributes(image, dn).all(|(name, values)| {
         let held = entry.values(name.as_str()).unwrap_or_default();
-        values.iter().all(|value| held.contains(&decode::to_wire(value)))
+        values.iter().all(|value| held.into_iter().any(|held| held == decode::to_wire(value)))
     })
 }
 

@@ -8,18 +8,22 @@ use crate::entry::Entry;
 use crate::errors;
 use crate::object::{self, Kind, Reading};
 use crate::outbox::Outbox;
+use crate::print::print;
 use crate::session::{Scan, Session, candidates, missing_view, refuses_view};
 use crate::settings::{Settings, View};
 use crate::watermark::Mark;
-use connector_contract::{Absence, ConnectorError, DeletionCause, ImportEnd, ImportItem, ImportNote, ImportSink};
+use connector_contract::{
+    Absence, ConnectorError, DeletionCause, Held, ImportEnd, ImportItem, ImportNote, ImportSink, ObjectIssue,
+};
 use metaverse_schema::{Anchor, Guid};
 use std::collections::HashSet;
 
-/// Reads everything in scope. `previous` is the last committed watermark.
+/// Reads everything in scope. `previous` is the last committed watermark; what is `held` is told by its print alone.
 pub(crate) async fn import(
     session: &Session,
     settings: &Settings,
     previous: Option<&Mark>,
+    held: Held,
     sink: ImportSink,
 ) -> Result<ImportEnd, ConnectorError> {
     let attempted = format!("reading {} from {}", session.controller.naming_context, session.controller.url);
@@ -50,6 +54,7 @@ pub(crate) async fn import(
         in_scope: scope.in_scope().into_iter().collect(),
         scope,
         outbox: Outbox::new(sink),
+        held,
         seen: HashSet::new(),
         reading: scan.reading(),
         tells_deletions: previous.is_some(),
@@ -173,6 +178,7 @@ struct FullImport<'a> {
     /// As the tree was at the start: what the watermark will say.
     in_scope: HashSet<Guid>,
     outbox: Outbox,
+    held: Held,
     /// Anchors handed over, so that none comes twice (R71) and later slices of a large group become changes of it.
     seen: HashSet<Guid>,
     reading: Reading,
@@ -211,24 +217,38 @@ impl FullImport<'_> {
         if self.seen.contains(&guid) {
             return self.later_slice(entry).await;
         }
-        let dn = match object::dn(entry, guid) {
-            Ok(dn) => dn,
+        let inside = match self.is_inside(entry, guid).await? {
+            Ok(inside) => inside,
             Err(issue) => return self.outbox.push(ImportItem::Unreadable(issue)).await,
         };
-        let at = place_of(entry, guid, &self.scope);
-        let inside = self
-            .scope
-            .decide(self.session.directory.as_ref(), at, &dn)
-            .await
-            .map_err(|error| errors::step_error(&format!("finding the container of {dn}"), &error))?;
         if !inside {
             let counted = matches!(kind_of(entry, &self.session.classes), Kind::Selected(_));
             self.outbox.filtered_objects += u64::from(counted);
             return Ok(());
         }
         self.seen.insert(guid);
-        let item = object::whole(entry, &class, &self.session.attributes, self.reading);
+        let print = print(entry, guid, &class, &self.session.attributes, self.reading);
+        let item = match self.held.holds(&print) {
+            true => ImportItem::Same { anchor: Anchor::Guid(guid), print },
+            false => object::whole_as(entry, guid, print, &class, &self.session.attributes, self.reading),
+        };
         self.outbox.push(item).await
+    }
+
+    /// Whether the object stands in a selected container. The name is taken apart only where the container is not known.
+    async fn is_inside(&mut self, entry: &Entry, guid: Guid) -> Result<Result<bool, ObjectIssue>, ConnectorError> {
+        let at = place_of(entry, guid, &self.scope);
+        if let Some(Ok(inside)) = at.map(|at| self.scope.contains(at)) {
+            return Ok(Ok(inside));
+        }
+        let dn = match object::dn(entry, guid) {
+            Ok(dn) => dn,
+            Err(issue) => return Ok(Err(issue)),
+        };
+        match self.scope.decide(self.session.directory.as_ref(), at, &dn).await {
+            Ok(inside) => Ok(Ok(inside)),
+            Err(error) => Err(errors::step_error(&format!("finding the container of {dn}"), &error)),
+        }
     }
 
     /// A tombstone says that the object was deleted, which its absence alone would not (SF18).

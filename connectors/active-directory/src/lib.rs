@@ -8,10 +8,13 @@ mod settings;
 mod tls;
 
 mod ber;
+mod connection;
 mod controls;
 mod directory;
 mod entry;
 mod errors;
+mod message;
+mod searches;
 mod time;
 mod wire;
 
@@ -24,6 +27,7 @@ mod watermark;
 mod containers;
 mod object;
 mod outbox;
+mod print;
 
 mod delta;
 mod export;

@@ -3,8 +3,9 @@
 
 use crate::decode;
 use crate::entry::{Entry, RawAttribute};
+use crate::print::print;
 use crate::schema::{Attribute, Attributes};
-use connector_contract::{ImportItem, ImportedChange, ImportedObject, ObjectIssue, Place};
+use connector_contract::{ImportItem, ImportedChange, ImportedObject, ObjectIssue, Place, Print};
 use metaverse_schema::{
     Anchor, AttributeChange, Attributes as Image, AttributesDelta, Dn, Guid, ObjectType, Plurality, Value, Values,
 };
@@ -104,7 +105,7 @@ enum Mark {
     Removed,
 }
 
-fn mark(raw: &RawAttribute, reading: Reading) -> Mark {
+fn mark(raw: RawAttribute<'_>, reading: Reading) -> Mark {
     match (reading, raw.range) {
         (Reading::Incremental, Some((1, Some(1)))) => Mark::Added,
         (Reading::Incremental, Some((0, Some(0)))) => Mark::Removed,
@@ -137,26 +138,41 @@ fn place(entry: &Entry, dn: Dn) -> Place {
 
 /// The whole object as an import item: unreadable values make it unreadable, so that nothing is taken for absent.
 pub(crate) fn whole(entry: &Entry, object_type: &ObjectType, attributes: &Attributes, reading: Reading) -> ImportItem {
-    match image(entry, object_type, attributes, reading) {
-        Ok(object) => ImportItem::Object(object),
+    let known = identity(entry).map(|guid| (guid, print(entry, guid, object_type, attributes, reading)));
+    known.map_or_else(ImportItem::Unreadable, |(guid, print)| {
+        whole_as(entry, guid, print, object_type, attributes, reading)
+    })
+}
+
+/// The same of an entry whose identity and print are known already.
+pub(crate) fn whole_as(
+    entry: &Entry,
+    guid: Guid,
+    print: Print,
+    object_type: &ObjectType,
+    attributes: &Attributes,
+    reading: Reading,
+) -> ImportItem {
+    match image(entry, guid, object_type, attributes, reading) {
+        Ok(object) => ImportItem::Object(ImportedObject { print: Some(print), ..object }),
         Err(issue) => ImportItem::Unreadable(issue),
     }
 }
 
 fn image(
     entry: &Entry,
+    guid: Guid,
     object_type: &ObjectType,
     attributes: &Attributes,
     reading: Reading,
 ) -> Result<ImportedObject, ObjectIssue> {
-    let guid = identity(entry)?;
     let dn = dn(entry, guid)?;
     let mut image = Image::new();
-    for raw in &entry.attributes {
+    for raw in entry.attributes() {
         if mark(raw, reading) == Mark::Removed {
             continue;
         }
-        if let Some(attribute) = attributes.find(&raw.name) {
+        if let Some(attribute) = attributes.find(raw.name) {
             let values = decode_all(entry, guid, attribute, raw)?;
             if !values.is_empty() {
                 image.set(attribute.name.clone(), values);
@@ -180,12 +196,12 @@ fn image(
         object_type: object_type.clone(),
         place: Some(place(entry, dn)),
         attributes: image,
+        print: None,
     })
 }
 
-fn decode_all(entry: &Entry, guid: Guid, attribute: &Attribute, raw: &RawAttribute) -> Result<Values, ObjectIssue> {
+fn decode_all(entry: &Entry, guid: Guid, attribute: &Attribute, raw: RawAttribute<'_>) -> Result<Values, ObjectIssue> {
     raw.values
-        .iter()
         .map(|bytes| {
             decode::value(attribute.kind, bytes).map_err(|bad| ObjectIssue {
                 code: bad.code,
@@ -214,8 +230,8 @@ pub(crate) fn change(entry: &Entry, object_type: &ObjectType, attributes: &Attri
 
 fn delta(entry: &Entry, guid: Guid, attributes: &Attributes) -> Result<AttributesDelta, ObjectIssue> {
     let mut delta = AttributesDelta::default();
-    for raw in &entry.attributes {
-        let Some(attribute) = attributes.find(&raw.name) else {
+    for raw in entry.attributes() {
+        let Some(attribute) = attributes.find(raw.name) else {
             continue;
         };
         // Always in the answer, and never a change.
@@ -227,8 +243,8 @@ fn delta(entry: &Entry, guid: Guid, attributes: &Attributes) -> Result<Attribute
         match mark(raw, Reading::Incremental) {
             Mark::Whole => {
                 // Beside value marks an empty whole says nothing: it stands for values kept in the older form.
-                let marked = entry.attributes.iter().any(|other| {
-                    other.name.eq_ignore_ascii_case(&raw.name) && mark(other, Reading::Incremental) != Mark::Whole
+                let marked = entry.attributes().any(|other| {
+                    other.name.eq_ignore_ascii_case(raw.name) && mark(other, Reading::Incremental) != Mark::Whole
                 });
                 if !(marked && values.is_empty()) {
                     slot.insert_entry(AttributeChange::Replace(values));
@@ -266,18 +282,8 @@ mod tests {
     type Raw<'a> = (&'a str, Option<(u32, Option<u32>)>, &'a [&'a [u8]]);
 
     fn entry(dn: &str, attributes: &[Raw<'_>]) -> Entry {
-        Entry {
-            dn: dn.to_owned(),
-            guid: Some(guid(1)),
-            attributes: attributes
-                .iter()
-                .map(|(name, range, values)| RawAttribute {
-                    name: (*name).to_owned(),
-                    range: *range,
-                    values: values.iter().map(|value| value.to_vec()).collect(),
-                })
-                .collect(),
-        }
+        let entry = Entry::named(dn).of(guid(1));
+        attributes.iter().fold(entry, |entry, (name, range, values)| entry.with(name, *range, values))
     }
 
     fn known() -> Attributes {
@@ -318,7 +324,11 @@ mod tests {
         assert!(class_filter(&["computer".to_owned()]).starts_with("(|(objectClass=computer)"));
     }
 
-    fn check(item: Option<ImportItem>, expect: Expect) {
+    /// Without the print, which print.rs tests.
+    fn check(mut item: Option<ImportItem>, expect: Expect) {
+        if let Some(ImportItem::Object(object)) = &mut item {
+            object.print = None;
+        }
         expect.assert_eq(&item.map_or("nothing".to_owned(), |item| format!("{item:#?}")));
     }
 
@@ -362,6 +372,7 @@ mod tests {
                             objectGUID: b64(AQEBAQEBAQEBAQEBAQEBAQ==),
                             userAccountControl: 512,
                         },
+                        print: None,
                     },
                 )"#]],
         );

@@ -4,7 +4,9 @@
 use crate::directory::{Directory, DirectoryError, SearchRequest, read_all};
 use crate::entry::Entry;
 use metaverse_schema::{AttributeDefinition, AttributeName, ConnectorSchema, Plurality, ValueKind, active_directory};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::OnceLock;
 
 /// Attributes that hold password material or keys: never asked for, whatever the settings say.
 const SECRETS: &[&str] = &[
@@ -125,13 +127,29 @@ impl NotImportedReason {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
     by_lower_name: HashMap<String, Attribute>,
+    /// The same by the names that servers write.
+    by_name: HashMap<AttributeName, Attribute>,
+    fingerprint: OnceLock<[u8; 32]>,
     /// In alphabetical order.
     pub(crate) not_imported: Vec<NotImported>,
 }
 
 impl Attributes {
     pub(crate) fn find(&self, name: &str) -> Option<&Attribute> {
-        self.by_lower_name.get(&name.to_ascii_lowercase())
+        self.by_name.get(name).or_else(|| self.by_lower_name.get(&name.to_ascii_lowercase()))
+    }
+
+    /// Stands for these attributes with their kinds: values are understood alike under the same one.
+    pub(crate) fn fingerprint(&self) -> &[u8; 32] {
+        self.fingerprint.get_or_init(|| {
+            let mut lines: Vec<String> = self
+                .by_lower_name
+                .values()
+                .map(|known| format!("{} {:?} {:?}\n", known.name, known.kind, known.plurality))
+                .collect();
+            lines.sort();
+            Sha256::digest(lines.concat()).into()
+        })
     }
 
     /// Whether the attribute holds one value; of one that is not known, no.
@@ -289,6 +307,7 @@ impl Attributes {
     fn keep(&mut self, name: &str, lower: String, outcome: Result<Attribute, NotImportedReason>) {
         match outcome {
             Ok(attribute) => {
+                self.by_name.insert(attribute.name.clone(), attribute.clone());
                 self.by_lower_name.insert(lower, attribute);
             }
             Err(reason) => {
@@ -348,21 +367,9 @@ fn kind(syntax: &str) -> Option<ValueKind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::RawAttribute;
 
     fn schema_entry(values: &[(&str, &str)]) -> Entry {
-        Entry {
-            dn: String::new(),
-            guid: None,
-            attributes: values
-                .iter()
-                .map(|(name, value)| RawAttribute {
-                    name: (*name).to_owned(),
-                    range: None,
-                    values: vec![value.as_bytes().to_vec()],
-                })
-                .collect(),
-        }
+        values.iter().fold(Entry::named(""), |entry, (name, value)| entry.with(name, None, &[value.as_bytes()]))
     }
 
     #[test]

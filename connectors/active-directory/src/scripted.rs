@@ -2,18 +2,18 @@
 //! DirSync pages, a group spread over them, objects that only replication shows.
 
 use crate::controls::{self, Control, ResponseControl};
-use crate::directory::{Directory, DirectoryError, EntryStream, Modification, SearchRequest};
+use crate::directory::{Directory, DirectoryError, DirectoryWrites, EntryStream, Modification, SearchRequest};
 use crate::domain_controller::tests::{controller, guid};
-use crate::entry::{Entry, RawAttribute};
+use crate::entry::Entry;
 use crate::schema::Attributes;
-use crate::session::Session;
+use crate::session::{Session, WritingSession};
 use crate::settings::{Settings, View, settings_table};
 use crate::tls::CertificateSeen;
 use crate::watermark::Mark;
 use crate::{delta, export, full};
 use async_trait::async_trait;
 use connector_contract::{
-    ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ImportEnd, ImportItem, ImportSink,
+    ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, Held, ImportEnd, ImportItem, ImportSink,
     ReferenceChange, UpdateRequest,
 };
 use expect_test::{Expect, expect};
@@ -28,8 +28,19 @@ type ModifyScript = dyn Fn(&[Modification]) -> Result<(), DirectoryError> + Send
 
 struct Scripted {
     script: Box<Script>,
-    modify: Box<ModifyScript>,
     asked: Arc<Mutex<Vec<String>>>,
+}
+
+struct Writes {
+    modify: Box<ModifyScript>,
+}
+
+/// An attribute that a script answers with.
+#[derive(Clone)]
+struct Given {
+    name: String,
+    range: Option<(u32, Option<u32>)>,
+    values: Vec<Vec<u8>>,
 }
 
 struct Entries {
@@ -45,7 +56,10 @@ impl Directory for Scripted {
         let (entries, controls) = (self.script)(request)?;
         Ok(Box::new(Entries { entries: entries.into_iter(), controls }))
     }
+}
 
+#[async_trait]
+impl DirectoryWrites for Writes {
     async fn add(&self, _: &str, _: Vec<(String, Vec<Vec<u8>>)>) -> Result<(), DirectoryError> {
         Err(DirectoryError::Lost("read only".to_owned()))
     }
@@ -74,11 +88,11 @@ impl EntryStream for Entries {
     }
 }
 
-fn attribute(name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> RawAttribute {
-    RawAttribute { name: name.to_owned(), range, values: values.iter().map(|value| value.to_vec()).collect() }
+fn attribute(name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> Given {
+    Given { name: name.to_owned(), range, values: values.iter().map(|value| value.to_vec()).collect() }
 }
 
-fn object(number: u8, parent: u8, dn: &str, class: &str, more: Vec<RawAttribute>) -> Entry {
+fn object(number: u8, parent: u8, dn: &str, class: &str, more: Vec<Given>) -> Entry {
     let mut attributes = vec![
         attribute("objectClass", None, &[b"top", class.as_bytes()]),
         attribute("objectGUID", None, &[guid(number).as_directory_bytes()]),
@@ -87,7 +101,10 @@ fn object(number: u8, parent: u8, dn: &str, class: &str, more: Vec<RawAttribute>
         attributes.push(attribute("parentGUID", None, &[guid(parent).as_directory_bytes()]));
     }
     attributes.extend(more);
-    Entry { dn: dn.to_owned(), guid: Some(guid(number)), attributes }
+    attributes.iter().fold(Entry::named(dn).of(guid(number)), |entry, given| {
+        let values: Vec<&[u8]> = given.values.iter().map(Vec::as_slice).collect();
+        entry.with(&given.name, given.range, &values)
+    })
 }
 
 fn link(number: u8) -> Vec<u8> {
@@ -113,15 +130,16 @@ fn root() -> Entry {
 }
 
 fn session(script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static) -> (Session, Arc<Mutex<Vec<String>>>) {
-    writable_session(script, |_| Err(DirectoryError::Lost("read only".to_owned())))
+    let (writing, asked) = writable_session(script, |_| Err(DirectoryError::Lost("read only".to_owned())));
+    (writing.session, asked)
 }
 
 fn writable_session(
     script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static,
     modify: impl Fn(&[Modification]) -> Result<(), DirectoryError> + Send + Sync + 'static,
-) -> (Session, Arc<Mutex<Vec<String>>>) {
+) -> (WritingSession, Arc<Mutex<Vec<String>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let directory = Scripted { script: Box::new(script), modify: Box::new(modify), asked: asked.clone() };
+    let directory = Scripted { script: Box::new(script), asked: asked.clone() };
     let session = Session {
         directory: Box::new(directory),
         controller: controller(1, 100, None),
@@ -130,7 +148,7 @@ fn writable_session(
         page_size: 500,
         certificate: CertificateSeen::default(),
     };
-    (session, asked)
+    (WritingSession { session, writes: Box::new(Writes { modify: Box::new(modify) }) }, asked)
 }
 
 fn settings(view: &str) -> Settings {
@@ -179,7 +197,7 @@ fn check(items: &[ImportItem], expect: Expect) {
 #[tokio::test]
 async fn ranges_are_followed_to_their_end() {
     let members = |from: u8, to: u8| (from..=to).map(link).collect::<Vec<_>>();
-    let slice = move |from: u8, to: u8, end: Option<u32>| RawAttribute {
+    let slice = move |from: u8, to: u8, end: Option<u32>| Given {
         name: "member".to_owned(),
         range: Some((u32::from(from) - 10, end)),
         values: members(from, to),
@@ -197,7 +215,7 @@ async fn ranges_are_followed_to_their_end() {
         Ok((answer, vec![]))
     });
     let settings = settings("usn");
-    let (items, end) = collect(async |sink| full::import(&session, &settings, None, sink).await).await;
+    let (items, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
     end.unwrap();
     check(
         &items,
@@ -214,7 +232,7 @@ async fn ranges_are_followed_to_their_end() {
 /// last cookie is the watermark's.
 #[tokio::test]
 async fn a_group_over_several_dirsync_answers() {
-    let added = |values: Vec<Vec<u8>>| RawAttribute { name: "member".to_owned(), range: Some((1, Some(1))), values };
+    let added = |values: Vec<Vec<u8>>| Given { name: "member".to_owned(), range: Some((1, Some(1))), values };
     let (session, _) = session(move |request| {
         let name = format!("CN=g,{BASE}");
         Ok(match dirsync_cookie(request).as_deref() {
@@ -222,8 +240,8 @@ async fn a_group_over_several_dirsync_answers() {
                 (vec![root(), object(2, 1, &name, "group", vec![added(vec![link(10)])])], dirsync_end(true, b"one"))
             }
             Some(b"one") => {
-                let mut more = object(2, 1, &name, "group", vec![added(vec![link(11), link(12)])]);
-                more.attributes.retain(|attribute| attribute.name != "objectClass");
+                let more = object(2, 1, &name, "group", vec![added(vec![link(11), link(12)])]);
+                let more = more.without(&["objectClass"]);
                 (vec![more, object(3, 1, &format!("CN=u,{BASE}"), "user", vec![])], dirsync_end(false, b"two"))
             }
             Some(other) => panic!("unexpected cookie {other:?}"),
@@ -231,7 +249,7 @@ async fn a_group_over_several_dirsync_answers() {
         })
     });
     let settings = settings("dirsync");
-    let (items, end) = collect(async |sink| full::import(&session, &settings, None, sink).await).await;
+    let (items, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
     let mark = Mark::decode(&end.unwrap().watermark.unwrap()).unwrap();
     assert_eq!((mark.cookie.as_slice(), mark.view), (&b"two"[..], View::DirSync));
     check(
@@ -255,8 +273,7 @@ async fn sf14_what_only_replication_shows_stays_in_the_delta() {
             Some(b"") => (vec![object(7, 1, &hidden(), "user", vec![])], dirsync_end(false, b"whole")),
             Some(_) => {
                 let mail = vec![attribute("mail", None, &[b"h@x"])];
-                let mut change = object(7, 1, &hidden(), "user", mail);
-                change.attributes.retain(|attribute| !["objectClass", "parentGUID"].contains(&attribute.name.as_str()));
+                let change = object(7, 1, &hidden(), "user", mail).without(&["objectClass", "parentGUID"]);
                 (vec![change], dirsync_end(false, b"next"))
             }
             None if request.filter.contains("objectGUID=") => (vec![], vec![]),
@@ -290,7 +307,7 @@ async fn sf15_half_an_answer_is_no_end() {
             None => Ok((vec![root()], vec![])),
         });
         let settings = settings("dirsync");
-        let (_, end) = collect(async |sink| full::import(&session, &settings, None, sink).await).await;
+        let (_, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
         assert!(end.is_err(), "{broken:?}");
     }
 }
@@ -298,14 +315,14 @@ async fn sf15_half_an_answer_is_no_end() {
 /// What left the process without an answer is in doubt (O28); what was not sent after it is not.
 #[tokio::test]
 async fn a_connection_lost_while_writing_leaves_one_object_in_doubt() {
-    let (session, _) = session(|_| Ok((vec![], vec![])));
+    let (session, _) =
+        writable_session(|_| Ok((vec![], vec![])), |_| Err(DirectoryError::Lost("read only".to_owned())));
     let item = |id: i64| {
         let dn = Some(format!("CN=u{id},{BASE}").parse().unwrap());
         let operation = ExportOperation::Create(CreateRequest { dn, ..CreateRequest::default() });
         ExportItem { id, object_type: "user".into(), operation }
     };
-    let outcomes =
-        export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item(1), item(2)]).await;
+    let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item(1), item(2)]).await;
     let in_doubt: Vec<(i64, bool)> = outcomes
         .iter()
         .map(|(id, outcome)| match outcome {
@@ -361,7 +378,7 @@ async fn members_go_by_thousands_and_one_bad_one_keeps_no_other_out() {
         afterwards: metaverse_schema::AttributesDelta::default(),
     };
     let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
-    let outcomes = export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item]).await;
+    let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
         panic!("{outcomes:?}");
     };
@@ -409,7 +426,7 @@ async fn a_missing_right_on_members_is_found_once() {
         afterwards: metaverse_schema::AttributesDelta::default(),
     };
     let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
-    let outcomes = export::export(&export::Writer { session: &session, account: "CORP\\svc" }, &[item]).await;
+    let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
         panic!("{outcomes:?}");
     };

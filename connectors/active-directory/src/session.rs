@@ -3,18 +3,20 @@
 
 use crate::controls;
 use crate::directory::{
-    Directory, DirectoryError, EntryStream, GUIDS_PER_FILTER, PagedSearch, RC_ACCESS, RC_CRITICAL_EXTENSION,
-    RC_STRONGER_AUTH, RC_UNWILLING, SearchRequest, guid_filter, guid_name, read_all, read_object,
+    Directory, DirectoryError, DirectoryWrites, EntryStream, GUIDS_PER_FILTER, PagedSearch, RC_ACCESS,
+    RC_CRITICAL_EXTENSION, RC_STRONGER_AUTH, RC_UNWILLING, SearchRequest, guid_filter, guid_name, read_all,
+    read_object,
 };
 use crate::domain_controller::DomainController;
-use crate::entry::{Entry, RawAttribute};
+use crate::entry::Entry;
 use crate::errors;
 use crate::object::{self, Reading};
 use crate::schema::Attributes;
+use crate::searches::ReadingDirectory;
 use crate::settings::{Settings, View, ViewChoice};
 use crate::tls::CertificateSeen;
 use crate::watermark::Mark;
-use crate::wire;
+use crate::wire::{Connected, LdapDirectory, SignIn};
 use connector_contract::{ConnectorError, ErrorKind};
 use metaverse_schema::Guid;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -37,29 +39,34 @@ pub(crate) struct Session {
     pub(crate) certificate: CertificateSeen,
 }
 
+/// A session on a connection that is also written to.
+pub(crate) struct WritingSession {
+    pub(crate) session: Session,
+    pub(crate) writes: Box<dyn DirectoryWrites>,
+}
+
+impl WritingSession {
+    /// Connects as [`Session::open`] does.
+    pub(crate) async fn open(settings: &Settings) -> Result<WritingSession, ConnectorError> {
+        let (connected, controller) = choose::<LdapDirectory>(settings, None).await?;
+        let writes = Box::new(connected.directory.clone());
+        Ok(WritingSession { session: Session::over(connected, controller, settings).await?, writes })
+    }
+}
+
 impl Session {
-    /// Connects to the first configured server that may serve the step. With a watermark, one that continues it is
+    /// Connects for reading to the first configured server that may serve the step. With a watermark, one that continues it is
     /// preferred. A refused credential ends the attempt at once: other servers would only count up to a lockout (SF23).
     pub(crate) async fn open(settings: &Settings, previous: Option<&Mark>) -> Result<Session, ConnectorError> {
-        let mut failures: Vec<ConnectorError> = Vec::new();
-        let mut usable: Option<(wire::Connected, DomainController)> = None;
-        for server in &settings.servers {
-            match Self::reach(settings, server, previous).await {
-                Ok(reached) => {
-                    let continues = previous.is_none_or(|mark| mark.invocation == reached.1.invocation);
-                    if continues {
-                        usable = Some(reached);
-                        break;
-                    }
-                    usable.get_or_insert(reached);
-                }
-                Err(error) if error.kind == ErrorKind::Credential => return Err(error),
-                Err(error) => failures.push(error),
-            }
-        }
-        let Some((connected, controller)) = usable else {
-            return Err(all_failed(failures));
-        };
+        let (connected, controller) = choose::<ReadingDirectory>(settings, previous).await?;
+        Session::over(connected, controller, settings).await
+    }
+
+    async fn over(
+        connected: Connected<impl Directory + 'static>,
+        controller: DomainController,
+        settings: &Settings,
+    ) -> Result<Session, ConnectorError> {
         let directory: Box<dyn Directory> = Box::new(connected.directory);
         let attempted = format!("reading the schema of {}", controller.url);
         let attributes =
@@ -74,21 +81,6 @@ impl Session {
             page_size: settings.page_size,
             certificate: connected.certificate,
         })
-    }
-
-    async fn reach(
-        settings: &Settings,
-        server: &crate::settings::Server,
-        previous: Option<&Mark>,
-    ) -> Result<(wire::Connected, DomainController), ConnectorError> {
-        let connected = wire::connect(settings, server).await?;
-        let controller = DomainController::read(&connected.directory, &connected.url, settings.base.as_ref()).await?;
-        controller.refuse_read_only()?;
-        refuse_skew(&controller)?;
-        if let Some(mark) = previous {
-            controller.refuse_behind(&controller.continuity(mark))?;
-        }
-        Ok((connected, controller))
     }
 
     /// The attributes that a read asks for.
@@ -192,27 +184,23 @@ impl Session {
 
     /// Asks for the rest of every attribute that came as a slice (1,500 values and more on Windows).
     async fn complete(&self, entry: &mut Entry, reading: Reading) -> Result<(), DirectoryError> {
-        let Some(guid) = entry.object_guid() else {
-            return Ok(());
-        };
-        for index in 0..entry.attributes.len() {
-            let Some(attribute) = entry.attributes.get(index) else {
-                break;
+        let slices: Vec<(usize, String, u32)> = entry
+            .attributes()
+            .enumerate()
+            .filter_map(|(index, attribute)| match attribute.range {
+                Some((0 | 1, Some(0 | 1))) if reading == Reading::Incremental => None,
+                Some((_, Some(last))) => Some((index, attribute.name.to_owned(), last)),
+                _ => None,
+            })
+            .collect();
+        for (index, name, last) in slices {
+            let Some(guid) = entry.object_guid() else {
+                return Ok(());
             };
-            let Some((_, Some(last))) = attribute.range else {
-                continue;
-            };
-            if reading == Reading::Incremental && matches!(attribute.range, Some((0 | 1, Some(0 | 1)))) {
-                continue;
-            }
-            let name = attribute.name.clone();
             let rest = self.rest_of(&guid, &name, last).await?;
-            if let Some(attribute) = entry.attributes.get_mut(index) {
-                attribute.values.extend(rest);
-                attribute.range = None;
-            }
+            entry.complete(index, &rest).map_err(|error| DirectoryError::Malformed(error.to_string()))?;
         }
-        drop_empty_twins(entry);
+        entry.drop_empty_twins();
         Ok(())
     }
 
@@ -222,17 +210,14 @@ impl Session {
             let asked = format!("{name};range={}-*", u64::from(last) + 1);
             let request = SearchRequest::object(guid_name(guid), &[&asked]);
             let found = read_object(self.directory.as_ref(), &request).await?;
-            let slice = found.and_then(|entry| {
-                entry
-                    .attributes
-                    .into_iter()
-                    .find(|slice| slice.name.eq_ignore_ascii_case(name) && slice.range.is_some())
+            let slice = found.as_ref().and_then(|entry| {
+                entry.attributes().find(|slice| slice.name.eq_ignore_ascii_case(name) && slice.range.is_some())
             });
             // Gone in the meantime, or nothing after the last value: the next delta has what changed.
             let Some(slice) = slice else {
                 return Ok(values);
             };
-            values.extend(slice.values);
+            values.extend(slice.values.map(<[u8]>::to_vec));
             match slice.range {
                 Some((_, Some(end))) if end > last => last = end,
                 _ => return Ok(values),
@@ -241,20 +226,46 @@ impl Session {
     }
 }
 
-/// Windows sends `member` without values beside `member;range=0-1499`.
-fn drop_empty_twins(entry: &mut Entry) {
-    let full: Vec<String> = entry
-        .attributes
-        .iter()
-        .filter(|attribute| !attribute.values.is_empty())
-        .map(|attribute| attribute.name.to_ascii_lowercase())
-        .collect();
-    let twin = |attribute: &RawAttribute| {
-        attribute.range.is_none()
-            && attribute.values.is_empty()
-            && full.iter().any(|name| attribute.name.eq_ignore_ascii_case(name))
-    };
-    entry.attributes.retain(|attribute| !twin(attribute));
+/// The first configured server that may serve the step, or that comes nearest.
+async fn choose<D: SignIn>(
+    settings: &Settings,
+    previous: Option<&Mark>,
+) -> Result<(Connected<D>, DomainController), ConnectorError> {
+    let mut failures: Vec<ConnectorError> = Vec::new();
+    let mut usable: Option<(Connected<D>, DomainController)> = None;
+    for server in &settings.servers {
+        let reached = async {
+            let connected = D::sign_in(settings, server).await?;
+            let controller = who_answers(&connected, settings, previous).await?;
+            Ok::<_, ConnectorError>((connected, controller))
+        };
+        match reached.await {
+            Ok((connected, controller)) => {
+                if previous.is_none_or(|mark| mark.invocation == controller.invocation) {
+                    return Ok((connected, controller));
+                }
+                usable.get_or_insert((connected, controller));
+            }
+            Err(error) if error.kind == ErrorKind::Credential => return Err(error),
+            Err(error) => failures.push(error),
+        }
+    }
+    usable.ok_or_else(|| all_failed(failures))
+}
+
+/// The domain controller at the other end, unless it may not serve the step.
+async fn who_answers<D: Directory>(
+    connected: &Connected<D>,
+    settings: &Settings,
+    previous: Option<&Mark>,
+) -> Result<DomainController, ConnectorError> {
+    let controller = DomainController::read(&connected.directory, &connected.url, settings.base.as_ref()).await?;
+    controller.refuse_read_only()?;
+    refuse_skew(&controller)?;
+    if let Some(mark) = previous {
+        controller.refuse_behind(&controller.continuity(mark))?;
+    }
+    Ok(controller)
 }
 
 fn all_failed(mut failures: Vec<ConnectorError>) -> ConnectorError {

@@ -1,77 +1,139 @@
-//! The directory over ldap3: connecting with TLS, signing in, and each operation with a timeout. Takes entries as raw
-//! BER (see entry.rs): ldap3's own reading guesses text from content and panics on a malformed answer.
+//! The directory over ldap3, for whoever writes: connecting with TLS, signing in, and each operation with a timeout. Takes
+//! entries as raw BER (see entry.rs): ldap3's own reading guesses text from content and panics on a malformed answer.
 
+use crate::connection::Connection;
 use crate::controls::{Control, ResponseControl};
 use crate::directory::{
-    Directory, DirectoryError, EntryStream, Modification, ModificationKind, SearchRequest, SearchScope,
+    Directory, DirectoryError, DirectoryWrites, EntryStream, Modification, ModificationKind, SearchRequest, SearchScope,
 };
 use crate::entry::Entry;
 use crate::errors;
+use crate::searches::ReadingDirectory;
 use crate::settings::{Encryption, Server, Settings};
-use crate::tls::{self, CertificateSeen};
+use crate::tls::{self, CertificateSeen, Trust};
 use async_trait::async_trait;
-use connector_contract::{ConnectorError, ErrorKind};
+use connector_contract::{ConnectorError, ErrorKind, Secret};
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A server that accepted the credential.
+#[derive(Clone)]
 pub(crate) struct LdapDirectory {
     ldap: Ldap,
     timeout: Duration,
 }
 
 /// A signed-in connection and what was seen on the way.
-pub(crate) struct Connected {
-    pub(crate) directory: LdapDirectory,
+pub(crate) struct Connected<D> {
+    pub(crate) directory: D,
     pub(crate) url: String,
     pub(crate) certificate: CertificateSeen,
 }
 
-/// Connects to one server and signs in, once: a refused credential is not tried again (SF23).
-pub(crate) async fn connect(settings: &Settings, server: &Server) -> Result<Connected, ConnectorError> {
-    let url = server.url(settings.encryption);
-    let attempted = format!("connecting to {url}");
-    let mut options = LdapConnSettings::new()
-        .set_conn_timeout(settings.connect_timeout)
-        .set_starttls(settings.encryption == Encryption::StartTls);
-    let mut seen = None;
-    if settings.encryption != Encryption::None {
-        let trust = tls::trust(settings).map_err(|error| {
-            ConnectorError::new(
-                ErrorKind::CannotStart { status: "no-start-certificate-authority" },
-                attempted.clone(),
-                error.to_string(),
-                "name a readable PEM file in `ca_files`",
-            )
-        })?;
-        options = options.set_config(trust.config);
-        seen = Some(trust.seen);
+/// How a connection to one server is secured, and what it is called in messages.
+struct Secured {
+    url: String,
+    attempted: String,
+    trust: Option<Trust>,
+}
+
+impl Secured {
+    fn new(settings: &Settings, server: &Server) -> Result<Secured, ConnectorError> {
+        let url = server.url(settings.encryption);
+        let attempted = format!("connecting to {url}");
+        let trust = match settings.encryption {
+            Encryption::None => None,
+            Encryption::Ldaps | Encryption::StartTls => Some(tls::trust(settings).map_err(|error| {
+                ConnectorError::new(
+                    ErrorKind::CannotStart { status: "no-start-certificate-authority" },
+                    attempted.clone(),
+                    error.to_string(),
+                    "name a readable PEM file in `ca_files`",
+                )
+            })?),
+        };
+        Ok(Secured { url, attempted, trust })
     }
-    let certificate = || seen.as_ref().and_then(|seen| seen.lock().ok().map(|seen| seen.clone())).unwrap_or_default();
-    let (connection, ldap) = match LdapConnAsync::with_settings(options, &url).await {
-        Ok(pair) => pair,
-        Err(error) => return Err(errors::not_connected(&attempted, &error, &certificate(), settings)),
-    };
-    // The driver ends when the connection or the last handle does; operations in flight then fail by themselves.
-    tokio::spawn(async move {
-        if let Err(error) = connection.drive().await {
-            tracing::debug!(%error, "an LDAP connection ended");
+
+    fn certificate(&self) -> CertificateSeen {
+        let seen = self.trust.as_ref().and_then(|trust| trust.seen.lock().ok());
+        seen.map(|seen| seen.clone()).unwrap_or_default()
+    }
+
+    fn failed(&self, error: &LdapError, settings: &Settings) -> ConnectorError {
+        errors::not_connected(&self.attempted, error, &self.certificate(), settings)
+    }
+}
+
+/// A directory that can be connected to.
+#[async_trait]
+pub(crate) trait SignIn: Directory + Sized {
+    /// Connects to one server and signs in, once: a refused credential is not tried again (SF23).
+    async fn sign_in(settings: &Settings, server: &Server) -> Result<Connected<Self>, ConnectorError>;
+}
+
+#[async_trait]
+impl SignIn for ReadingDirectory {
+    async fn sign_in(settings: &Settings, server: &Server) -> Result<Connected<Self>, ConnectorError> {
+        let secured = Secured::new(settings, server)?;
+        let tls = secured.trust.as_ref().map(|trust| Arc::clone(&trust.config));
+        let mut connection = Connection::open(server, settings.encryption, tls, settings.connect_timeout)
+            .await
+            .map_err(|error| secured.failed(&error, settings))?;
+        let (attempted, secret) = credential(settings, &secured.url)?;
+        let outcome = connection
+            .bind(&settings.bind_user, secret.expose(), settings.connect_timeout)
+            .await
+            .map_err(|error| errors::step_error(&attempted, &error))?;
+        if outcome.code != 0 {
+            return Err(errors::bind_refused(&attempted, outcome.code, &outcome.text));
         }
-    });
-    let mut directory = LdapDirectory { ldap, timeout: settings.timeout };
-    directory.bind(settings, &url).await?;
-    Ok(Connected { directory, url, certificate: certificate() })
+        let directory = ReadingDirectory::new(connection, settings.timeout);
+        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url })
+    }
+}
+
+/// What signing in is called in messages, and with what.
+fn credential(settings: &Settings, url: &str) -> Result<(String, Secret), ConnectorError> {
+    let attempted = format!("signing in to {url} as {}", settings.bind_user);
+    match settings.password.resolve() {
+        Ok(secret) => Ok((attempted, secret)),
+        Err(error) => Err(ConnectorError::new(ErrorKind::Credential, attempted, error.to_string(), "")),
+    }
+}
+
+#[async_trait]
+impl SignIn for LdapDirectory {
+    async fn sign_in(settings: &Settings, server: &Server) -> Result<Connected<Self>, ConnectorError> {
+        let secured = Secured::new(settings, server)?;
+        let mut options = LdapConnSettings::new()
+            .set_conn_timeout(settings.connect_timeout)
+            .set_starttls(settings.encryption == Encryption::StartTls);
+        if let Some(trust) = &secured.trust {
+            options = options.set_config(Arc::clone(&trust.config));
+        }
+        let (connection, ldap) = match LdapConnAsync::with_settings(options, &secured.url).await {
+            Ok(pair) => pair,
+            Err(error) => return Err(secured.failed(&error, settings)),
+        };
+        // The driver ends when the connection or the last handle does; operations in flight then fail by themselves.
+        tokio::spawn(async move {
+            if let Err(error) = connection.drive().await {
+                tracing::debug!(%error, "an LDAP connection ended");
+            }
+        });
+        let mut directory = LdapDirectory { ldap, timeout: settings.timeout };
+        directory.bind(settings, &secured.url).await?;
+        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url })
+    }
 }
 
 impl LdapDirectory {
     async fn bind(&mut self, settings: &Settings, url: &str) -> Result<(), ConnectorError> {
-        let attempted = format!("signing in to {url} as {}", settings.bind_user);
-        let secret = settings
-            .password
-            .resolve()
-            .map_err(|error| ConnectorError::new(ErrorKind::Credential, attempted.clone(), error.to_string(), ""))?;
+        let (attempted, secret) = credential(settings, url)?;
         let answer =
             self.ldap.with_timeout(settings.connect_timeout).simple_bind(&settings.bind_user, secret.expose()).await;
         match answer {
@@ -143,7 +205,10 @@ impl Directory for LdapDirectory {
             .map_err(|error| lost(error, self.timeout))?;
         Ok(Box::new(LdapEntries { stream, timeout: self.timeout, ended: None }))
     }
+}
 
+#[async_trait]
+impl DirectoryWrites for LdapDirectory {
     async fn add(&self, dn: &str, attributes: Vec<(String, Vec<Vec<u8>>)>) -> Result<(), DirectoryError> {
         let attributes: Vec<(Vec<u8>, HashSet<Vec<u8>>)> =
             attributes.into_iter().map(|(name, values)| (name.into_bytes(), values.into_iter().collect())).collect();

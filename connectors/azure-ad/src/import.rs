@@ -215,7 +215,7 @@ pub(crate) fn whole_object(
             attributes.set("userPrincipalName", metaverse_schema::Value::text(name));
         }
     }
-    Ok(ImportedObject { anchor, object_type: ObjectType::new(class.name), place: None, attributes })
+    Ok(ImportedObject { anchor, object_type: ObjectType::new(class.name), place: None, attributes, print: None })
 }
 
 fn digest(attributes: &Attributes) -> u64 {
@@ -294,6 +294,7 @@ fn whole_group(key: &Key, group: Gathered) -> ImportItem {
         object_type: ObjectType::new(GROUP.name),
         place: None,
         attributes,
+        print: None,
     })
 }
 

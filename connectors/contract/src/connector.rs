@@ -17,6 +17,11 @@ pub trait Connector: Send + Sync {
     /// Reads everything in scope, page by page. Returns an error when the last page was not reached.
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError>;
 
+    /// Whether full imports hand over prints and ask for those that are held; otherwise nothing is prepared for that.
+    fn makes_prints(&self) -> bool {
+        false
+    }
+
     fn delta_import(&self) -> Option<&dyn DeltaImport> {
         None
     }

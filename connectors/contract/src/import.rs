@@ -3,6 +3,7 @@
 use crate::{ConnectorError, ErrorKind};
 use metaverse_schema::{Anchor, Attributes, AttributesDelta, Dn, ObjectType};
 use std::fmt;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Asks for everything in scope.
@@ -11,6 +12,46 @@ pub struct FullImport {
     /// The last watermark that was committed, if any: lets a connector see that the system was rolled back or is
     /// behind (SF17), that its view changed (SF14), or that a container moved (SF13).
     pub previous: Option<Watermark>,
+    /// What the engine holds already: an object that comes with a print among these may be handed over as
+    /// [`ImportItem::Same`], without being taken apart.
+    pub held: Held,
+}
+
+/// Stands for an object exactly as a connector handed it over: the first 16 bytes of SHA-256 over its anchor, all that its
+/// system returned of it, and all that decides how that is understood. Two items with the same print are the same item, but for
+/// the names of the containers above where its own container is told by anchor.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Print(pub [u8; 16]);
+
+impl fmt::Debug for Print {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+/// Knows the prints of the objects that the engine holds as they came last.
+pub trait HeldPrints: Send + Sync {
+    fn holds(&self, print: &Print) -> bool;
+}
+
+/// The prints that the engine holds; none by default.
+#[derive(Clone, Default)]
+pub struct Held(Option<Arc<dyn HeldPrints>>);
+
+impl Held {
+    pub fn of(prints: Arc<dyn HeldPrints>) -> Self {
+        Held(Some(prints))
+    }
+
+    pub fn holds(&self, print: &Print) -> bool {
+        self.0.as_ref().is_some_and(|prints| prints.holds(print))
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "prints" } else { "no prints" })
+    }
 }
 
 /// Where a delta import continues: opaque to the engine, text so that it can be kept and shown. Holds no secret.
@@ -27,6 +68,9 @@ impl fmt::Debug for Watermark {
 pub enum ImportItem {
     /// The whole object as it is now. Replaces the image; an attribute that is not in it has no value.
     Object(ImportedObject),
+    /// The whole object is as it was when it came with this print. Only in a full import, and only of a print that
+    /// [`FullImport::held`] holds. If the engine has changed the object meanwhile, it asks for the whole object (R70).
+    Same { anchor: Anchor, print: Print },
     /// Changes of an object that was imported before. If the engine does not hold it, it asks for the whole object (R70).
     Change(ImportedChange),
     /// The object is gone from what this connector imports.
@@ -44,6 +88,8 @@ pub struct ImportedObject {
     pub object_type: ObjectType,
     pub place: Option<Place>,
     pub attributes: Attributes,
+    /// By which a later full import knows the object again, where the connector makes prints.
+    pub print: Option<Print>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ pub use export::{
     ReferenceChange, UpdateRequest,
 };
 pub use import::{
-    Absence, DeletionCause, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, ImportedChange,
-    ImportedObject, ObjectIssue, Place, Watermark,
+    Absence, DeletionCause, FullImport, Held, HeldPrints, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink,
+    ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
 };
 pub use secret::{Secret, SecretError, SecretReference};

@@ -51,7 +51,7 @@ impl Vocabulary {
         let place = self.dn(record)?.map(|dn| Place { dn, parent: None });
         let anchor = self.anchor(record)?;
         let attributes = self.attributes(record)?;
-        Ok(Some(ImportedObject { anchor, object_type, place, attributes }))
+        Ok(Some(ImportedObject { anchor, object_type, place, attributes, print: None }))
     }
 
     /// As `object`, for a file that is the whole picture: `changetype: add` is what ldifde writes before every entry,

@@ -8,8 +8,8 @@ use crate::space::imported_count;
 use crate::status;
 use crate::step::{End, StepRun, count};
 use connector_contract::{
-    Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, ImportEnd, ImportItem, ImportPage,
-    ImportSink, ObjectIssue, Watermark,
+    Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, Held, ImportEnd, ImportItem, ImportPage,
+    ImportSink, ObjectIssue, Print, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ use std::time::Duration;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, DeleteCause};
 use sync_store::{
-    ErrorPhase, FinishImport, ImportMode, ImportSession, NeverSyncGroup, OwnAccountFact, Problem, StagedChange,
-    StagedItem, StagedObject, StagedPlace, StagingCounters, StoreError,
+    ErrorPhase, FinishImport, HeldPrints, ImportMode, ImportSession, NeverSyncGroup, OwnAccountFact, Problem,
+    StagedChange, StagedItem, StagedObject, StagedPlace, StagingCounters, StoreError,
 };
 use tokio::task::JoinHandle;
 
@@ -108,9 +108,13 @@ impl Engine {
         if reads_dn(&self.rules, &step.connector) {
             session.follow_containers();
         }
+        let held = match kind {
+            Kind::Full if connector.makes_prints() => Held::of(Arc::new(Prints(self.store.hold_prints(&mut session)?))),
+            Kind::Full | Kind::Delta => Held::default(),
+        };
         let mut incoming = Incoming { session, touched: keep_touched.then(BTreeSet::new) };
         let (sink, pages) = ImportSink::new(self.limits.import_pages);
-        let reader = start_reader(Arc::clone(&connector), watermark, since, sink);
+        let reader = start_reader(Arc::clone(&connector), FullImport { previous: watermark, held }, since, sink);
         let total = (kind == Kind::Full && held_before > 0).then_some(held_before);
         let read = self.read(step, connector.as_ref(), &mut incoming, pages, reader, total).await;
         let read = match read {
@@ -473,6 +477,15 @@ async fn gather(
     items
 }
 
+/// The prints that the store holds, as a connector asks for them.
+struct Prints(Arc<HeldPrints>);
+
+impl connector_contract::HeldPrints for Prints {
+    fn holds(&self, print: &Print) -> bool {
+        self.0.holds(&print.0)
+    }
+}
+
 /// Ends the reading task with the step, whatever ends the step.
 struct AbortOnDrop(JoinHandle<Result<ImportEnd, ConnectorError>>);
 
@@ -498,13 +511,13 @@ impl Drop for AbortOnDrop {
 
 fn start_reader(
     connector: Arc<dyn Connector>,
-    previous: Option<Watermark>,
+    full: FullImport,
     since: Option<Watermark>,
     sink: ImportSink,
 ) -> JoinHandle<Result<ImportEnd, ConnectorError>> {
     tokio::spawn(async move {
         match since {
-            None => connector.import_full(FullImport { previous }, sink).await,
+            None => connector.import_full(full, sink).await,
             Some(since) => match connector.delta_import() {
                 Some(delta) => delta.import_delta(&since, sink).await,
                 None => Err(ConnectorError::new(
@@ -522,6 +535,7 @@ fn anchor_of(item: &ImportItem) -> Option<&Anchor> {
     match item {
         ImportItem::Object(object) => Some(&object.anchor),
         ImportItem::Change(change) => Some(&change.anchor),
+        ImportItem::Same { anchor, .. } => Some(anchor),
         _ => None,
     }
 }
@@ -535,7 +549,9 @@ fn staged_item(item: ImportItem) -> Result<StagedItem, ObjectIssue> {
             object_type: object.object_type,
             place: object.place.map(place),
             attributes: object.attributes,
+            print: object.print.map(|print| print.0),
         }),
+        ImportItem::Same { anchor, print } => StagedItem::Same { anchor, print: print.0 },
         ImportItem::Change(change) => StagedItem::Change(StagedChange {
             anchor: change.anchor,
             object_type: change.object_type,

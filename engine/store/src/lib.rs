@@ -49,8 +49,8 @@ pub use history::{
     StepNote, StepRecord,
 };
 pub use import::{
-    FinishImport, ImportMode, ImportSession, ImportSummary, StagedChange, StagedItem, StagedObject, StagedPage,
-    StagedPlace, StagingCounters, StagingIssue,
+    FinishImport, HeldPrints, ImportMode, ImportSession, ImportSummary, StagedChange, StagedItem, StagedObject,
+    StagedPage, StagedPlace, StagingCounters, StagingIssue,
 };
 pub use link_order::LinkOrder;
 pub use membership::{FedAttribute, FedMember, FedState};

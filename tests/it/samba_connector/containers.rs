@@ -57,6 +57,7 @@ fn kinds(items: &[ImportItem]) -> String {
             ImportItem::Change(change) => format!("change of {}", change.object_type),
             ImportItem::Deleted { cause, .. } => format!("{cause:?}"),
             ImportItem::SubtreeLeft { .. } => "SubtreeLeft".to_owned(),
+            ImportItem::Same { .. } => "Same".to_owned(),
             ImportItem::Unreadable(issue) => format!("{issue:?}"),
         })
         .collect();

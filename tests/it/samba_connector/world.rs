@@ -131,7 +131,7 @@ pub(crate) async fn full(
     previous: Option<&Watermark>,
 ) -> Result<Imported, ConnectorError> {
     let (sink, mut pages) = ImportSink::new(2);
-    let request = FullImport { previous: previous.cloned() };
+    let request = FullImport { previous: previous.cloned(), ..FullImport::default() };
     let collect = async {
         let mut items = Vec::new();
         while let Some(page) = pages.recv().await {
@@ -207,6 +207,7 @@ impl Space {
                     anchor.as_guid().map(|guid| self.0.remove(guid));
                 }
                 ImportItem::SubtreeLeft { container } => self.remove_below(container),
+                ImportItem::Same { .. } => panic!("no print was held"),
                 ImportItem::Unreadable(issue) => panic!("unreadable: {issue:?}"),
             }
         }

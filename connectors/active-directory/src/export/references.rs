@@ -66,7 +66,7 @@ async fn write_some(
 
 async fn send(writer: &Writer<'_>, name: &str, changes: &[ReferenceChange]) -> Result<(), DirectoryError> {
     let is_single = |attribute: &str| writer.session.attributes.is_single(attribute);
-    writer.directory().modify(name, &modifications(changes, is_single), vec![controls::permissive_modify()]).await
+    writer.writes().modify(name, &modifications(changes, is_single), vec![controls::permissive_modify()]).await
 }
 
 /// Without the removals from single-valued attributes that get another value: that one replaces whatever is there, also a

@@ -49,12 +49,12 @@ pub(super) async fn rename(
     if entry.dn == wanted.to_string() {
         return Ok(());
     }
-    let mut error = match writer.directory().rename(&entry.dn, &rdn.to_string(), &parent.to_string()).await {
+    let mut error = match writer.writes().rename(&entry.dn, &rdn.to_string(), &parent.to_string()).await {
         Ok(()) => return Ok(()),
         Err(error) => error,
     };
     if error.code() == Some(RC_EXISTS) && set_aside(writer, wanted, awaited).await? {
-        error = match writer.directory().rename(&entry.dn, &rdn.to_string(), &parent.to_string()).await {
+        error = match writer.writes().rename(&entry.dn, &rdn.to_string(), &parent.to_string()).await {
             Ok(()) => return Ok(()),
             Err(error) => error,
         };
@@ -85,7 +85,7 @@ async fn set_aside(writer: &Writer<'_>, place: &Dn, awaited: &Awaited) -> Result
         return Ok(false);
     }
     let name = aside(rdn, &guid).to_string();
-    writer.directory().rename(&occupant.dn, &name, &parent.to_string()).await.map_err(failure)?;
+    writer.writes().rename(&occupant.dn, &name, &parent.to_string()).await.map_err(failure)?;
     Ok(true)
 }
 

@@ -126,6 +126,7 @@ impl Space {
             }
             ImportItem::Unreadable(issue) => imported.unreadable.push(format!("{} {}", issue.code, issue.message)),
             ImportItem::SubtreeLeft { .. } => panic!("Azure AD has no containers"),
+            ImportItem::Same { .. } => panic!("no print was held"),
         }
     }
 
@@ -147,7 +148,7 @@ impl World {
     /// A full import into an empty space.
     pub(crate) async fn import_full(&mut self) -> Result<Imported, ConnectorError> {
         let (sink, receiver) = ImportSink::new(4);
-        let request = FullImport { previous: self.watermark.clone() };
+        let request = FullImport { previous: self.watermark.clone(), ..FullImport::default() };
         let mut space = Space::default();
         let collect = collect(receiver);
         let (end, pages) = tokio::join!(self.connector.import_full(request, sink), collect);

@@ -112,6 +112,7 @@ fn show(imported: &Imported, folder: &Path) -> String {
                     }
                     ImportItem::Deleted { anchor, .. } => format!("deleted {anchor}\n"),
                     ImportItem::SubtreeLeft { container } => format!("left {container}\n"),
+                    ImportItem::Same { .. } => panic!("no print was held"),
                     ImportItem::Unreadable(issue) => {
                         assert!(
                             issue.object.starts_with("f line ") || issue.object.starts_with("changes line "),

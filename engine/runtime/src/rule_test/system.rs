@@ -157,6 +157,7 @@ impl State {
             object_type: entry.object_type.clone(),
             place: entry.dn.clone().map(|dn| Place { parent: None, dn }),
             attributes: entry.attributes.clone(),
+            print: None,
         }))
     }
 

@@ -6,9 +6,9 @@ mod writes;
 
 use async_trait::async_trait;
 use connector_contract::{
-    Absence, Check, Connector, ConnectorError, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact, FullImport,
+    Absence, Check, Connector, ConnectorError, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact, FullImport, Held,
     ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount,
-    Place, PrivilegeFact, Watermark,
+    Place, Print, PrivilegeFact, Watermark,
 };
 use metaverse_schema::{
     Anchor, AttributeName, Attributes, ConnectorSchema, Dn, ObjectType, Plurality, Reference, Value, ValueKind, Values,
@@ -326,15 +326,27 @@ impl Directory {
     }
 
     fn item(entry: &Entry, anchor: &str, state: &State) -> ImportItem {
+        let place =
+            entry.dn.clone().map(|dn| Place { parent: dn.parent().and_then(|parent| anchor_at(state, &parent)), dn });
+        let words = place.as_ref().map(|place| (&place.dn, &place.parent));
+        let print = sync_kernel::fingerprint(&(anchor, &entry.object_type, words, &entry.attributes));
         ImportItem::Object(ImportedObject {
             anchor: Anchor::Text(anchor.to_owned()),
             object_type: entry.object_type.clone(),
-            place: entry
-                .dn
-                .clone()
-                .map(|dn| Place { parent: dn.parent().and_then(|parent| anchor_at(state, &parent)), dn }),
+            place,
             attributes: entry.attributes.clone(),
+            print: state.behaviour.reads_objects.then_some(Print(print.to_be_bytes())),
         })
+    }
+
+    /// What the engine holds is told by its print alone.
+    fn told(item: ImportItem, held: &Held) -> ImportItem {
+        match item {
+            ImportItem::Object(ImportedObject { anchor, print: Some(print), .. }) if held.holds(&print) => {
+                ImportItem::Same { anchor, print }
+            }
+            item => item,
+        }
     }
 
     async fn send(&self, items: Vec<ImportItem>, sink: &ImportSink) -> Result<(), ConnectorError> {
@@ -423,7 +435,12 @@ impl Connector for Directory {
         Check::default()
     }
 
-    async fn import_full(&self, _request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+    /// Where single objects can be read: one that the engine has changed meanwhile is asked for.
+    fn makes_prints(&self) -> bool {
+        self.state().behaviour.reads_objects
+    }
+
+    async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
         let (items, breaks_after) = {
             let mut state = self.state();
             let unseen = replicate(&mut state, true);
@@ -436,7 +453,7 @@ impl Connector for Directory {
                     if behaviour.unreadable.contains(anchor) {
                         unreadable(anchor)
                     } else {
-                        Directory::item(entry, anchor, &state)
+                        Directory::told(Directory::item(entry, anchor, &state), &request.held)
                     }
                 })
                 .collect();

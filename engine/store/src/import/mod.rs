@@ -3,12 +3,16 @@
 
 mod confirm;
 mod finish;
+mod held;
 mod matching;
 pub(crate) mod stage;
+
+pub use held::HeldPrints;
 
 use crate::history::{StepCounters, StepId};
 use crate::{Store, StoreError};
 use metaverse_schema::{Anchor, Attributes, AttributesDelta, ConnectorSchema, Dn, ObjectType};
+use std::sync::Arc;
 use sync_kernel::DeleteCause;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum ImportMode {
 pub enum StagedItem {
     /// The whole object as it is now.
     Object(StagedObject),
+    /// The object is as it was when it came with this print.
+    Same { anchor: Anchor, print: [u8; 16] },
     /// Changes of an object that was imported before; of an unknown one the whole object is asked for (R70).
     Change(StagedChange),
     /// The object is gone.
@@ -37,6 +43,8 @@ pub struct StagedObject {
     /// None: the system has no hierarchy.
     pub place: Option<StagedPlace>,
     pub attributes: Attributes,
+    /// The connector's own print of it; none: one is made of what it says here.
+    pub print: Option<[u8; 16]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +126,17 @@ pub struct StagingIssue {
     pub message: String,
 }
 
+impl StagingIssue {
+    fn twice(object: String, anchor: Anchor) -> Self {
+        StagingIssue {
+            code: "duplicate-object",
+            object,
+            anchor: Some(anchor),
+            message: "the same anchor came twice within one full import; the first one was kept".into(),
+        }
+    }
+}
+
 /// What became of one page.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StagedPage {
@@ -171,6 +190,9 @@ pub struct ImportSession {
     pub(crate) step: Option<StepId>,
     pub(crate) rules_read_dn: bool,
     pub(crate) seen: Seen,
+    pub(crate) held: Arc<HeldPrints>,
+    /// Something was staged since the prints were read: one of them may no longer stand.
+    pub(crate) has_staged: bool,
     pub(crate) counters: StagingCounters,
     pub(crate) contradictions: u64,
 }
@@ -243,6 +265,8 @@ impl Store {
             step,
             rules_read_dn: false,
             seen: Seen::default(),
+            held: Arc::default(),
+            has_staged: false,
             counters: StagingCounters::default(),
             contradictions: 0,
         })
@@ -256,7 +280,11 @@ impl Store {
         items: Vec<StagedItem>,
         now: i64,
     ) -> Result<StagedPage, StoreError> {
-        let page = self.db.write("staging a page of the import", |db| db.stage_page(session, items, now))?;
+        let page = match session.all_held(&items) {
+            // Nothing to write, and so nothing to commit: the next page that stages something tells how far the step is.
+            true => self.db.pass_held(session, items),
+            false => self.db.write("staging a page of the import", |db| db.stage_page(session, items, now))?,
+        };
         session.counters.add_all(&page.counters);
         session.contradictions += page.contradictions;
         Ok(page)

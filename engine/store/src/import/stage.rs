@@ -58,6 +58,7 @@ impl Db {
         for item in items {
             match item {
                 StagedItem::Object(object) => self.stage_object(session, object, &mut page, now)?,
+                StagedItem::Same { anchor, print } => self.stage_same(session, anchor, print, &mut page)?,
                 StagedItem::Change(change) => self.stage_change(session, change, &mut page, now)?,
                 StagedItem::Deleted { anchor, cause } => self.stage_deleted(session, &anchor, cause, &mut page)?,
                 StagedItem::SubtreeLeft { container } => self.stage_subtree_left(session, &container, &mut page)?,
@@ -82,16 +83,12 @@ impl Db {
         now: i64,
     ) -> Inner<()> {
         let print = item_print(&session.schema, &object);
-        let StagedObject { anchor, object_type, place, attributes } = object;
+        let StagedObject { anchor, object_type, place, attributes, print: _ } = object;
         let known = self.head_by_anchor(session.connector, &anchor)?;
         if session.mode == ImportMode::Full && known.as_ref().is_some_and(|head| session.seen.contains(head.id)) {
             page.counters.failure += 1;
-            page.issues.push(StagingIssue {
-                code: "duplicate-object",
-                object: place.map_or_else(|| anchor.to_string(), |place| place.dn.to_string()),
-                anchor: Some(anchor),
-                message: "the same anchor came twice within one full import; the first one was kept".into(),
-            });
+            let object = place.map_or_else(|| anchor.to_string(), |place| place.dn.to_string());
+            page.issues.push(StagingIssue::twice(object, anchor));
             return Ok(());
         }
         let known = self.without_the_deleted(known, &object_type)?;
@@ -106,6 +103,7 @@ impl Db {
             page.counters.no_change += 1;
             return Ok(());
         }
+        session.has_staged = true;
         let matched = self.match_incoming(session.connector, &anchor, known, place.as_ref())?;
         let (attributes, references) = split_references(&session.schema, attributes);
         let object_type = self.type_id(&object_type)?;
@@ -183,6 +181,7 @@ impl Db {
         page: &mut StagedPage,
         now: i64,
     ) -> Inner<()> {
+        session.has_staged = true;
         let StagedChange { anchor, object_type, place, changes } = change;
         let object_type = self.type_id(&object_type)?;
         let known = self.head_by_anchor(session.connector, &anchor)?;
@@ -252,9 +251,14 @@ impl Db {
             counters.update += 1;
         } else {
             counters.no_change += 1;
+            let known_again = print.is_some() && head.item_print != print;
             if head.has(MISSED) || settled.memory_changed {
                 head.flags &= !MISSED;
+                head.item_print = print.or(head.item_print);
                 self.save_head(&mut head)?;
+            } else if known_again {
+                // The next full import need not look so close.
+                self.run("UPDATE head SET item_print = ?2 WHERE id = ?1", (head.id, print))?;
             }
             if settled.memory_changed
                 && let Some(link) = head.link
@@ -381,6 +385,7 @@ impl Db {
         cause: DeleteCause,
         page: &mut StagedPage,
     ) -> Inner<()> {
+        session.has_staged = true;
         let known = self.head_by_anchor(session.connector, anchor)?.filter(|head| !head.is_placeholder());
         if known.is_none() && cause == DeleteCause::DeletedInSource {
             self.deleted_after_leaving(session.connector, anchor)?;
@@ -416,6 +421,7 @@ impl Db {
     }
 
     fn stage_subtree_left(&self, session: &mut ImportSession, container: &Anchor, page: &mut StagedPage) -> Inner<()> {
+        session.has_staged = true;
         let Some(top) = self.head_by_anchor(session.connector, container)? else {
             page.counters.filtered_deletions += 1;
             return Ok(());
@@ -438,10 +444,10 @@ impl Db {
     }
 }
 
-/// What identifies an item as the same that came before: type, place and all values, references by anchor included. None
-/// where the same words may mean another object: a container or a reference that is named by DN alone.
+/// What identifies an item as the same that came before: the connector's own print, or type, place and all values, references
+/// by anchor included. None where the same words may mean another object: a container or a reference that is named by DN alone.
 fn item_print(schema: &ConnectorSchema, object: &StagedObject) -> Option<[u8; 16]> {
-    let StagedObject { anchor: _, object_type, place, attributes } = object;
+    let StagedObject { anchor: _, object_type, place, attributes, print } = object;
     let place = match place {
         None => None,
         Some(place) => Some((place.parent.as_ref()?, place.dn.rdn()?)),
@@ -449,6 +455,9 @@ fn item_print(schema: &ConnectorSchema, object: &StagedObject) -> Option<[u8; 16
     let names_a_dn = |values: &Values| values.iter().any(|value| matches!(value, Value::Reference(Reference::Dn(_))));
     if attributes.iter().any(|(_, values)| names_a_dn(values)) {
         return None;
+    }
+    if print.is_some() {
+        return *print;
     }
     let is_container = schema.is_container(object_type.as_str());
     Some(fingerprint(&(is_container, object_type, place, attributes)).to_be_bytes())

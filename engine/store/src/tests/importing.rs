@@ -327,6 +327,7 @@ fn a_change_of_kind_requires_a_full_import() {
         object_type: "user".into(),
         place: Some(StagedPlace { dn: dn("cn=A,dc=x"), parent: None }),
         attributes: whole.clone(),
+        print: None,
     });
     world.delta("ad", vec![item]);
     assert_eq!(world.object("ad", "a").imported(), Some(&whole));

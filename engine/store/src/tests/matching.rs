@@ -296,6 +296,7 @@ fn under(id: &str, object_type: &str, place: &str, parent: &str) -> StagedItem {
         object_type: object_type.into(),
         place: Some(StagedPlace { dn: dn(place), parent: Some(anchor(parent)) }),
         attributes: image(&[("mail", "m@x")]),
+        print: None,
     })
 }
 

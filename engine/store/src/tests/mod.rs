@@ -3,6 +3,7 @@
 mod codec;
 mod exporting;
 mod guarding;
+mod held;
 mod importing;
 mod matching;
 mod opening;

@@ -105,6 +105,7 @@ pub(super) fn object(text: &str) -> StagedItem {
         object_type: ObjectType::new(object_type),
         place: (place != "-").then(|| StagedPlace { dn: dn(place), parent: None }),
         attributes,
+        print: None,
     })
 }
 

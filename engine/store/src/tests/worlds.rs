@@ -149,6 +149,7 @@ impl Directory {
             object_type: if id < CONTAINERS { "organizationalUnit".into() } else { "user".into() },
             place: Some(StagedPlace { dn: dn(&self.dn(id)), parent }),
             attributes,
+            print: None,
         })
     }
 
