@@ -14,13 +14,14 @@ pub(crate) struct Entry {
     pub(crate) dn: String,
     /// From the extended form of the DN.
     pub(crate) guid: Option<Guid>,
-    /// What names and values are pieces of: one block for all of them.
+    /// What the names of attributes are pieces of, and what values are: one block for all of them.
+    names: String,
     bytes: Vec<u8>,
     attributes: Vec<Described>,
     values: Vec<Piece>,
 }
 
-/// Part of an entry's bytes.
+/// Part of an entry's names or bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Piece {
     at: u32,
@@ -92,7 +93,8 @@ impl Entry {
     /// Of this name, extended or plain, and without attributes.
     pub(crate) fn named(name: &str) -> Entry {
         let (guid, dn) = split_extended(name);
-        Entry { dn: dn.to_owned(), guid, bytes: Vec::new(), attributes: Vec::new(), values: Vec::new() }
+        let (names, bytes) = (String::new(), Vec::new());
+        Entry { dn: dn.to_owned(), guid, names, bytes, attributes: Vec::new(), values: Vec::new() }
     }
 
     /// Takes the content of a SearchResultEntry apart (RFC 4511 4.5.2).
@@ -101,6 +103,7 @@ impl Entry {
         let mut entry = Entry::named(text(parts.expect(OCTET_STRING)?)?);
         let mut list = Reader::new(parts.expect(SEQUENCE)?);
         entry.bytes.reserve_exact(list.rest());
+        entry.names.reserve(512);
         entry.attributes.reserve(32);
         entry.values.reserve(48);
         while !list.is_empty() {
@@ -136,7 +139,10 @@ impl Entry {
     /// Begins an attribute, named with its options.
     fn begin(&mut self, described: &str) -> Result<(), EntryError> {
         let (name, range) = split_options(described);
-        let name = self.piece(name.as_bytes())?;
+        let at = u32::try_from(self.names.len()).map_err(|_| TOO_LONG)?;
+        let length = u32::try_from(name.len()).map_err(|_| TOO_LONG)?;
+        self.names.push_str(name);
+        let name = Piece { at, length };
         let end = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
         self.attributes.push(Described { name, range, values: end..end });
         Ok(())
@@ -162,8 +168,7 @@ impl Entry {
     fn view<'a>(&'a self, attribute: &'a Described) -> RawAttribute<'a> {
         let values = attribute.values.start as usize..attribute.values.end as usize;
         RawAttribute {
-            // It was text when it was cut.
-            name: std::str::from_utf8(attribute.name.of(&self.bytes)).unwrap_or_default(),
+            name: self.name(attribute),
             range: attribute.range,
             values: RawValues { bytes: &self.bytes, pieces: self.values.get(values).unwrap_or_default() },
         }
@@ -222,8 +227,13 @@ impl Entry {
             .map(|attribute| self.view(attribute).values)
     }
 
+    fn name(&self, attribute: &Described) -> &str {
+        let (at, length) = (attribute.name.at as usize, attribute.name.length as usize);
+        self.names.get(at..at + length).unwrap_or_default()
+    }
+
     fn is_named(&self, attribute: &Described, name: &str) -> bool {
-        attribute.name.of(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
+        self.name(attribute).eq_ignore_ascii_case(name)
     }
 
     pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
@@ -351,14 +361,15 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn without(mut self, names: &[&str]) -> Entry {
-            let bytes = self.bytes.clone();
-            self.attributes.retain(|attribute| !names.iter().any(|name| attribute.name.of(&bytes) == name.as_bytes()));
+            let before = self.clone();
+            self.attributes.retain(|attribute| !names.contains(&before.name(attribute)));
             self
         }
 
         /// Bytes that it takes.
         pub(crate) fn memory(&self) -> usize {
             self.dn.capacity()
+                + self.names.capacity()
                 + self.bytes.capacity()
                 + self.attributes.capacity() * size_of::<Described>()
                 + self.values.capacity() * size_of::<Piece>()

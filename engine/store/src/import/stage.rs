@@ -467,21 +467,24 @@ fn item_print(schema: &ConnectorSchema, object: &StagedObject) -> Option<[u8; 16
 /// a body.
 fn split_references(
     schema: &ConnectorSchema,
-    attributes: Attributes,
+    mut attributes: Attributes,
 ) -> (Attributes, BTreeMap<AttributeName, Vec<Reference>>) {
-    let mut references: BTreeMap<AttributeName, Vec<Reference>> = BTreeMap::new();
-    let mut rest = Attributes::new();
-    for (name, values) in attributes {
-        if schema.kind_of(name.as_str()) == Some(ValueKind::Secret) {
-            continue;
-        }
+    let is_secret = |name: &AttributeName| schema.kind_of(name.as_str()) == Some(ValueKind::Secret);
+    let names_objects = |values: &Values| values.iter().any(|value| matches!(value, Value::Reference(_)));
+    // Few: all others stay as they are.
+    let not_of_a_body: Vec<AttributeName> = attributes
+        .iter()
+        .filter(|(name, values)| names_objects(values) || is_secret(name))
+        .map(|(name, _)| name.clone())
+        .collect();
+    let mut references = BTreeMap::new();
+    for name in not_of_a_body {
+        let Some(values) = attributes.remove(name.as_str()).filter(|_| !is_secret(&name)) else { continue };
         let (links, plain) = split_values(values);
-        if !links.is_empty() {
-            references.insert(name.clone(), links);
-        }
-        rest.set(name, plain);
+        references.insert(name.clone(), links);
+        attributes.set(name, plain);
     }
-    (rest, references)
+    (attributes, references)
 }
 
 fn split_values(values: Values) -> (Vec<Reference>, Values) {
