@@ -68,6 +68,7 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
             )?;
             let mut page = ReferencePage::default();
+            let last = work.last().copied();
             for (side, object, attribute, member) in work {
                 page.rows += 1;
                 if side == SOURCE_SIDE {
@@ -75,9 +76,12 @@ impl Store {
                 } else {
                     db.settle_member(object, attribute, member, &mut page)?;
                 }
+            }
+            if let Some(last) = last {
+                // Deciding queues nothing, so these are all that stand before the last.
                 db.run(
-                    "DELETE FROM reference_work WHERE side = ?1 AND object = ?2 AND attribute = ?3 AND member = ?4",
-                    (side, object, attribute, member),
+                    "DELETE FROM reference_work WHERE (side, object, attribute, member) <= (?1, ?2, ?3, ?4)",
+                    last,
                 )?;
             }
             page.more = db.exists("SELECT 1 FROM reference_work", [])?;
@@ -134,28 +138,55 @@ impl Db {
     /// A row of a source object: what waits for it is told, and its member in each target is settled.
     fn settle_row(&self, source: i64, attribute: i64, member: i64, page: &mut ReferencePage) -> Inner<()> {
         let row = self.is_effective(source, attribute, member)?;
-        for flow in self.flows("source = ?1 AND source_attribute = ?2", (source, attribute))? {
-            let target = self.head(flow.target)?;
-            let member_head = self.find_head(member)?;
+        let flows = self.flows("source = ?1 AND source_attribute = ?2", (source, attribute))?;
+        let member_head = if flows.is_empty() { None } else { self.find_head(member)? };
+        for flow in flows {
+            let connector = self.connector_of(flow.target)?;
             let verdict = match &member_head {
-                Some(head) if row => Some(self.verdict(head, target.connector)?),
+                Some(head) if row => Some(self.verdict(head, connector)?),
                 _ => None,
             };
-            self.save_waiting((&flow, target.connector), member, verdict.as_ref(), page)?;
+            self.save_waiting((&flow, connector), member, verdict.as_ref(), page)?;
+            if let Some(ReferenceVerdict::Flows { target: end } | ReferenceVerdict::AfterCreate { target: end }) =
+                verdict
+                && (!flow.single || self.is_only_value(&flow, member, end.0)?)
+            {
+                // This very row wants it, so no other need be asked.
+                let wish = if self.is_in_grace(end.0)? { Wish::Held } else { Wish::Wanted };
+                self.fulfil(flow.target, flow.attribute, end.0, wish, &[], flow.single, page)?;
+                continue;
+            }
             if flow.single {
                 // Whoever is wanted, or waits, decides about the value that is there.
                 let flows = self.flows("object = ?1 AND attribute = ?2", (flow.target, flow.attribute))?;
                 self.settle_single(flow.target, flow.attribute, &flows, page)?;
                 continue;
             }
-            let linked = member_head.and_then(|head| head.link);
+            let linked = member_head.as_ref().and_then(|head| head.link);
             if let Some(link) = linked
-                && let Some(end) = self.head_linked(link.mv, target.connector)?
+                && let Some(end) = self.head_linked(link.mv, connector)?
             {
                 self.settle_member(flow.target, flow.attribute, end.id, page)?;
             }
         }
         Ok(())
+    }
+
+    /// Whether a target attribute of one value has no other than `end`, there or on its way, and is fed by no other row.
+    fn is_only_value(&self, flow: &Flow, member: i64, end: i64) -> Inner<bool> {
+        let another = self.exists(
+            "SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2 AND (source <> ?3 OR source_attribute <> ?4) \
+             UNION ALL SELECT 1 FROM reference WHERE source = ?3 AND attribute = ?4 AND state IN (0, 2) AND target <> ?5 \
+             UNION ALL SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND state <> 2 AND target <> ?6 \
+             UNION ALL SELECT 1 FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member <> ?6",
+            (flow.target, flow.attribute, flow.source, flow.source_attribute, member, end),
+        )?;
+        Ok(!another)
+    }
+
+    fn connector_of(&self, object: i64) -> Inner<i64> {
+        let connector = self.one("SELECT connector FROM head WHERE id = ?1", [object], |row| row.get(0))?;
+        connector.ok_or_else(|| Fault::damaged(format!("object {object} is referred to and does not exist")))
     }
 
     /// The row is in force: imported and synchronised, its removal not synchronised yet.
@@ -260,7 +291,7 @@ impl Db {
         candidates.extend(
             self.ids("SELECT member FROM pending_reference WHERE object = ?1 AND attribute = ?2", (target, attribute))?,
         );
-        let connector = self.head(target)?.connector;
+        let connector = self.connector_of(target)?;
         let mut someone_waits = false;
         for flow in flows {
             let rows = self.ids(
@@ -397,7 +428,7 @@ impl Db {
     /// Makes a change pending, in the place of what was there.
     fn send(&self, key: (i64, i64, i64), adds: bool, page: &mut ReferencePage) -> Inner<()> {
         let (target, attribute, member) = key;
-        let connector = self.head(target)?.connector;
+        let connector = self.connector_of(target)?;
         self.run(
             "INSERT OR REPLACE INTO pending_reference (object, attribute, member, connector, adds, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             (target, attribute, member, connector, adds, REFERENCE_PENDING),

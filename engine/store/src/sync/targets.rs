@@ -146,11 +146,13 @@ impl Db {
         for flow in before.symmetric_difference(&after) {
             touched.insert(self.attribute_id(connector, &flow.target_attribute, ValueKind::Reference)?);
         }
-        // Rows of a flow that goes must be queued while it is still there.
-        for attribute in &touched {
-            self.queue_target(target, *attribute)?;
+        if !before.is_empty() {
+            // Rows of a flow that goes must be queued while it is still there.
+            for attribute in &touched {
+                self.queue_target(target, *attribute)?;
+            }
+            self.run("DELETE FROM reference_flow WHERE object = ?1", [target])?;
         }
-        self.run("DELETE FROM reference_flow WHERE object = ?1", [target])?;
         for flow in &after {
             let source_space = match flow.source {
                 ReferenceFlow::NOBODY => connector,
