@@ -3,6 +3,7 @@
 
 use crate::client::{GraphClient, Reply};
 use crate::errors::GraphError;
+use crate::pace::{Told, WARNING};
 use crate::password::Password;
 use crate::throttle::{Patience, retry_after};
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
@@ -194,8 +195,15 @@ impl GraphClient {
             match envelope(calls, &chunk) {
                 Ok(payload) => {
                     let client = self.clone();
+                    let writes = chunk.iter().filter(|index| calls[**index].method != Method::GET).count();
                     batches.spawn(async move {
+                        // Nobody closes it; should that change, batches would only be paced less well.
+                        let _turn = client.turns().acquire().await;
+                        tokio::time::sleep(client.pace().take(writes, Instant::now())).await;
                         let result = client.send_batch(payload).await;
+                        let result = result.map(Replies::read);
+                        let told = result.as_ref().map_or(Told::default(), Replies::told);
+                        client.pace().answered(writes, told, Instant::now());
                         (chunk, result)
                     });
                 }
@@ -209,8 +217,7 @@ impl GraphClient {
             // A batch whose task died leaves its calls open; they are settled as lost below.
             let Ok((chunk, result)) = joined else { continue };
             let mut replies = match result {
-                Ok(reply) => {
-                    let replies = Replies::read(reply);
+                Ok(replies) => {
                     replies.throttled_for.into_iter().for_each(|wait| self.gate().close_for(wait));
                     replies
                 }
@@ -384,6 +391,8 @@ fn envelope(calls: &[Call], chunk: &[usize]) -> Result<Bytes, String> {
 struct Item {
     status: u16,
     retry_after: Option<Duration>,
+    /// The share of its limit that the service says is used.
+    used: Option<f64>,
     body: Option<Value>,
 }
 
@@ -411,10 +420,18 @@ impl Replies {
         Replies { items, outer: None, throttled_for, token_generation }
     }
 
+    /// What it tells about the bucket of writes.
+    fn told(&self) -> Told {
+        Told {
+            used: self.items.values().filter_map(|item| item.used).reduce(f64::max),
+            refused_for: self.throttled_for,
+        }
+    }
+
     fn take(&mut self, index: usize) -> Option<Item> {
         match &self.outer {
             Some((status, retry_after, body)) => {
-                Some(Item { status: *status, retry_after: *retry_after, body: body.clone() })
+                Some(Item { status: *status, retry_after: *retry_after, used: None, body: body.clone() })
             }
             None => self.items.remove(&index),
         }
@@ -428,13 +445,17 @@ fn read_item(response: &Value) -> Option<(usize, Item)> {
     };
     let status = u16::try_from(response.get("status")?.as_u64()?).ok()?;
     let headers = response.get("headers").and_then(Value::as_object);
-    let asked = headers.into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("retry-after"));
-    let retry_after = asked.and_then(|(_, value)| match value {
+    let header = |wanted: &str| headers.into_iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    let used = header(WARNING).and_then(|(_, value)| match value {
+        Value::String(text) => text.trim().parse().ok(),
+        number => number.as_f64(),
+    });
+    let retry_after = header("retry-after").and_then(|(_, value)| match value {
         Value::String(text) => retry_after(text),
         number => number.as_u64().map(Duration::from_secs),
     });
     let body = response.get("body").filter(|body| !body.is_null()).cloned();
-    Some((id, Item { status, retry_after, body }))
+    Some((id, Item { status, retry_after, used, body }))
 }
 
 #[cfg(test)]
@@ -452,7 +473,7 @@ mod tests {
     }
 
     fn item(status: u16, asked: Option<u64>) -> Item {
-        Item { status, retry_after: asked.map(Duration::from_secs), body: None }
+        Item { status, retry_after: asked.map(Duration::from_secs), used: None, body: None }
     }
 
     fn create() -> Call {

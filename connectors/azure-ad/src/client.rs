@@ -2,6 +2,7 @@
 //! replies, no redirects. Decides nothing about objects; writes go through `batch`.
 
 use crate::errors::GraphError;
+use crate::pace::Pace;
 use crate::settings::{Settings, is_loopback};
 use crate::throttle::{Gate, Patience, retry_after};
 use crate::token::TokenSource;
@@ -32,8 +33,11 @@ struct Inner {
     settings: Settings,
     tokens: TokenSource,
     gate: Gate,
+    pace: Pace,
     /// As many requests at a time as there are connections.
     permits: Semaphore,
+    /// As many batches likewise: one that only waits for a connection has not been taken out of the bucket of writes.
+    turns: Semaphore,
     /// The service's clock minus ours, in seconds, from the last reply.
     skew_seconds: AtomicI64,
 }
@@ -81,6 +85,8 @@ impl GraphClient {
         Ok(GraphClient(Arc::new(Inner {
             http,
             permits: Semaphore::new(settings.concurrency.max(1)),
+            turns: Semaphore::new(settings.concurrency.max(1)),
+            pace: Pace::new(&settings),
             settings,
             tokens: TokenSource::default(),
             gate: Gate::default(),
@@ -94,6 +100,14 @@ impl GraphClient {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.0.gate
+    }
+
+    pub(crate) fn turns(&self) -> &Semaphore {
+        &self.0.turns
+    }
+
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.0.pace
     }
 
     pub(crate) fn tokens(&self) -> &TokenSource {

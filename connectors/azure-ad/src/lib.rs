@@ -16,6 +16,7 @@ mod delta;
 mod import;
 mod model;
 mod objects;
+mod pace;
 mod pages;
 mod roles;
 mod schema;

@@ -38,6 +38,9 @@ pub struct Settings {
     pub max_wait: Duration,
     /// Longest time that a fresh object is waited for while it answers 404 (A.2).
     pub replication_wait: Duration,
+    /// Writes that the service takes in `write_window` (A.8); kept to once it warns that they run out.
+    pub write_limit: u32,
+    pub write_window: Duration,
     /// Attempts of one request that the connection or a server fault broke; throttling does not count.
     pub attempts: u32,
     /// First pause where the service names none; doubled each time, at most one minute.
@@ -82,6 +85,8 @@ impl Settings {
         let request_timeout = seconds(&mut reader, "request_timeout_seconds", 100, 1, 3600);
         let max_wait = seconds(&mut reader, "max_wait_seconds", 300, 0, 86_400);
         let replication_wait = seconds(&mut reader, "replication_wait_seconds", 60, 0, 3600);
+        let write_limit = bounded(&mut reader, "write_limit", 3_000, 1, 1_000_000) as u32;
+        let write_window = seconds(&mut reader, "write_window_seconds", 150, 1, 86_400);
         let concurrency = bounded(&mut reader, "concurrency", 4, 1, 8) as usize;
         let attempts = bounded(&mut reader, "attempts", 4, 1, 20) as u32;
         let max_reply_bytes = bounded(&mut reader, "max_reply_mebibytes", 64, 1, 1024) as usize * 1024 * 1024;
@@ -104,6 +109,8 @@ impl Settings {
                 concurrency,
                 max_wait,
                 replication_wait,
+                write_limit,
+                write_window,
                 attempts,
                 backoff_base: Duration::from_secs(1),
                 max_reply_bytes,

@@ -55,6 +55,36 @@ async fn a_write_quota_is_waited_for() {
     assert_eq!(world.all_stored("users").len(), 20);
 }
 
+/// S8: from the service's warning on, writes go at the rate of its bucket: none is refused, so none is sent twice.
+#[tokio::test]
+async fn writes_keep_to_the_rate_of_the_bucket_once_the_service_warns() {
+    let throttle = ThrottleKnobs {
+        writes: 500,
+        write_window_ms: 2_500,
+        resource_units: Some(1_000_000),
+        ..ThrottleKnobs::default()
+    };
+    let knobs = Knobs { throttle, ..Knobs::default() };
+    let mut world = world_with(json!({}), permissions(), knobs, |settings| {
+        (settings.write_limit, settings.write_window) = (500, Duration::from_millis(2_500));
+    })
+    .await;
+    let started = Instant::now();
+    let outcomes = world.export("user", new_users(900)).await;
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(outcomes.iter().all(|outcome| told(outcome) == "accepted"), "{outcomes:?}");
+    assert_eq!(world.all_stored("users").len(), 900);
+    let log = world.tenant.request_log();
+    let posts: Vec<u16> = log
+        .iter()
+        .filter(|request| request.method == "POST" && request.path.ends_with("/users"))
+        .map(|request| request.status)
+        .collect();
+    assert_eq!((posts.len(), posts.iter().filter(|status| **status == 429).count()), (900, 0), "nothing is sent twice");
+    // 500 at once and 200 a second.
+    assert!(seconds >= 1.9, "the tenant's own bucket let no more through: {seconds}");
+}
+
 /// Longer than the settings allow: not settled and certainly not arrived; the next call says when to come back.
 #[tokio::test]
 async fn too_long_a_wait_is_handed_back() {

@@ -1,0 +1,132 @@
+//! Keeps writes at the rate that the service refills its bucket with (A.8), from the moment it warns: a refused write counts
+//! against the bucket and is sent twice, and what is sent again rarely fills a batch. Says how long to wait; never sends or
+//! sleeps itself.
+
+use crate::settings::Settings;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// The header of a reply from which on the service warns: the share of the limit that is used, with one decimal.
+pub(crate) const WARNING: &str = "x-ms-throttle-limit-percentage";
+/// The share is rounded: so much more may be used.
+const ROUNDING: f64 = 0.05;
+
+/// What one batch told about the bucket.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Told {
+    /// The largest share of the limit that a write's reply named.
+    pub(crate) used: Option<f64>,
+    /// The longest `Retry-After` of a refused write.
+    pub(crate) refused_for: Option<Duration>,
+}
+
+/// The service's bucket of writes, as far as this process knows it.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    capacity: f64,
+    per_second: f64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Writes left, less those on their way; negative: lent from what is to come. None: the service has not warned yet.
+    left: Option<(f64, Instant)>,
+    /// Taken and not answered.
+    on_their_way: f64,
+}
+
+impl Pace {
+    pub(crate) fn new(settings: &Settings) -> Pace {
+        let capacity = f64::from(settings.write_limit.max(1));
+        let per_second = capacity / settings.write_window.as_secs_f64().max(1e-3);
+        Pace { capacity, per_second, state: Mutex::default() }
+    }
+
+    /// So many writes are about to be sent: how long they have to wait.
+    pub(crate) fn take(&self, writes: usize, now: Instant) -> Duration {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.on_their_way += writes as f64;
+        let Some((left, at)) = &mut state.left else { return Duration::ZERO };
+        let passed = now.saturating_duration_since(*at).as_secs_f64();
+        *left = (*left + passed * self.per_second).min(self.capacity) - writes as f64;
+        *at = now;
+        Duration::from_secs_f64((-*left / self.per_second).max(0.0))
+    }
+
+    /// So many writes were answered, or will not be.
+    pub(crate) fn answered(&self, writes: usize, told: Told, now: Instant) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.on_their_way = (state.on_their_way - writes as f64).max(0.0);
+        let warned = match (told.used, &state.left) {
+            (Some(used), None) => Some((1.0 - used - ROUNDING).max(0.0) * self.capacity),
+            // Once the bucket is followed, only that it is empty is news.
+            (Some(used), Some(_)) if used >= 1.0 => Some(0.0),
+            _ => None,
+        };
+        let refused = told.refused_for.map(|wait| 1.0 - wait.as_secs_f64() * self.per_second);
+        let Some(left) = warned.into_iter().chain(refused).reduce(f64::min) else { return };
+        let left = left - state.on_their_way;
+        let known = state.left.map_or(f64::INFINITY, |(known, at)| {
+            known + now.saturating_duration_since(at).as_secs_f64() * self.per_second
+        });
+        state.left = Some((known.min(left), now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// 100 writes in ten seconds.
+    fn pace() -> Pace {
+        Pace { capacity: 100.0, per_second: 10.0, state: Mutex::default() }
+    }
+
+    fn told(used: f64) -> Told {
+        Told { used: Some(used), ..Told::default() }
+    }
+
+    /// Nothing is held back before the service warns: limits differ, and some tenants have none.
+    #[test]
+    fn without_a_warning_nothing_waits() {
+        let (pace, now) = (pace(), Instant::now());
+        for _ in 0..500 {
+            assert_eq!(pace.take(20, now), Duration::ZERO);
+            pace.answered(20, Told::default(), now);
+        }
+    }
+
+    /// From the warning on, what is left goes at once and the rest at the rate at which the bucket fills.
+    #[test]
+    fn after_the_warning_writes_go_at_the_rate_of_the_bucket() {
+        let (pace, mut now) = (pace(), Instant::now());
+        pace.take(20, now);
+        pace.answered(20, told(0.8), now);
+        assert_eq!(pace.take(15, now), Duration::ZERO);
+        assert_eq!(pace.take(20, now), 2 * SECOND);
+        assert_eq!(pace.take(20, now), 4 * SECOND);
+        now += 4 * SECOND;
+        assert_eq!(pace.take(10, now), SECOND);
+        // A long rest fills it again, and no more than that.
+        now += 60 * SECOND;
+        assert_eq!((pace.take(100, now), pace.take(10, now)), (Duration::ZERO, SECOND));
+    }
+
+    /// What is on its way is not there any more; what the service refuses tells how far the bucket is overdrawn.
+    #[test]
+    fn writes_on_their_way_and_refusals_are_counted() {
+        let (pace, now) = (pace(), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(pace.take(5, now), Duration::ZERO);
+        }
+        pace.answered(5, told(0.8), now);
+        assert_eq!(pace.take(5, now), Duration::ZERO);
+        assert_eq!(pace.take(10, now), SECOND);
+        pace.answered(10, Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
+        // 29 short, and 15 on their way.
+        assert_eq!(pace.take(1, now), Duration::from_millis(4_500));
+    }
+}
