@@ -124,10 +124,9 @@ impl Engine {
         }
         let refused_objects = refused.len();
         refused.into_values().flatten().for_each(|error| step.object_error(error));
-        for (counter, objects) in std::mem::take(&mut tally.details) {
-            let objects: Vec<CsId> = objects.into_iter().collect();
-            self.store.record_details(step.id, counter, &objects)?;
-        }
+        let details = std::mem::take(&mut tally.details).into_iter();
+        let details = details.map(|(counter, objects)| (counter.to_owned(), objects.into_iter().collect())).collect();
+        self.store.record_details(step.id, &details)?;
         let end = match halt {
             Some(Halt::Operator) => End::by_operator(),
             Some(Halt::Connector(error)) => End::from(&error),

@@ -317,6 +317,7 @@ impl Engine {
         if let Some(last) = full_sync_reaches.filter(|_| !over_limit) {
             page.full_sync_reached(&step.connector, last)?;
         }
+        page.record(step.id, &step.counters(), &details)?;
         page.commit()?;
         // Candidates that came up while applying: held for now, due again as soon as their roles are known.
         self.learn_facts(sync, &late).await?;
@@ -324,10 +325,6 @@ impl Engine {
             error.object = subject_name(&self.store, subject)?;
             step.object_error(error);
         }
-        for (counter, objects) in &details {
-            self.store.record_details(step.id, counter, objects)?;
-        }
-        self.store.step_progress(step.id, &step.counters())?;
         Ok(over_limit.then_some(Early::ErrorLimit))
     }
 

@@ -4,7 +4,7 @@
 use crate::codes;
 use crate::db::Db;
 use crate::error::Inner;
-use crate::export::can_be_sent;
+use crate::export::{REFERENCES_TO_SEND, can_be_sent};
 use crate::head::Head;
 use crate::{Store, StoreError};
 use metaverse_schema::{AttributeName, Attributes, AttributesDelta, Value, Values};
@@ -279,8 +279,10 @@ impl Db {
         visit: &mut dyn FnMut(GuardLine),
     ) -> Inner<()> {
         let owners: Vec<(i64, i64)> = self.all(
-            "SELECT DISTINCT object, attribute FROM pending_reference WHERE connector = ?1 \
-             AND (state IN (0, 1) OR (state = 3 AND retry = 1)) ORDER BY object, attribute",
+            &format!(
+                "SELECT DISTINCT object, attribute FROM pending_reference WHERE connector = ?1 AND {REFERENCES_TO_SEND} \
+                 ORDER BY object, attribute"
+            ),
             [connector],
             |row| Ok((row.get(0)?, row.get(1)?)),
         )?;

@@ -201,17 +201,12 @@ impl Store {
         })
     }
 
-    /// Keeps the objects behind a counter (R31).
-    pub fn record_details(&mut self, step: StepId, counter: &str, objects: &[CsId]) -> Result<(), StoreError> {
-        self.db.record("recording the objects of a counter", |db| {
-            objects.iter().try_for_each(|object| {
-                db.run(
-                    "INSERT OR IGNORE INTO run_step_object (step, counter, object) VALUES (?1, ?2, ?3)",
-                    (step.0, counter, object.0),
-                )
-                .map(drop)
-            })
-        })
+    /// Keeps the objects behind counters (R31).
+    pub fn record_details(&mut self, step: StepId, details: &BTreeMap<String, Vec<CsId>>) -> Result<(), StoreError> {
+        if details.is_empty() {
+            return Ok(());
+        }
+        self.db.write("recording the objects of counters", |db| db.save_details(step, details))
     }
 
     pub fn details(&self, step: StepId, counter: &str, limit: usize) -> Result<Vec<CsId>, StoreError> {
@@ -356,6 +351,20 @@ fn level_of(code: i64) -> Inner<EventLevel> {
 }
 
 impl Db {
+    pub(crate) fn save_details(&self, step: StepId, details: &BTreeMap<String, Vec<CsId>>) -> Inner<()> {
+        let mut rows = 0;
+        for (counter, objects) in details {
+            for object in objects {
+                rows += self.run(
+                    "INSERT OR IGNORE INTO run_step_object (step, counter, object) VALUES (?1, ?2, ?3)",
+                    (step.0, counter, object.0),
+                )?;
+            }
+        }
+        self.count_as_history(rows as u64);
+        Ok(())
+    }
+
     pub(crate) fn save_progress(&self, step: StepId, counters: &StepCounters) -> Inner<()> {
         let rows = self.run("UPDATE run_step SET counters = ?2 WHERE id = ?1", (step.0, json(counters)?))?;
         self.count_as_history(rows as u64);

@@ -3,11 +3,17 @@
 use super::setup::Lab;
 use crate::{CycleKind, CycleReport};
 
-/// People of whom every fifth is refused by the target; a group whose members are all of them and as many that nobody imports:
+/// People, of whom every fifth is refused by the target and the others have a manager; a group whose members are all of them and as many that nobody imports:
 /// everything that may lie about in a deployment at rest.
 async fn at_rest(people: usize) -> Lab {
     let lab = Lab::new();
-    (1..=people).for_each(|number| lab.hr.put_person(number));
+    for number in 1..=people {
+        lab.hr.put_person(number);
+        // FIXME: the manager of one whose create was refused is passed over by each export, at about a hundred steps.
+        if number % 5 > 0 {
+            lab.hr.set(&format!("p{number}"), "manager", &["p1"]);
+        }
+    }
     lab.dir.behave(|behaviour| {
         for number in (5..=people).step_by(5) {
             behaviour.refuses.insert(format!("Person {number}"), ("refused".to_owned(), false));

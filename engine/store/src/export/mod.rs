@@ -13,6 +13,11 @@ use std::collections::BTreeMap;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, MvId, PendingExport, PendingOperation, SentState};
 
+/// Rows of `pending_reference` that an export would send: neither refused for good, nor of an object whose create was (0: a
+/// create) and that waits for a change as long as they do.
+pub(crate) const REFERENCES_TO_SEND: &str = "state <> 2 AND (state <> 3 OR retry = 1) AND NOT EXISTS (SELECT 1 FROM pending_export e \
+     WHERE e.object = pending_reference.object AND e.operation = 0 AND e.to_send = 0)";
+
 /// In which order exports go: removals apart, so that a name can be free before it is given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExportPhase {
@@ -140,8 +145,10 @@ impl Store {
         self.db.read("counting what is to be exported", |db| {
             let Some(connector) = db.find_connector(connector) else { return Ok(0) };
             db.count(
-                "SELECT count(*) FROM (SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 \
-                 UNION SELECT object FROM pending_reference WHERE connector = ?1 AND (state IN (0, 1) OR (state = 3 AND retry = 1)))",
+                &format!(
+                    "SELECT count(*) FROM (SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 \
+                     UNION SELECT object FROM pending_reference WHERE connector = ?1 AND {REFERENCES_TO_SEND})"
+                ),
                 [connector],
             )
         })
@@ -200,9 +207,12 @@ impl Db {
                 (connector, after, limit),
             ),
             ExportPhase::Writes => self.ids(
-                "SELECT object FROM pending_export WHERE connector = ?1 AND to_send = 1 AND object > ?2 AND operation NOT IN (3, 4) UNION \
-                 SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND state <> 2 AND (state <> 3 OR retry = 1) \
-                 ORDER BY object LIMIT ?3",
+                &format!(
+                    "SELECT object FROM pending_export \
+                     WHERE connector = ?1 AND to_send = 1 AND object > ?2 AND operation NOT IN (3, 4) UNION \
+                     SELECT object FROM pending_reference WHERE connector = ?1 AND object > ?2 AND {REFERENCES_TO_SEND} \
+                     ORDER BY object LIMIT ?3"
+                ),
                 (connector, after, limit),
             ),
         }

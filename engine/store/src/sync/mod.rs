@@ -8,9 +8,10 @@ mod targets;
 
 use crate::db::Db;
 use crate::error::{Fault, Inner};
-use crate::history::PageMark;
+use crate::history::{PageMark, StepCounters, StepId};
 use crate::{Store, StoreError};
 use metaverse_schema::Dn;
+use std::collections::BTreeMap;
 use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs, Subject};
 
 pub use look_ahead::StoreReader;
@@ -194,6 +195,21 @@ impl PlanPage<'_> {
         kept.map(drop).map_err(|fault| {
             self.abandon();
             fault.during("keeping how far a full synchronisation came")
+        })
+    }
+
+    /// Keeps with the page how far its step is, and the objects behind the step's counters (R31).
+    pub fn record(
+        &mut self,
+        step: StepId,
+        counters: &StepCounters,
+        details: &BTreeMap<String, Vec<CsId>>,
+    ) -> Result<(), StoreError> {
+        let db = &self.store.db;
+        let kept = db.save_details(step, details).and_then(|()| db.save_progress(step, counters));
+        kept.map_err(|fault| {
+            self.abandon();
+            fault.during("recording the progress of a step")
         })
     }
 

@@ -88,7 +88,7 @@ fn rows_of_run_history_do_not_count_as_written() {
     let before = world.store.rows_written();
     let run = world.store.begin_run("ad", "full-import", 1).unwrap();
     let step = world.store.begin_step(run.id, "full-import", 1).unwrap();
-    world.store.record_details(step, "stage-add", &[world.id("ad", "a")]).unwrap();
+    world.store.record_details(step, &[("stage-add".to_owned(), vec![world.id("ad", "a")])].into()).unwrap();
     world.store.end_run(run.id, "success", 2).unwrap();
     assert_eq!(world.store.rows_written(), before);
     world.full("ad", &["a user cn=Ann,ou=People,dc=x displayName=Anna"]);
@@ -179,7 +179,7 @@ fn history_is_kept_and_purged() {
         )
         .unwrap();
     store.end_run(first.id, "success", NOW + 10).unwrap();
-    store.record_details(step, "stage-add", &[CsId(3), CsId(1)]).unwrap();
+    store.record_details(step, &[("stage-add".to_owned(), vec![CsId(3), CsId(1)])].into()).unwrap();
     assert_eq!(store.details(step, "stage-add", 9).unwrap(), vec![CsId(1), CsId(3)]);
     store.add_event(Some(first.id), EventLevel::Warning, "clock-skew", "70 s", NOW).unwrap();
     assert_eq!(store.events(Some(first.id), 9).unwrap()[0].code, "clock-skew");
