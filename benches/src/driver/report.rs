@@ -22,6 +22,10 @@ pub struct Line {
     /// Write requests that the tenant received.
     pub writes: Option<u64>,
     pub evaluated: Option<u64>,
+    /// Of the database's virtual machine.
+    pub store_steps: Option<u64>,
+    /// Of the processor, counted by callgrind.
+    pub instructions: Option<u64>,
     pub note: String,
 }
 
@@ -147,7 +151,7 @@ impl Report {
                     "goal": line.goal, "cpu_seconds": line.cost.cpu_seconds, "peak_rss_bytes": line.cost.peak_rss_bytes,
                     "tenant_rss_bytes": line.tenant_rss_bytes, "rows_written": line.rows,
                     "bytes_written": line.cost.written_bytes, "http_writes": line.writes, "evaluated": line.evaluated,
-                    "note": line.note,
+                    "instructions": line.instructions, "store_steps": line.store_steps, "note": line.note,
                 })
             })
             .collect();

@@ -56,7 +56,14 @@ impl Directory {
     }
 }
 
-/// The rehearsal tenant: `metasync tenant` in its own process, without throttling.
+/// How many writes a tenant takes in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bucket {
+    pub writes: u64,
+    pub window_seconds: u64,
+}
+
+/// The rehearsal tenant: `metasync tenant` in its own process.
 pub struct Tenant {
     pub server: Server,
     host: String,
@@ -69,6 +76,21 @@ impl Tenant {
     /// # Errors
     /// When it does not start.
     pub fn start(programs: &Programs, request_log: Option<&Path>) -> Measured<Tenant> {
+        Tenant::start_with(programs, request_log, None)
+    }
+
+    /// The same with a bucket of writes; none: it is not throttled.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_with(programs: &Programs, request_log: Option<&Path>, bucket: Option<Bucket>) -> Measured<Tenant> {
+        let throttle = match bucket {
+            None => r#"throttle={"enabled":false}"#.to_owned(),
+            Some(Bucket { writes, window_seconds }) => format!(
+                r#"throttle={{"writes":{writes},"write_window_ms":{},"resource_units":1000000000}}"#,
+                window_seconds * 1_000
+            ),
+        };
         let (secret, seed) = (programs.folder.join("client.secret"), programs.folder.join("seed.json"));
         let domains = r#"{"domains":[{"name":"contoso.onmicrosoft.com","initial":true},{"name":"contoso.example","default":true}]}"#;
         for (file, text) in [(&secret, CLIENT_SECRET), (&seed, domains)] {
@@ -80,7 +102,7 @@ impl Tenant {
             .args(["--json", "tenant", "--listen", "127.0.0.1:0", "--seed"])
             .arg(&seed);
         command.args(["--client-id", CLIENT_ID, "--client-secret"]).arg(format!("file:{}", secret.display()));
-        for knob in ["object_quota=50000000", "throttle={\"enabled\":false}", "request_log_limit=0"] {
+        for knob in ["object_quota=50000000", &throttle, "request_log_limit=0"] {
             command.args(["--knob", knob]);
         }
         if let Some(file) = request_log {
@@ -191,6 +213,23 @@ impl Deployment {
         Ok(deployment)
     }
 
+    /// Tells the deployment how large the tenant's bucket is; it assumes the documented one.
+    ///
+    /// # Errors
+    /// When its file no longer holds what is to be changed.
+    pub fn know(&self, bucket: Bucket) -> Measured<()> {
+        let file = self.folder.join("metasync.toml");
+        let doing = format!("writing the bucket of writes into {}", file.display());
+        let text = std::fs::read_to_string(&file).map_err(DriverError::io(doing.clone()))?;
+        let mode = "mode = \"graph\"\n";
+        if !text.contains(mode) {
+            return Err(DriverError::Failed(format!("{doing}: `{}` is not in it", mode.trim())));
+        }
+        let Bucket { writes, window_seconds } = bucket;
+        let told = format!("{mode}write_limit = {writes}\nwrite_window_seconds = {window_seconds}\n");
+        std::fs::write(&file, text.replacen(mode, &told, 1)).map_err(DriverError::io(doing))
+    }
+
     /// Runs `metasync --deployment FOLDER --json ...`; kills it after a time where one is given.
     ///
     /// # Errors
@@ -234,6 +273,7 @@ pub struct Step {
     pub seconds: f64,
     pub processed: u64,
     pub rows_written: u64,
+    pub store_steps: u64,
     pub staging: BTreeMap<String, u64>,
     pub digest: String,
 }
@@ -268,8 +308,24 @@ impl Engine {
         )))
     }
 
+    /// What callgrind counted, where the executable was run by it.
+    ///
+    /// # Errors
+    /// When it did not say.
+    pub fn instructions(&self) -> Measured<u64> {
+        let line = self.err.lines().rev().find_map(|line| line.split_once("Collected : "));
+        let number = line.and_then(|(_, number)| number.split_whitespace().next()?.parse().ok());
+        number
+            .ok_or_else(|| DriverError::Failed(format!("no count of instructions (is valgrind there?): {}", self.err)))
+    }
+
     pub fn rows_written(&self) -> u64 {
         self.steps.iter().map(|step| step.rows_written).sum()
+    }
+
+    /// What the statements of the steps cost, in steps of the database's virtual machine.
+    pub fn store_steps(&self) -> u64 {
+        self.steps.iter().map(|step| step.store_steps).sum()
     }
 
     /// Time that the engine's steps took, without the start of the process.
@@ -304,6 +360,7 @@ fn steps(document: &Value) -> Vec<Step> {
                 seconds: step.get("seconds").and_then(Value::as_f64).unwrap_or(0.0),
                 processed: number("processed"),
                 rows_written: number("rows_written"),
+                store_steps: number("store_steps"),
                 staging: counters.filter_map(|(name, count)| Some((name.clone(), count.as_u64()?))).collect(),
                 digest: text(step, "digest"),
             });

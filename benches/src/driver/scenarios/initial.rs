@@ -58,6 +58,7 @@ impl Scale<'_> {
             writes: Some(writes),
             evaluated: Some(engine.evaluated()),
             note: steps.join(", "),
+            ..Line::default()
         });
         let users = self.users;
         self.report.check(

@@ -9,6 +9,10 @@ mod changes;
 
 mod killed;
 
+mod throttled;
+
+mod counted;
+
 use super::bare::{Contents, Drained};
 use super::recorded::Recorded;
 use super::report::{Line, Report};
@@ -99,6 +103,12 @@ impl Scale<'_> {
         if self.plan.wants("S2b") {
             self.full_without_change(&loaded)?;
         }
+        if self.plan.wants("S8") {
+            self.throttled(&loaded)?;
+        }
+        if self.plan.wants("S9") {
+            self.counted(&loaded)?;
+        }
         if self.plan.wants("S3a") {
             self.hundred_changes(&loaded)?;
         }
@@ -147,6 +157,7 @@ impl Scale<'_> {
             cost: engine.cost,
             rows: Some(engine.rows_written()),
             evaluated: Some(engine.evaluated()),
+            store_steps: Some(engine.store_steps()),
             ..Line::default()
         }
     }
@@ -169,6 +180,16 @@ fn compare(plan: &Plan, report: &mut Report) {
                 (0.85..=1.15).contains(&growth),
             );
         }
+        if let (Some(less), Some(more)) = (find(report, "S9", *small), find(report, "S9", *large)) {
+            let each = |line: &Line| line.instructions.unwrap_or(0) as f64 / line.users as f64;
+            let growth = each(&more) / each(&less).max(1e-9);
+            report.check(
+                format!(
+                    "S9 {small} -> {large}: instructions by user of the initial load grow by {growth:.3} (0.85-1.15)"
+                ),
+                (0.85..=1.15).contains(&growth),
+            );
+        }
         if let (Some(less), Some(more)) = (find(report, "S3a", *small), find(report, "S3a", *large)) {
             let (rows_small, rows_large) = (less.rows.unwrap_or(0), more.rows.unwrap_or(0));
             report.check(
@@ -178,6 +199,15 @@ fn compare(plan: &Plan, report: &mut Report) {
                 ),
                 rows_large <= rows_small + rows_small / 5 + IDLE_ROWS,
             );
+        }
+        for scenario in ["S3a", "S5"] {
+            if let (Some(less), Some(more)) = (find(report, scenario, *small), find(report, scenario, *large)) {
+                let (fewer, greater) = (less.store_steps.unwrap_or(0), more.store_steps.unwrap_or(0));
+                report.check(
+                    format!("{scenario} {small} -> {large}: {fewer} and {greater} steps of the database: nothing is looked through"),
+                    greater <= fewer + fewer / 4,
+                );
+            }
         }
     }
 }
