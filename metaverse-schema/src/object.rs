@@ -3,7 +3,6 @@
 use crate::{Value, Values};
 use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -78,10 +77,11 @@ name_type! {
     ObjectType
 }
 
-/// The attributes of one object image. An attribute without values is not in the map: "cleared" is absence here,
-/// and "not requested" or "unreadable" never reach an image (SF27).
-#[derive(Clone, PartialEq, Eq, Hash, Default, Serialize)]
-pub struct Attributes(BTreeMap<AttributeName, Values>);
+/// The attributes of one object image, in the order of their names. An attribute without values is not in the map: "cleared" is
+/// absence here, and "not requested" or "unreadable" never reach an image (SF27). Images are made, copied and gone through far
+/// more often than changed, so they lie in one piece.
+#[derive(Clone, PartialEq, Eq, Hash, Default)]
+pub struct Attributes(Vec<(AttributeName, Values)>);
 
 impl Attributes {
     pub fn new() -> Self {
@@ -89,7 +89,15 @@ impl Attributes {
     }
 
     pub fn get(&self, name: &str) -> Option<&Values> {
-        self.0.get(name)
+        self.position(name).ok().and_then(|position| self.0.get(position)).map(|(_, values)| values)
+    }
+
+    /// Where the attribute stands, or where it would.
+    fn position(&self, name: &str) -> Result<usize, usize> {
+        match self.0.last() {
+            Some((last, _)) if last.as_str() < name => Err(self.0.len()),
+            _ => self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)),
+        }
     }
 
     /// The first value in set order; the value of a single-valued attribute.
@@ -105,28 +113,36 @@ impl Attributes {
     /// Replaces an attribute; no values removes it.
     pub fn set(&mut self, name: impl Into<AttributeName>, values: impl Into<Values>) {
         let (name, values) = (name.into(), values.into());
-        if values.is_empty() {
-            self.0.remove(&name);
-        } else {
-            self.0.insert(name, values);
+        match (self.position(name.as_str()), values.is_empty()) {
+            (Ok(position), true) => drop(self.0.remove(position)),
+            (Ok(position), false) => self.0[position].1 = values,
+            (Err(_), true) => {}
+            (Err(position), false) => self.0.insert(position, (name, values)),
         }
     }
 
     /// Adds one value to an attribute.
     pub fn add(&mut self, name: impl Into<AttributeName>, value: Value) -> bool {
-        self.0.entry(name.into()).or_default().insert(value)
+        let name = name.into();
+        match self.position(name.as_str()) {
+            Ok(position) => self.0[position].1.insert(value),
+            Err(position) => {
+                self.0.insert(position, (name, Values::single(value)));
+                true
+            }
+        }
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Values> {
-        self.0.remove(name)
+        self.position(name).ok().map(|position| self.0.remove(position).1)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&AttributeName, &Values)> {
-        self.0.iter()
+        self.0.iter().map(|(name, values)| (name, values))
     }
 
     pub fn names(&self) -> impl Iterator<Item = &AttributeName> {
-        self.0.keys()
+        self.0.iter().map(|(name, _)| name)
     }
 
     pub fn len(&self) -> usize {
@@ -138,15 +154,35 @@ impl Attributes {
     }
 }
 
+/// Of an attribute that comes twice the last counts.
 impl FromIterator<(AttributeName, Values)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (AttributeName, Values)>>(attributes: I) -> Self {
-        Attributes(attributes.into_iter().filter(|(_, values)| !values.is_empty()).collect())
+        let mut attributes: Vec<(AttributeName, Values)> =
+            attributes.into_iter().filter(|(_, values)| !values.is_empty()).collect();
+        if !attributes.is_sorted_by(|(one, _), (next, _)| one < next) {
+            attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
+            // What is removed is the later of two, so its values move to the place that stays.
+            attributes.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    std::mem::swap(later, earlier);
+                }
+                same
+            });
+        }
+        Attributes(attributes)
+    }
+}
+
+impl Serialize for Attributes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
     }
 }
 
 impl IntoIterator for Attributes {
     type Item = (AttributeName, Values);
-    type IntoIter = std::collections::btree_map::IntoIter<AttributeName, Values>;
+    type IntoIter = std::vec::IntoIter<(AttributeName, Values)>;
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
     }
@@ -154,6 +190,58 @@ impl IntoIterator for Attributes {
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(&self.0).finish()
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    /// Whatever is done in whatever order, it is what a map would hold.
+    #[test]
+    fn attributes_are_a_map_in_the_order_of_names() {
+        let names = ["mail", "cn", "title", "a", "sn", "mail", "zz", "cn"];
+        let mut attributes = Attributes::new();
+        let mut map: BTreeMap<AttributeName, Values> = BTreeMap::new();
+        for (round, name) in names.into_iter().cycle().take(40).enumerate() {
+            let value = Value::text(format!("{round}"));
+            match round % 5 {
+                0 | 1 => {
+                    attributes.set(name, value.clone());
+                    map.insert(name.into(), value.into());
+                }
+                2 => {
+                    let known = map.get(name).is_some_and(|values| values.contains(&value));
+                    assert_eq!(attributes.add(name, value.clone()), !known);
+                    map.entry(name.into()).or_default().insert(value);
+                }
+                3 => {
+                    attributes.set(name, Values::default());
+                    map.remove(name);
+                }
+                _ => assert_eq!(attributes.remove(name), map.remove(name)),
+            }
+            assert!(attributes.iter().eq(map.iter()), "{attributes:?} is not {map:?}");
+            assert_eq!(attributes.get(name), map.get(name));
+            assert_eq!(attributes.len(), map.len());
+        }
+        assert!(!attributes.is_empty());
+        assert!(attributes.names().eq(map.keys()));
+        let again: Attributes = map.clone().into_iter().collect();
+        assert_eq!(again, attributes);
+        assert_eq!(format!("{attributes:?}"), format!("{map:?}"));
+    }
+
+    #[test]
+    fn of_an_attribute_that_comes_twice_the_last_counts() {
+        let pairs = [("b", "1"), ("a", "1"), ("b", "2"), ("c", ""), ("b", "3"), ("a", "2")];
+        let pairs = pairs.map(|(name, text)| {
+            let values = if text.is_empty() { Values::default() } else { Value::text(text).into() };
+            (AttributeName::new(name), values)
+        });
+        let attributes: Attributes = pairs.into_iter().collect();
+        assert_eq!(format!("{attributes:?}"), r#"{a: "2", b: "3"}"#);
     }
 }

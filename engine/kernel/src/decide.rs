@@ -65,7 +65,7 @@ pub fn decide(subject: Subject, answers: &Neighbourhood, run: &RunInputs) -> Res
     if !reader.missing.is_empty() {
         return Err(Undecided(reader.missing));
     }
-    plan.reads = ReadSet(reader.read);
+    plan.reads = reader.into_read();
     Ok(plan)
 }
 
@@ -336,7 +336,7 @@ fn choose_link(
         }))
     };
     let type_of = |rule: &Rule| rule.target_type.clone().unwrap_or_else(|| object.object_type.clone());
-    let decision = decide_join(object.id, &inputs, in_scope, reader, occupant)?;
+    let decision = decide_join(object.id, &inputs, in_scope, reader, occupant, run)?;
     let rule_at = |index: usize| &run.rules.rules[index];
     Ok(match decision {
         JoinDecision::Joined { rule, criterion, mv } => {
@@ -633,7 +633,7 @@ fn note_others(
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
     run: &Run<'_>,
-) -> BTreeSet<AttributeName> {
+) -> Vec<AttributeName> {
     let changed = differing(before, after);
     let values = Values { before, after, keys_after, changed: &changed };
     revisit_by_source_keys(change, object_type, &values, plan, reader, run);

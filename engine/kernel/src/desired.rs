@@ -7,7 +7,7 @@ use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::outbound::MvState;
 use crate::plan::{AttributeDecision, ObjectError};
-use crate::prepared::PreparedFlow;
+use crate::prepared::{PreparedFlow, Reads, Slot};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
     ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
@@ -22,12 +22,23 @@ use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Rule};
 /// alone (S46); empty values mean that the target is to have none.
 #[derive(Debug, Default)]
 pub(crate) struct Desired {
-    pub(crate) values: BTreeMap<AttributeName, Values>,
+    pub(crate) values: DesiredValues,
     /// Those of `values` that are merged into what the target holds (S57).
     pub(crate) merged: BTreeMap<AttributeName, MergeType>,
     pub(crate) dn: Option<Dn>,
     pub(crate) references: Vec<ReferenceFlow>,
     pub(crate) decisions: Vec<AttributeDecision>,
+}
+
+/// By attribute, in order.
+#[derive(Debug, Default)]
+pub(crate) struct DesiredValues(Vec<(AttributeName, Values)>);
+
+impl DesiredValues {
+    pub(crate) fn get(&self, name: &AttributeName) -> Option<&Values> {
+        let position = self.0.binary_search_by(|(known, _)| known.cmp(name)).ok()?;
+        self.0.get(position).map(|(_, values)| values)
+    }
 }
 
 /// A flow that may give an attribute, with its rule.
@@ -50,16 +61,27 @@ pub(crate) fn compute_desired(
     };
     let is_flowing = |position: &usize| rules.iter().any(|rule| std::ptr::eq(*rule, &run.rules.rules[*position]));
     let flowing: Vec<bool> = group.members.iter().map(is_flowing).collect();
-    let contenders: Vec<Contender<'_>> =
-        group.flows.iter().filter(|flow| flowing[flow.member]).map(|flow| (flow, flow.of(&run.rules))).collect();
     let reader = mv.inputs(connector, run);
     let declared = run.rules.metaverse.types.get(mv.object_type);
     let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
+    let reference_slots: Vec<Slot> =
+        references.iter().filter_map(|name| run.prepared.slots.of(name.as_str())).collect();
     let mut desired = Desired::default();
-    let mut wanted = Vec::new();
-    for flows in contenders.chunk_by(|(one, _), (next, _)| one.rank == next.rank) {
+    let mut flows: Vec<Contender<'_>> = Vec::new();
+    for flows_of_target in group.flows.chunk_by(|one, next| one.rank == next.rank) {
+        flows.clear();
+        let here = flows_of_target.iter().filter(|flow| flowing[flow.member]);
+        flows.extend(here.map(|flow| (flow, flow.of(&run.rules))));
+        let flows = flows.as_slice();
         let Some((_, (_, Flow { target, .. }))) = flows.first() else { continue };
-        if let Some(reference) = reference_flow(target, flows, attributes, &references, run) {
+        let may_refer = |(prepared, _): &Contender<'_>| match &prepared.reads {
+            Reads::Attribute(slot) => reference_slots.contains(slot),
+            Reads::Attributes { .. } => false,
+            Reads::Anything => true,
+        };
+        if flows.iter().any(may_refer)
+            && let Some(reference) = reference_flow(target, flows, attributes, &references, run)
+        {
             desired.references.push(reference);
             continue;
         }
@@ -85,10 +107,10 @@ pub(crate) fn compute_desired(
             if merge != MergeType::Update && !run.is_single_valued(connector, target.as_str()) {
                 desired.merged.insert(target.clone(), merge);
             }
-            wanted.push((target.clone(), values));
+            // Flows stand in the order of their targets.
+            desired.values.0.push((target.clone(), values));
         }
     }
-    desired.values = wanted.into_iter().collect();
     Ok(desired)
 }
 
@@ -229,7 +251,7 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
     let (mut changes, mut afterwards) = (AttributesDelta::default(), AttributesDelta::default());
     // All in the order of names, so they are gone through together.
     let (mut held, mut owned) = (image.iter().peekable(), target.owned.iter().peekable());
-    for (attribute, wanted) in &desired.values {
+    for (attribute, wanted) in &desired.values.0 {
         while held.next_if(|(name, _)| *name < attribute).is_some() {}
         while owned.next_if(|name| *name < attribute).is_some() {}
         let present = held.next_if(|(name, _)| *name == attribute).map_or(&no_values, |(_, values)| values);
@@ -351,11 +373,11 @@ fn is_takeover_pending(target: &CsObject) -> bool {
 
 /// What a create sends: every wanted value that can be written; what cannot is named.
 pub(crate) fn addition(
-    values: BTreeMap<AttributeName, Values>,
+    values: DesiredValues,
     connector: &str,
     run: &Run<'_>,
 ) -> (Attributes, Vec<Hold>, BTreeSet<AttributeName>) {
-    let wanted = values.into_iter().filter(|(_, wanted)| !wanted.is_empty());
+    let wanted = values.0.into_iter().filter(|(_, wanted)| !wanted.is_empty());
     let (writable, others): (Vec<_>, Vec<_>) =
         wanted.partition(|(attribute, _)| run.writable(connector, attribute.as_str()));
     let holds = others.iter().map(|(attribute, wanted)| read_only(attribute, wanted, &Values::default())).collect();

@@ -82,9 +82,8 @@ pub(crate) fn compute_metaverse(
     previous: Option<&MvObject>,
     run: &Run<'_>,
 ) -> Result<Computed, ObjectError> {
-    let contenders = contenders(object_type, contributions, run);
-    let has_flow =
-        |name: &AttributeName| contenders.binary_search_by(|contender| contender.flow.target.cmp(name)).is_ok();
+    let mut remaining = remaining_flows(object_type, contributions, run);
+    let has_flow = |name: &AttributeName| remaining.iter().any(|flows| flows.reach(name, run));
     let mut attributes: Vec<(AttributeName, MvValue)> = previous
         .into_iter()
         .filter(|_| !run.rules.without_recall.is_empty() || is_planted(Fault::ForgetRecall))
@@ -98,7 +97,9 @@ pub(crate) fn compute_metaverse(
     let mut decisions = Vec::new();
     // Nothing is recorded and nothing stays, so what nobody gives needs no word.
     let passes_over = !run.trace && run.rules.without_recall.is_empty();
-    for flows in contenders.chunk_by(|one, next| one.prepared.rank == next.prepared.rank) {
+    let mut flows = Vec::new();
+    while next_target(&mut remaining, &mut flows, run) {
+        let flows = flows.as_slice();
         let Some(Contender { flow: Flow { target, .. }, .. }) = flows.first() else { continue };
         while references.next_if(|reference| *reference < target).is_some() {}
         let (value, decision) = if references.peek() == Some(&target) {
@@ -144,34 +145,59 @@ impl Contender<'_> {
     }
 }
 
-/// By attribute; one forest's rules stand before another's by precedence; two objects under one rule by their number.
-fn contenders<'a>(
+/// The flows of one contribution that were not weighed yet, by target.
+struct Remaining<'a> {
+    contribution: &'a Contribution<'a>,
+    flows: &'a [PreparedFlow],
+    /// By member of the group: whether its flows go to this type of object.
+    flowing: Vec<bool>,
+}
+
+impl Remaining<'_> {
+    fn reach(&self, target: &AttributeName, run: &Run<'_>) -> bool {
+        self.flows.iter().any(|flow| self.flowing[flow.member] && flow.of(&run.rules).1.target == *target)
+    }
+}
+
+fn remaining_flows<'a>(
     object_type: &ObjectType,
     contributions: &'a [Contribution<'a>],
     run: &'a Run<'_>,
-) -> Vec<Contender<'a>> {
-    let mut contenders: Vec<Contender<'a>> = Vec::new();
-    let mut contributors = 0;
-    for contribution in contributions {
-        let Some(group) = contribution.group else { continue };
+) -> Vec<Remaining<'a>> {
+    let of = |contribution: &'a Contribution<'a>| {
+        let group = contribution.group?;
         let flows_here = |(member, holds): (&usize, &bool)| {
             let target_type = &run.rules.rules[*member].target_type;
             *holds && target_type.as_ref().is_none_or(|wanted| wanted == object_type)
         };
         let flowing: Vec<bool> = group.members.iter().zip(&contribution.in_scope).map(flows_here).collect();
-        let before = contenders.len();
-        for prepared in group.flows.iter().filter(|flow| flowing[flow.member]) {
-            let (rule, flow) = prepared.of(&run.rules);
-            contenders.push(Contender { contribution, rule, flow, prepared });
+        flowing.contains(&true).then_some(Remaining { contribution, flows: &group.flows, flowing })
+    };
+    contributions.iter().filter_map(of).collect()
+}
+
+/// Takes the flows of the next attribute: one forest's rules stand before another's by precedence; two objects under one rule by
+/// their number. False: there is none left.
+fn next_target<'a>(remaining: &mut [Remaining<'a>], flows: &mut Vec<Contender<'a>>, run: &'a Run<'_>) -> bool {
+    flows.clear();
+    while flows.is_empty() {
+        let Some(rank) = remaining.iter().filter_map(|from| from.flows.first()).map(|flow| flow.rank).min() else {
+            return false;
+        };
+        for Remaining { contribution, flows: left, flowing } in remaining.iter_mut() {
+            while let Some((prepared, others)) = left.split_first().filter(|(flow, _)| flow.rank == rank) {
+                *left = others;
+                if flowing[prepared.member] {
+                    let (rule, flow) = prepared.of(&run.rules);
+                    flows.push(Contender { contribution, rule, flow, prepared });
+                }
+            }
         }
-        contributors += usize::from(contenders.len() > before);
     }
-    if contributors > 1 {
-        contenders.sort_by_key(|contender| {
-            (contender.prepared.rank, contender.rule.precedence, contender.contribution.object.id)
-        });
+    if flows.len() > 1 && remaining.len() > 1 {
+        flows.sort_by_key(|contender| (contender.rule.precedence, contender.contribution.object.id));
     }
-    contenders
+    true
 }
 
 /// Whether no flow gives a value, and none says more than that.

@@ -4,8 +4,7 @@
 use crate::prepared::{PreparedFlow, Reads, Slot, Slots};
 use crate::view::{ExportMemory, MvValue};
 use metaverse_schema::{AttributeName, Attributes, Values};
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use sync_rules::Outcome;
 
 /// The values of one object by slot. An attribute without values is not in it, and neither is one that no rule reads.
@@ -67,27 +66,30 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The attributes whose values differ between two states of an object.
+/// The attributes whose values differ between two states of an object, in order.
 pub(crate) fn differing(
     before: &BTreeMap<AttributeName, MvValue>,
     after: &BTreeMap<AttributeName, MvValue>,
-) -> BTreeSet<AttributeName> {
-    let mut names = BTreeSet::new();
-    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-    loop {
-        let order = match (before.peek(), after.peek()) {
-            (Some((old, _)), Some((new, _))) => old.cmp(new),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (None, None) => return names,
-        };
-        let gone = if order.is_le() { before.next() } else { None };
-        let come = if order.is_ge() { after.next() } else { None };
-        match (gone, come) {
-            (Some((_, old)), Some((_, new))) if old.values == new.values => {}
-            (gone, come) => names.extend(gone.or(come).map(|(name, _)| name.clone())),
+) -> Vec<AttributeName> {
+    if before.is_empty() {
+        return after.keys().cloned().collect();
+    }
+    let mut names = Vec::new();
+    let mut before = before.iter().peekable();
+    for (name, new) in after {
+        loop {
+            match before.next_if(|(old, _)| *old <= name) {
+                Some((gone, _)) if gone != name => names.push(gone.clone()),
+                Some((_, old)) if old.values == new.values => break,
+                _ => {
+                    names.push(name.clone());
+                    break;
+                }
+            }
         }
     }
+    names.extend(before.map(|(gone, _)| gone.clone()));
+    names
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 
 use crate::decide::Stop;
 use crate::evaluate::{ConnectorInputs, evaluate};
-use crate::keys::key_values;
+use crate::inputs::Run;
+use crate::keys::SourceKeys;
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::{LinkReason, ObjectError};
 use crate::view::{CsId, MvId};
@@ -26,17 +27,19 @@ pub(crate) fn decide_join(
     in_scope: &[(usize, &Rule)],
     reader: &mut Reader<'_>,
     occupant: impl Fn(&mut Reader<'_>, MvId) -> Result<Option<CsId>, Stop>,
+    run: &Run<'_>,
 ) -> Result<JoinDecision, Stop> {
     let rules: Vec<(usize, &Rule)> = in_scope.iter().copied().filter(|(_, rule)| !rule.join.is_empty()).collect();
     // All groups are asked about at once, so that one round of questions answers them.
+    let keys = SourceKeys::default();
     for (_, rule) in &rules {
         for group in &rule.join {
-            find(group, inputs, reader)?;
+            find(rule, group, (inputs, &keys), reader)?;
         }
     }
     Stop::if_missing(reader)?;
     let joining: Vec<&Rule> = rules.iter().map(|(_, rule)| *rule).collect();
-    if let Some((one, other)) = differing_joins(&joining) {
+    if let Some((one, other)) = differing_joins(&joining, run) {
         return Err(Stop::Error(ObjectError {
             code: AMBIGUOUS_RULES.into(),
             message: differing_text(one, other),
@@ -49,7 +52,7 @@ pub(crate) fn decide_join(
     for (index, rule) in &rules {
         for group in &rule.join {
             check_single_valued(group, inputs, rule)?;
-            let hits = find(group, inputs, reader)?.unwrap_or_default();
+            let hits = find(rule, group, (inputs, &keys), reader)?.unwrap_or_default();
             let hits: Vec<MvId> = hits.into_iter().collect();
             match hits.as_slice() {
                 [] => {}
@@ -78,11 +81,7 @@ pub(crate) fn decide_join(
         return Ok(JoinDecision::Not(LinkReason::NoRule));
     };
     let has_join_value = rule.join.is_empty()
-        || rule
-            .join
-            .iter()
-            .flat_map(|group| &group.clauses)
-            .any(|clause| !key_values(&clause.source, false, inputs).is_empty());
+        || rule.join.iter().flat_map(|group| &group.clauses).any(|clause| !keys.of(rule, clause, inputs).is_empty());
     Ok(if has_join_value {
         JoinDecision::Project { rule: index }
     } else {
@@ -95,10 +94,15 @@ pub(crate) const AMBIGUOUS_RULES: &str = "ambiguous-join-rules";
 
 /// S20: of the in-scope rules with join conditions, the first two that do not say the same. Several rules may repeat one
 /// join; which of two different ones is meant is not decided by precedence.
-pub(crate) fn differing_joins<'r>(rules: &[&'r Rule]) -> Option<(&'r Rule, &'r Rule)> {
+pub(crate) fn differing_joins<'r>(rules: &[&'r Rule], run: &Run<'_>) -> Option<(&'r Rule, &'r Rule)> {
+    let position = |rule: &Rule| run.rules.rules.iter().position(|known| std::ptr::eq(known, rule));
+    let alike = |one: &Rule, other: &Rule| match (position(one), position(other)) {
+        (Some(one), Some(other)) => run.prepared.join_alike(one, other),
+        _ => same_join(one, other),
+    };
     let mut joining = rules.iter().copied().filter(|rule| !rule.join.is_empty());
     let first = joining.next()?;
-    joining.find(|other| !same_join(first, other)).map(|other| (first, other))
+    joining.find(|other| !alike(first, other)).map(|other| (first, other))
 }
 
 pub(crate) fn differing_text(one: &Rule, other: &Rule) -> String {
@@ -108,7 +112,7 @@ pub(crate) fn differing_text(one: &Rule, other: &Rule) -> String {
     )
 }
 
-fn same_join(left: &Rule, right: &Rule) -> bool {
+pub(crate) fn same_join(left: &Rule, right: &Rule) -> bool {
     let target = |rule: &Rule, group: &JoinGroup| group.target_type.clone().or_else(|| rule.target_type.clone());
     left.join.len() == right.join.len()
         && left.join.iter().zip(&right.join).all(|(one, other)| {
@@ -129,16 +133,17 @@ fn same_join(left: &Rule, right: &Rule) -> bool {
 /// The metaverse objects that all clauses of a group hit. None while an answer is missing; a clause without a source value
 /// matches nothing (S16).
 fn find(
+    rule: &Rule,
     group: &JoinGroup,
-    inputs: &ConnectorInputs<'_>,
+    (inputs, keys): (&ConnectorInputs<'_>, &SourceKeys),
     reader: &mut Reader<'_>,
 ) -> Result<Option<BTreeSet<MvId>>, Stop> {
     let mut found: Option<BTreeSet<MvId>> = None;
     let mut complete = true;
     for clause in &group.clauses {
         let mut hits = BTreeSet::new();
-        for value in key_values(&clause.source, clause.exact, inputs) {
-            match reader.key(clause.target_key, &value) {
+        for value in keys.of(rule, clause, inputs).iter() {
+            match reader.key(clause.target_key, value) {
                 None => complete = false,
                 Some(answers) => hits.extend(answers.iter().filter_map(|hit| match hit {
                     KeyHit::Metaverse(mv) => Some(*mv),

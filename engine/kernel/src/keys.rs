@@ -64,7 +64,7 @@ fn collect(
     keys
 }
 
-/// Source keys of one metaverse object as it is. Several rules look for the same key; it is computed once.
+/// Keys of one object as it is. Several rules look for the same key; it is computed once.
 #[derive(Default)]
 pub(crate) struct SourceKeys(RefCell<Vec<KnownKey>>);
 
@@ -78,18 +78,27 @@ struct KnownKey {
 
 impl SourceKeys {
     /// The key values of a rule's clause; `inputs` are those of the one object for the rule's connector.
-    pub(crate) fn of(&self, rule: &Rule, clause: &JoinClause, inputs: &MetaverseInputs<'_>) -> Rc<[MatchKey]> {
+    pub(crate) fn of(&self, rule: &Rule, clause: &JoinClause, inputs: &dyn Inputs) -> Rc<[MatchKey]> {
+        self.values(&clause.source, clause.exact, &rule.connector, inputs)
+    }
+
+    /// The key values of an expression; `inputs` are those of the one object for this connector.
+    pub(crate) fn values(
+        &self,
+        expression: &Expression,
+        exact: bool,
+        connector: &ConnectorName,
+        inputs: &dyn Inputs,
+    ) -> Rc<[MatchKey]> {
         let is_it = |known: &&KnownKey| {
-            known.exact == clause.exact
-                && known.connector == rule.connector
-                && known.expression.text() == clause.source.text()
+            known.exact == exact && known.connector == *connector && known.expression.text() == expression.text()
         };
         if let Some(known) = self.0.borrow().iter().find(is_it) {
             return known.values.clone();
         }
-        let values: Rc<[MatchKey]> = key_values(&clause.source, clause.exact, inputs).into();
-        let (expression, connector) = (clause.source.clone(), rule.connector.clone());
-        self.0.borrow_mut().push(KnownKey { expression, exact: clause.exact, connector, values: values.clone() });
+        let values: Rc<[MatchKey]> = key_values(expression, exact, inputs).into();
+        let (expression, connector) = (expression.clone(), connector.clone());
+        self.0.borrow_mut().push(KnownKey { expression, exact, connector, values: values.clone() });
         values
     }
 }

@@ -1,6 +1,8 @@
 //! A closed set of answers, and the questions that close it. The store answers a page of questions in one pass.
 
+use crate::plan::ReadSet;
 use crate::view::{CsId, CsObject, MvId, MvObject};
+use foldhash::fast::FixedState;
 use metaverse_schema::MatchKey;
 use std::collections::{BTreeSet, HashMap};
 use sync_rules::{ConnectorName, KeyId};
@@ -26,10 +28,10 @@ pub enum KeyHit {
 /// What is known around one subject. Nothing outside it may influence a decision.
 #[derive(Debug, Clone, Default)]
 pub struct Neighbourhood {
-    connectors: HashMap<CsId, Option<CsObject>>,
-    metaverse: HashMap<MvId, Option<MvObject>>,
-    keys: HashMap<KeyId, HashMap<MatchKey, Vec<KeyHit>>>,
-    occupants: HashMap<(ConnectorName, String), Option<CsId>>,
+    connectors: HashMap<CsId, Option<CsObject>, FixedState>,
+    metaverse: HashMap<MvId, Option<MvObject>, FixedState>,
+    keys: HashMap<KeyId, HashMap<MatchKey, Vec<KeyHit>, FixedState>, FixedState>,
+    occupants: HashMap<(ConnectorName, String), Option<CsId>, FixedState>,
 }
 
 impl Neighbourhood {
@@ -84,12 +86,13 @@ impl Neighbourhood {
 pub(crate) struct Reader<'a> {
     answers: &'a Neighbourhood,
     pub(crate) missing: BTreeSet<Question>,
-    pub(crate) read: BTreeSet<Question>,
+    /// As asked: in no order, and again each time.
+    read: Vec<Question>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(answers: &'a Neighbourhood) -> Self {
-        Reader { answers, missing: BTreeSet::new(), read: BTreeSet::new() }
+        Reader { answers, missing: BTreeSet::new(), read: Vec::new() }
     }
 
     /// The outer `None`: not known yet, noted as missing. The inner one: known not to exist.
@@ -121,6 +124,13 @@ impl<'a> Reader<'a> {
         if !is_known {
             self.missing.insert(question.clone());
         }
-        self.read.insert(question);
+        self.read.push(question);
+    }
+
+    /// Everything that was asked.
+    pub(crate) fn into_read(mut self) -> ReadSet {
+        self.read.sort_unstable();
+        self.read.dedup();
+        ReadSet(self.read)
     }
 }

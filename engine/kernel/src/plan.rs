@@ -126,10 +126,10 @@ pub struct MetaversePlan {
 
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub enum MetaverseChange {
-    /// The attributes after this plan, whole; `changed` names those that differ in value from before.
+    /// The attributes after this plan, whole; `changed` names those that differ in value from before, in order.
     Set {
         attributes: BTreeMap<AttributeName, MvValue>,
-        changed: BTreeSet<AttributeName>,
+        changed: Vec<AttributeName>,
     },
     Unchanged,
     Delete {
@@ -253,9 +253,9 @@ fn maybe_text<S: serde::Serializer>(text: &Option<RuleId>, serializer: S) -> Res
     }
 }
 
-/// What a plan was made from. If one of these changes before it is applied, it is decided again.
+/// What a plan was made from, ascending, each once. If one of these changes before it is applied, it is decided again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ReadSet(pub BTreeSet<Question>);
+pub struct ReadSet(pub Vec<Question>);
 
 impl From<&Link> for MvRef {
     fn from(link: &Link) -> Self {

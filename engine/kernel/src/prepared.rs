@@ -2,6 +2,7 @@
 //! gives to an object that has nothing of what it reads. Made once per rule set; knows no object and decides nothing.
 
 use crate::evaluate::flow_outcome;
+use crate::join::same_join;
 use foldhash::fast::FixedState;
 use metaverse_schema::{AttributeName, ObjectType, Value, Values};
 use std::borrow::Cow;
@@ -67,6 +68,8 @@ impl Slots {
 pub(crate) struct Prepared {
     pub(crate) slots: Slots,
     groups: Vec<RuleGroup>,
+    /// By rule: the first rule that looks for partners as this one does.
+    joins: Vec<usize>,
 }
 
 /// The rules of one direction for a connector's objects of a type; outbound the type is the metaverse's.
@@ -134,7 +137,14 @@ impl Prepared {
             }
         }
         groups.iter_mut().for_each(|group| group.fill(rules, &slots, &targets));
-        Prepared { slots, groups }
+        let first_alike = |rule: &Rule| rules.rules.iter().position(|first| same_join(first, rule));
+        let joins = rules.rules.iter().map(|rule| first_alike(rule).unwrap_or_default()).collect();
+        Prepared { slots, groups, joins }
+    }
+
+    /// S20: whether two rules of the set, by their positions, look for partners in the same way.
+    pub(crate) fn join_alike(&self, one: usize, other: usize) -> bool {
+        self.joins.get(one) == self.joins.get(other)
     }
 
     /// None: no rule of this direction and connector applies to any type.

@@ -11,7 +11,7 @@ use crate::view::{CsObject, MvId, MvRef, MvValue};
 use metaverse_schema::{AttributeName, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
-use sync_rules::{Direction, Expression, JoinClause, Rule};
+use sync_rules::{ConnectorName, Direction, Expression, JoinClause, Rule};
 
 /// All join clauses of a rule.
 fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
@@ -23,13 +23,14 @@ pub(crate) struct Values<'a> {
     pub(crate) before: &'a BTreeMap<AttributeName, MvValue>,
     pub(crate) after: &'a BTreeMap<AttributeName, MvValue>,
     pub(crate) keys_after: &'a SourceKeys,
-    pub(crate) changed: &'a BTreeSet<AttributeName>,
+    /// In order.
+    pub(crate) changed: &'a [AttributeName],
 }
 
 impl Values<'_> {
     /// Whether an expression reads an attribute whose values differ.
     fn touch(&self, expression: &Expression) -> bool {
-        expression.reads_any(|name| self.changed.contains(name))
+        expression.reads_any(|name| self.changed.binary_search(name).is_ok())
     }
 }
 
@@ -81,13 +82,18 @@ pub(crate) fn rejoin_by_new_keys(
     let rules = run.rules.rules.iter().filter(|rule| {
         rule.direction == Direction::Inbound && rule.target_type.as_ref().is_none_or(|wanted| wanted == object_type)
     });
+    let Values { before, after, .. } = *values;
+    // Several rules look for one key.
+    let (keys_before, keys_after) = (SourceKeys::default(), SourceKeys::default());
+    let metaverse: ConnectorName = "".into();
     for rule in rules {
         for clause in clauses(rule).filter(|clause| values.touch(&clause.target)) {
-            let Values { before, after, .. } = *values;
-            let keys = |attributes| key_values(&clause.target, clause.exact, &MetaverseInputs::of(attributes, "", run));
-            let known = if before.is_empty() { Vec::new() } else { keys(before) };
-            for value in keys(after).into_iter().filter(|value| !known.contains(value)) {
-                let hits = reader.key(clause.source_key, &value).unwrap_or_default();
+            let keys = |attributes, known: &SourceKeys| {
+                known.values(&clause.target, clause.exact, &metaverse, &MetaverseInputs::of(attributes, "", run))
+            };
+            let known = if before.is_empty() { Rc::default() } else { keys(before, &keys_before) };
+            for value in keys(after, &keys_after).iter().filter(|value| !known.contains(value)) {
+                let hits = reader.key(clause.source_key, value).unwrap_or_default();
                 plan.rejoin.extend(hits.iter().filter_map(|hit| match hit {
                     KeyHit::Connector(id) => Some(*id),
                     KeyHit::Metaverse(_) => None,

@@ -32,7 +32,7 @@ pub(crate) fn search<'a>(
     reader: &mut Reader<'a>,
     run: &Run<'_>,
 ) -> Result<Search<'a>, Stop> {
-    if let Some((one, other)) = differing_joins(in_scope) {
+    if let Some((one, other)) = differing_joins(in_scope, run) {
         let remedy =
             "give both rules the same join, or keep one of them out of scope; nothing is matched or created until then";
         return Ok(Search::Held(vec![hold(AMBIGUOUS_RULES, differing_text(one, other), remedy, None)]));

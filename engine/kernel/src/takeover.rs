@@ -1,6 +1,7 @@
 //! May an existing object be taken over? Gathers every reason why not (SF1-SF8); an empty list is the only yes.
 //! Never joins; see `outbound`.
 
+use crate::desired::DesiredValues;
 use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
 use crate::inputs::Run;
 use crate::plan::ObjectError;
@@ -11,7 +12,7 @@ use sync_rules::{AddressesChoice, Criterion, Matching, MergeType, Outcome, Rule,
 
 /// What the flows want for the candidate, as far as takeover rules look at it.
 pub(crate) struct Wanted<'a> {
-    pub(crate) values: &'a BTreeMap<AttributeName, Values>,
+    pub(crate) values: &'a DesiredValues,
     /// Attributes whose foreign values survive (S57).
     pub(crate) merged: &'a BTreeMap<AttributeName, MergeType>,
 }
@@ -94,7 +95,7 @@ fn privilege_hold(candidate: &CsObject) -> Option<Hold> {
 fn stale_anchor(takeover: &Takeover, criterion: &Criterion, image: &Attributes, wanted: &Wanted<'_>) -> Option<Hold> {
     let stamp = takeover.stamp.as_ref()?;
     let present = image.get(stamp.as_str())?;
-    let ours = wanted.values.get(stamp.as_str());
+    let ours = wanted.values.get(stamp);
     if *criterion == Criterion::Anchor || ours == Some(present) {
         return None;
     }
@@ -120,7 +121,7 @@ fn would_enable(
 ) -> Option<Hold> {
     let enabled = takeover.enabled.as_ref()?;
     let blocked = image.first(enabled.as_str()) == Some(&Value::Boolean(false));
-    let wants = wanted.values.get(enabled.as_str()).and_then(Values::first) == Some(&Value::Boolean(true));
+    let wants = wanted.values.get(enabled).and_then(Values::first) == Some(&Value::Boolean(true));
     if !blocked || !wants || is_approved(candidate, ApprovalKind::WouldEnable, mv, None) {
         return None;
     }
@@ -152,7 +153,7 @@ fn addresses_lost(
     if wanted.merged.contains_key(addresses) {
         return None;
     }
-    let kept = wanted.values.get(addresses.as_str())?;
+    let kept = wanted.values.get(addresses)?;
     let folded = |value: &Value| value.to_string().to_lowercase();
     let lost: Vec<String> = image
         .get(addresses.as_str())?

@@ -473,7 +473,7 @@ pub(crate) fn show(plan: &ObjectPlan) -> String {
     }
     for metaverse in &plan.metaverse {
         let change = match &metaverse.change {
-            MetaverseChange::Set { changed, .. } => format!("set {changed:?}"),
+            MetaverseChange::Set { changed, .. } => format!("set {:?}", changed.iter().collect::<BTreeSet<_>>()),
             MetaverseChange::Unchanged => "unchanged".into(),
             MetaverseChange::Delete { cause } => format!("delete: {cause}"),
         };

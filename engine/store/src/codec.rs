@@ -267,17 +267,29 @@ impl Db {
 
     pub(crate) fn decode_image(&self, space: i64, bytes: &[u8]) -> Inner<Attributes> {
         let mut reader = Reader::new(bytes, Form::Image)?;
-        let mut collected: BTreeMap<AttributeName, Vec<Value>> = BTreeMap::new();
+        let mut collected: Vec<(AttributeName, Values)> = Vec::new();
         for _ in 0..reader.length()? {
             let (name, kind) = self.attribute_of(space, &mut reader)?;
             let Some(kind) = kind else { return Err(reader.fault("has values of an attribute without a kind")) };
-            let values = collected.entry(name).or_default();
+            let mut values = Values::default();
             for _ in 0..reader.length()? {
-                values.push(reader.value(kind)?);
+                values.insert(reader.value(kind)?);
             }
+            collected.push((name, values));
         }
         reader.finish()?;
-        Ok(collected.into_iter().map(|(name, values)| (name, values.into_iter().collect())).collect())
+        collected.sort_by(|(one, _), (other, _)| one.cmp(other));
+        // One name has an entry for each kind of its values.
+        collected.dedup_by(|(name, values), (known, all)| {
+            let same = name == known;
+            if same {
+                for value in std::mem::take(values) {
+                    all.insert(value);
+                }
+            }
+            same
+        });
+        Ok(collected.into_iter().collect())
     }
 
     fn attribute_of(&self, space: i64, reader: &mut Reader<'_>) -> Inner<(AttributeName, Option<ValueKind>)> {

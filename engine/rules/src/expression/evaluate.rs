@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
-pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
+pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Outcome, Failed> {
     let storable = |scalar: Scalar<'_>| {
         let no_date = |_| place(Fault::type_mismatch("a date cannot be stored; use FormatDateTime"), &root.span);
         scalar.into_value().map_err(no_date)
@@ -43,7 +43,7 @@ fn is_empty(scalar: &Scalar<'_>) -> bool {
 }
 
 /// Everything as it was computed: dates, empty texts, and values in the order they were made.
-pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Computed, EvaluationError> {
+pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Computed, Failed> {
     let mut evaluator = Evaluator::new(text, inputs);
     Ok(match evaluator.node(root)? {
         Data::Null => Computed::Null,
@@ -64,8 +64,11 @@ pub(crate) fn compute(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Co
     })
 }
 
-pub(crate) fn place(fault: Fault, span: &Range<usize>) -> EvaluationError {
-    EvaluationError { code: fault.code, message: fault.message, span: span.clone() }
+/// A failure on its way out. Boxed, because it is rare and every result of every step has room for it.
+pub(crate) type Failed = Box<EvaluationError>;
+
+pub(crate) fn place(fault: Fault, span: &Range<usize>) -> Failed {
+    Box::new(EvaluationError { code: fault.code, message: fault.message, span: span.clone() })
 }
 
 /// The arguments of a call; most functions take few.
@@ -114,13 +117,13 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub(crate) fn node(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
+    pub(crate) fn node(&mut self, node: &'a Node) -> Result<Data<'a>, Failed> {
         let data = self.node_unaccounted(node)?;
         self.charge(data.weight()).map_err(|fault| place(fault, &node.span))?;
         Ok(data)
     }
 
-    fn node_unaccounted(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
+    fn node_unaccounted(&mut self, node: &'a Node) -> Result<Data<'a>, Failed> {
         match &node.kind {
             NodeKind::Literal(data) => Ok(data.borrowed()),
             NodeKind::Attribute(name) if self.lifted.is_empty() => {
@@ -235,7 +238,7 @@ impl<'a> Evaluator<'a> {
     }
 
     /// One truth value; absent is False (X22).
-    pub(crate) fn truth(&mut self, node: &'a Node) -> Result<bool, EvaluationError> {
+    pub(crate) fn truth(&mut self, node: &'a Node) -> Result<bool, Failed> {
         let fault = match self.node(node)? {
             Data::Null => return Ok(false),
             Data::One(Scalar::Boolean(truth)) => return Ok(truth),
@@ -253,8 +256,8 @@ impl<'a> Evaluator<'a> {
         &mut self,
         name: &'a str,
         data: Data<'a>,
-        run: impl FnOnce(&mut Self) -> Result<T, EvaluationError>,
-    ) -> Result<T, EvaluationError> {
+        run: impl FnOnce(&mut Self) -> Result<T, Failed>,
+    ) -> Result<T, Failed> {
         self.variables.push((name, data));
         let result = run(self);
         self.variables.pop();
@@ -266,7 +269,7 @@ impl<'a> Evaluator<'a> {
         &self,
         nodes: impl IntoIterator<Item = &'a Node>,
         span: &Range<usize>,
-    ) -> Result<Option<Source<'a>>, EvaluationError> {
+    ) -> Result<Option<Source<'a>>, Failed> {
         let mut one = None;
         let mut further = false;
         for node in nodes {
@@ -285,8 +288,8 @@ impl<'a> Evaluator<'a> {
         &mut self,
         source: Source<'a>,
         span: &Range<usize>,
-        mut run: impl FnMut(&mut Self) -> Result<Data<'a>, EvaluationError>,
-    ) -> Result<Data<'a>, EvaluationError> {
+        mut run: impl FnMut(&mut Self) -> Result<Data<'a>, Failed>,
+    ) -> Result<Data<'a>, Failed> {
         let mut collected = Vec::new();
         for scalar in self.source(source).into_values() {
             let result = match source {
@@ -304,20 +307,15 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Two lists met where values are taken one by one: that has a meaning when both come from the same source.
-    fn lift(&mut self, node: &'a Node) -> Result<Data<'a>, EvaluationError> {
+    fn lift(&mut self, node: &'a Node) -> Result<Data<'a>, Failed> {
         match self.several([node], &node.span)? {
             Some(source) => self.for_each_value(source, &node.span, |evaluator| evaluator.node(node)),
             None => Err(place(several_lists(), &node.span)),
         }
     }
 
-    fn call(
-        &mut self,
-        node: &'a Node,
-        function: &'static Function,
-        nodes: &'a [Node],
-    ) -> Result<Data<'a>, EvaluationError> {
-        let mut data = Given::with_capacity(nodes.len());
+    fn call(&mut self, node: &'a Node, function: &'static Function, nodes: &'a [Node]) -> Result<Data<'a>, Failed> {
+        let mut data = Given::new();
         for argument in nodes {
             let value = self.node(argument)?;
             if matches!(value, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
@@ -325,6 +323,9 @@ impl<'a> Evaluator<'a> {
                 return Err(place(Fault::type_mismatch(message), &argument.span));
             }
             data.push(value);
+        }
+        if !data.iter().any(|value| matches!(value, Data::Many(_))) {
+            return self.apply(function, &data).map_err(|fault| place(fault, &node.span));
         }
         let accepts_one = |position: usize| {
             matches!(function.parameter(position).map(|parameter| parameter.accepts), Some(Accepts::One(_)))

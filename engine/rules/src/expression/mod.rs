@@ -256,12 +256,12 @@ impl Expression {
 
     /// Computes the outcome. The same inputs always give the same outcome.
     pub fn evaluate(&self, inputs: &dyn Inputs) -> Result<Outcome, EvaluationError> {
-        evaluate::evaluate(&self.0.root, &self.0.text, inputs)
+        evaluate::evaluate(&self.0.root, &self.0.text, inputs).map_err(|failed| *failed)
     }
 
     /// Computes everything, also what a flow could not store.
     pub fn compute(&self, inputs: &dyn Inputs) -> Result<Computed, EvaluationError> {
-        evaluate::compute(&self.0.root, &self.0.text, inputs)
+        evaluate::compute(&self.0.root, &self.0.text, inputs).map_err(|failed| *failed)
     }
 }
 

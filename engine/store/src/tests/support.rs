@@ -210,7 +210,7 @@ impl World {
             metaverse: vec![MetaversePlan {
                 object: MvRef::New,
                 object_type: "person".into(),
-                change: MetaverseChange::Set { attributes, changed: BTreeSet::new() },
+                change: MetaverseChange::Set { attributes, changed: Vec::new() },
                 decisions: Vec::new(),
                 due: None,
             }],

@@ -78,7 +78,7 @@ fn later_plans_see_what_earlier_ones_touched() {
     let (a, b) = (world.id("ad", "a"), world.id("ad", "b"));
     let inputs = inputs();
     let mut page = world.store.begin_page(&inputs, PageMark::default()).unwrap();
-    let reads = |question: Question| ReadSet(BTreeSet::from([question]));
+    let reads = |question: Question| ReadSet(vec![question]);
     let questions = [
         Question::Connector(a),
         Question::Connector(b),
@@ -100,7 +100,7 @@ fn later_plans_see_what_earlier_ones_touched() {
             metaverse: vec![MetaversePlan {
                 object: MvRef::New,
                 object_type: "person".into(),
-                change: MetaverseChange::Set { attributes: [("mail".into(), value)].into(), changed: BTreeSet::new() },
+                change: MetaverseChange::Set { attributes: [("mail".into(), value)].into(), changed: Vec::new() },
                 decisions: Vec::new(),
                 due: None,
             }],
@@ -175,7 +175,7 @@ fn lineage_names_the_run_of_each_value() {
         metaverse: vec![MetaversePlan {
             object: MvRef::Existing(mv),
             object_type: "person".into(),
-            change: MetaverseChange::Set { attributes, changed: BTreeSet::new() },
+            change: MetaverseChange::Set { attributes, changed: Vec::new() },
             decisions: Vec::new(),
             due: None,
         }],

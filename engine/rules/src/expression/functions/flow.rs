@@ -1,9 +1,8 @@
 //! Functions that decide what is evaluated at all, and those that ask whether something is there.
 
 use super::{Accepts, Arguments, Function, FunctionGroup, Gives, TEXT, list, one, parameter};
-use crate::expression::EvaluationError;
 use crate::expression::data::{Data, Fault, Scalar};
-use crate::expression::evaluate::{Evaluator, place};
+use crate::expression::evaluate::{Evaluator, Failed, place};
 use crate::expression::syntax::{Node, NodeKind, Source};
 use crate::expression::types::{Kind, KindSet};
 
@@ -138,11 +137,11 @@ fn error(_: &mut Evaluator<'_>, arguments: &Arguments<'_, '_>) -> Result<Data<'s
 }
 
 /// The parser has checked the count; a missing argument can only be the remains of a reported mistake.
-fn missing(node: &Node) -> EvaluationError {
+fn missing(node: &Node) -> Failed {
     place(Fault::new("expression-argument-count", "an argument is missing"), &node.span)
 }
 
-fn iif<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, EvaluationError> {
+fn iif<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, Failed> {
     let [condition, then, otherwise] = arguments else {
         return Err(missing(node));
     };
@@ -153,11 +152,7 @@ fn iif<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node])
     evaluator.node(chosen)
 }
 
-fn switch<'v>(
-    evaluator: &mut Evaluator<'v>,
-    node: &'v Node,
-    arguments: &'v [Node],
-) -> Result<Data<'v>, EvaluationError> {
+fn switch<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, Failed> {
     let conditions = arguments.iter().step_by(2);
     if let Some(source) = evaluator.several(conditions, &node.span)? {
         return evaluator.for_each_value(source, &node.span, |evaluator| evaluator.node(node));
@@ -174,7 +169,7 @@ fn switch<'v>(
     chosen.map_or(Ok(Data::Null), |value| evaluator.node(value))
 }
 
-fn with<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, EvaluationError> {
+fn with<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, Failed> {
     let [Node { kind: NodeKind::Variable(name), .. }, value, result] = arguments else {
         return Err(missing(node));
     };
@@ -182,11 +177,7 @@ fn with<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]
     evaluator.with_variable(name, value, |evaluator| evaluator.node(result))
 }
 
-fn select<'v>(
-    evaluator: &mut Evaluator<'v>,
-    node: &'v Node,
-    arguments: &'v [Node],
-) -> Result<Data<'v>, EvaluationError> {
+fn select<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, Failed> {
     let [Node { kind: NodeKind::Variable(name), .. }, values, result] = arguments else {
         return Err(missing(node));
     };
@@ -203,11 +194,7 @@ fn select<'v>(
     Ok(Data::list(collected))
 }
 
-fn where_<'v>(
-    evaluator: &mut Evaluator<'v>,
-    node: &'v Node,
-    arguments: &'v [Node],
-) -> Result<Data<'v>, EvaluationError> {
+fn where_<'v>(evaluator: &mut Evaluator<'v>, node: &'v Node, arguments: &'v [Node]) -> Result<Data<'v>, Failed> {
     let [Node { kind: NodeKind::Variable(name), .. }, values, condition] = arguments else {
         return Err(missing(node));
     };
@@ -225,7 +212,7 @@ fn imported_value<'v>(
     evaluator: &mut Evaluator<'v>,
     node: &'v Node,
     arguments: &'v [Node],
-) -> Result<Data<'v>, EvaluationError> {
+) -> Result<Data<'v>, Failed> {
     let [Node { kind: NodeKind::Name(name), .. }] = arguments else {
         return Err(missing(node));
     };

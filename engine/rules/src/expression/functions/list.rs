@@ -3,9 +3,8 @@
 
 use super::text::count;
 use super::{Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, TEXT, list, one, optional, parameter};
-use crate::expression::EvaluationError;
 use crate::expression::data::{Data, Fault, Scalar};
-use crate::expression::evaluate::{Evaluator, place};
+use crate::expression::evaluate::{Evaluator, Failed, place};
 use crate::expression::syntax::{Node, NodeKind};
 use crate::expression::types::{Kind, KindSet};
 use std::collections::HashSet;
@@ -118,11 +117,7 @@ fn contains(_: &mut Evaluator<'_>, a: &Arguments<'_, '_>) -> Result<Data<'static
     Ok(Data::integer(0))
 }
 
-fn value_count(
-    evaluator: &mut Evaluator<'_>,
-    node: &Node,
-    arguments: &[Node],
-) -> Result<Data<'static>, EvaluationError> {
+fn value_count(evaluator: &mut Evaluator<'_>, node: &Node, arguments: &[Node]) -> Result<Data<'static>, Failed> {
     match arguments {
         [Node { kind: NodeKind::Name(name), .. }] => Ok(Data::integer(evaluator.count(name.as_str()))),
         _ => {

@@ -14,9 +14,8 @@ mod random;
 mod text;
 mod time;
 
-use super::EvaluationError;
 use super::data::{Data, Fault, Scalar};
-use super::evaluate::Evaluator;
+use super::evaluate::{Evaluator, Failed};
 use super::syntax::Node;
 use super::types::{Kind, KindSet};
 use std::fmt::Write as _;
@@ -126,7 +125,7 @@ pub(crate) enum Gives {
 }
 
 type Eager = for<'v> fn(&mut Evaluator<'v>, &Arguments<'_, 'v>) -> Result<Data<'v>, Fault>;
-type Lazy = for<'v> fn(&mut Evaluator<'v>, &'v Node, &'v [Node]) -> Result<Data<'v>, EvaluationError>;
+type Lazy = for<'v> fn(&mut Evaluator<'v>, &'v Node, &'v [Node]) -> Result<Data<'v>, Failed>;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Run {
