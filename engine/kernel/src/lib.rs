@@ -4,6 +4,9 @@
 //!
 //! The modules stand in the order of the data flow (S1, S4).
 
+mod at_rest;
+#[cfg(test)]
+mod at_rest_tests;
 mod confirm;
 #[cfg(test)]
 mod counter_tests;

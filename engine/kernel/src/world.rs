@@ -251,6 +251,14 @@ impl World {
         panic!("not decided after ten rounds");
     }
 
+    /// With everything that it read.
+    pub(crate) fn plan_with_answers(&self, subject: Subject) -> (ObjectPlan, Neighbourhood) {
+        let plan = self.plan(subject);
+        let mut answers = Neighbourhood::default();
+        plan.reads.0.iter().for_each(|question| self.answer(question, &mut answers));
+        (plan, answers)
+    }
+
     fn answer(&self, question: &Question, answers: &mut Neighbourhood) {
         match question {
             Question::Connector(id) => answers.answer_connector(*id, self.objects.get(id).cloned()),

@@ -29,11 +29,13 @@ pub(crate) fn run_inputs(store: &Store, rules: &RuleSet, now: i64, trace: bool) 
 pub(crate) struct Decided {
     pub(crate) plan: ObjectPlan,
     pub(crate) number: u128,
+    /// What it was made from is as it wants it already.
+    pub(crate) changes_nothing: bool,
 }
 
-impl From<ObjectPlan> for Decided {
-    fn from(plan: ObjectPlan) -> Self {
-        Decided { number: plan_number(&plan), plan }
+impl Decided {
+    fn of(plan: ObjectPlan, answers: &Neighbourhood) -> Self {
+        Decided { number: plan_number(&plan), changes_nothing: plan.changes_nothing_of(answers), plan }
     }
 }
 
@@ -91,7 +93,9 @@ pub(crate) fn decide_page(
             answer(&missing, &mut answers)?;
         }
     }
-    let made = |(plan, subject): (Option<Decided>, &Subject)| plan.unwrap_or_else(|| undecided(*subject).into());
+    let made = |(plan, subject): (Option<Decided>, &Subject)| {
+        plan.unwrap_or_else(|| Decided::of(undecided(*subject), &answers))
+    };
     Ok(plans.into_iter().zip(subjects).map(made).collect())
 }
 
@@ -102,7 +106,7 @@ pub(crate) fn decide_one(
     answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
 ) -> Result<Decided, StoreError> {
     let plans = decide_page(&[subject], run, 1, answer)?;
-    Ok(plans.into_iter().next().unwrap_or_else(|| undecided(subject).into()))
+    Ok(plans.into_iter().next().unwrap_or_else(|| Decided::of(undecided(subject), &Neighbourhood::default())))
 }
 
 fn about(subject: Subject) -> Question {
@@ -120,7 +124,8 @@ fn decide_all(
     run: &RunInputs,
     workers: usize,
 ) -> Vec<(usize, Result<Decided, Undecided>)> {
-    let one = |position: usize| (position, decide(subjects[position], answers, run).map(Decided::from));
+    let one =
+        |position: usize| (position, decide(subjects[position], answers, run).map(|plan| Decided::of(plan, answers)));
     if workers <= 1 || open.len() <= CHUNK {
         return open.iter().map(|position| one(*position)).collect();
     }

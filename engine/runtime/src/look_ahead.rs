@@ -1,6 +1,6 @@
-//! Makes the plans of the next page of a synchronisation while the present one is applied: a thread with its own view of the
-//! store. A plan that the present page overtakes is stale, and is made again when its turn comes; so the result is the same as
-//! without. Writes nothing.
+//! Makes the plans of the next page of a synchronisation while the present one is applied: threads with a view of the store
+//! each, which take a part of the page each. A plan that the present page overtakes is stale, and is made again when its turn
+//! comes; so the result is the same as without, and for any number of threads. Writes nothing.
 
 use crate::decide_page::{Decided, decide_page};
 use std::collections::HashMap;
@@ -12,47 +12,70 @@ use tokio::sync::oneshot;
 
 type Answer = Result<Vec<Decided>, StoreError>;
 
-/// The thread, and the page it is at.
+/// Most threads that look ahead: each has a view of the store, and a cache with it.
+pub(crate) const MAX_THREADS: usize = 8;
+/// Fewer subjects are not worth another thread: neighbours share what is read about them.
+const SMALLEST_PART: usize = 64;
+
+/// The threads, and the page they are at.
 pub(crate) struct LookAhead {
+    threads: Vec<Ahead>,
+    under_way: Vec<oneshot::Receiver<Answer>>,
+}
+
+/// One thread.
+struct Ahead {
     work: Option<mpsc::Sender<(Vec<Subject>, oneshot::Sender<Answer>)>>,
     thread: Option<JoinHandle<()>>,
-    under_way: Option<oneshot::Receiver<Answer>>,
 }
 
 impl LookAhead {
-    pub(crate) fn new(reader: StoreReader, run: Arc<RunInputs>, workers: usize) -> Self {
+    /// A thread for each view.
+    pub(crate) fn new(views: Vec<StoreReader>, run: &Arc<RunInputs>) -> Self {
+        let threads = views.into_iter().map(|reader| Ahead::new(reader, Arc::clone(run))).collect();
+        LookAhead { threads, under_way: Vec::new() }
+    }
+
+    /// Begins with the plans of a page: each thread with a part of neighbours.
+    pub(crate) fn begin(&mut self, subjects: &[Subject]) {
+        let part = subjects.len().div_ceil(self.threads.len().max(1)).max(SMALLEST_PART);
+        let begun =
+            self.threads.iter().zip(subjects.chunks(part)).filter_map(|(thread, part)| thread.begin(part.to_vec()));
+        self.under_way = begun.collect();
+    }
+
+    /// The plans that were begun. Those of a thread that is gone are missing: they are made where they are needed.
+    pub(crate) async fn plans(&mut self) -> Result<HashMap<Subject, Decided>, StoreError> {
+        let mut made = HashMap::new();
+        for answer in std::mem::take(&mut self.under_way) {
+            let Ok(plans) = answer.await else { continue };
+            made.extend(plans?.into_iter().map(|decided| (decided.plan.subject, decided)));
+        }
+        Ok(made)
+    }
+}
+
+impl Ahead {
+    fn new(reader: StoreReader, run: Arc<RunInputs>) -> Self {
         let (work, orders) = mpsc::channel::<(Vec<Subject>, oneshot::Sender<Answer>)>();
         let thread = std::thread::spawn(move || {
             while let Ok((subjects, reply)) = orders.recv() {
-                let plans = reader.view(|view| {
-                    decide_page(&subjects, &run, workers, |questions, answers| view.answer(questions, answers))
-                });
+                let plans = reader
+                    .view(|view| decide_page(&subjects, &run, 1, |questions, answers| view.answer(questions, answers)));
                 // Nobody waits for it any longer when the step ended early.
                 let _not_wanted = reply.send(plans);
             }
         });
-        LookAhead { work: Some(work), thread: Some(thread), under_way: None }
+        Ahead { work: Some(work), thread: Some(thread) }
     }
 
-    /// Begins with the plans of a page.
-    pub(crate) fn begin(&mut self, subjects: Vec<Subject>) {
+    fn begin(&self, subjects: Vec<Subject>) -> Option<oneshot::Receiver<Answer>> {
         let (reply, answer) = oneshot::channel();
-        if let Some(work) = &self.work
-            && work.send((subjects, reply)).is_ok()
-        {
-            self.under_way = Some(answer);
-        }
-    }
-
-    /// The plans that were begun; none when none were, or the thread is gone: then they are made where they are needed.
-    pub(crate) async fn plans(&mut self) -> Result<HashMap<Subject, Decided>, StoreError> {
-        let Some(answer) = self.under_way.take() else { return Ok(HashMap::new()) };
-        let Ok(plans) = answer.await else { return Ok(HashMap::new()) };
-        Ok(plans?.into_iter().map(|decided| (decided.plan.subject, decided)).collect())
+        self.work.as_ref()?.send((subjects, reply)).is_ok().then_some(answer)
     }
 }
 
-impl Drop for LookAhead {
+impl Drop for Ahead {
     fn drop(&mut self) {
         self.work = None;
         if let Some(thread) = self.thread.take() {

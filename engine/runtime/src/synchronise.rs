@@ -7,7 +7,7 @@ use crate::digest::PlanSum;
 use crate::engine::Engine;
 use crate::event::Event;
 use crate::facts::{candidates, read_facts};
-use crate::look_ahead::LookAhead;
+use crate::look_ahead::{LookAhead, MAX_THREADS};
 use crate::report::ErrorNote;
 use crate::space::RULES_CHANGED;
 use crate::status;
@@ -283,8 +283,11 @@ impl Engine {
                 sync.redecided += 1;
                 late.extend(decided.plan.facts_wanted.difference(&sync.asked));
             }
-            let Decided { plan, number } = decided;
-            page.apply(&plan)?;
+            let Decided { plan, number, changes_nothing } = decided;
+            match changes_nothing {
+                true => page.apply_unchanged(&plan)?,
+                false => page.apply(&plan)?,
+            };
             step.report.processed += u64::from(matches!(plan.subject, Subject::Connector(_)));
             sync.plans.add(number);
             if step.wants_plans() {
@@ -335,12 +338,12 @@ impl Engine {
             return Ok(());
         }
         if sync.ahead.is_none() {
-            let reader = self.store.look_ahead()?;
-            sync.ahead = Some(LookAhead::new(reader, Arc::clone(&sync.run), sync.workers));
+            let views = self.store.look_ahead(sync.workers.min(MAX_THREADS))?;
+            sync.ahead = Some(LookAhead::new(views, &sync.run));
         }
         if let Some(ahead) = &mut sync.ahead {
             self.store.trim_log()?;
-            ahead.begin(next);
+            ahead.begin(&next);
         }
         Ok(())
     }

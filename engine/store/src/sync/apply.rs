@@ -9,10 +9,11 @@ use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, LinkRow};
 use crate::history::PageMark;
 use metaverse_schema::{AttributeName, ObjectType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{
-    ConnectorState, CsId, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject, TargetRef,
+    ConnectorState, CsId, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, ReferenceFlow, Subject,
+    TargetRef,
 };
 
 impl Db {
@@ -83,6 +84,43 @@ impl Db {
             }
         }
         Ok(applied)
+    }
+
+    /// Whether what no answer tells is as a plan leaves it: it waits in no queue and has no error, its holds, reference flows and
+    /// instants are the same.
+    pub(super) fn is_at_rest(&self, plan: &ObjectPlan) -> Inner<bool> {
+        let (side, object) = match plan.subject {
+            Subject::Connector(id) => (0, id.0),
+            Subject::Metaverse(id) => (1, id.0),
+        };
+        let query = "SELECT 1 WHERE EXISTS (SELECT 1 FROM dirty WHERE ?2 = 0 AND object = ?1) \
+                     OR EXISTS (SELECT 1 FROM dirty_metaverse WHERE ?2 = 1 AND object = ?1) \
+                     OR EXISTS (SELECT 1 FROM object_error WHERE side = ?2 AND object = ?1)";
+        if self.exists(query, (object, side))? {
+            return Ok(false);
+        }
+        for metaverse in &plan.metaverse {
+            let MvRef::Existing(mv) = metaverse.object else { return Ok(false) };
+            let query = "SELECT (SELECT at FROM due WHERE object = ?1), EXISTS (SELECT 1 FROM dirty_metaverse WHERE object = ?1)";
+            let found = self.one(query, [mv.0], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
+            if found != Some((metaverse.due, false)) {
+                return Ok(false);
+            }
+        }
+        for target in &plan.targets {
+            let MvRef::Existing(mv) = target.mv else { return Ok(false) };
+            if self.load_holds(mv.0, self.connector_id(&target.connector)?)? != target.holds {
+                return Ok(false);
+            }
+            if let Some(TargetRef::Existing(id)) = &target.target {
+                let before: BTreeSet<ReferenceFlow> = self.load_flows(id.0)?.into_iter().collect();
+                let after: BTreeSet<ReferenceFlow> = target.references.iter().cloned().collect();
+                if before != after {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// R76-R78: the error is told, everything else stays as it was, and the object is tried again by the next step.

@@ -1,4 +1,4 @@
-//! A second view of an open store, for a thread that makes the plans of the next page while this one is applied. It sees whole
+//! Further views of an open store, for threads that make the plans of the next page while this one is applied. They see whole
 //! transactions and writes nothing. What the writer changes meanwhile is remembered by the store, and such a plan is stale
 //! (`PlanPage::is_stale`).
 
@@ -11,8 +11,10 @@ use std::fmt;
 use std::time::Duration;
 use sync_kernel::{Neighbourhood, Question};
 
-/// Cache of the view, in KiB: pages of the next objects, which are read once.
+/// Cache of all views together, in KiB: pages of the next objects, which are read once.
 const CACHE_KIB: i64 = 16 * 1024;
+/// Least cache of one.
+const SMALLEST_CACHE_KIB: i64 = 2 * 1024;
 
 /// Reads the store beside its writer. Belongs to one thread at a time.
 pub struct StoreReader {
@@ -26,19 +28,26 @@ impl fmt::Debug for StoreReader {
 }
 
 impl Store {
-    /// A second view of this store, with the rules that were registered. From here to `end_look_ahead` each page also
+    /// So many further views of this store, with the rules that were registered. From here to `end_look_ahead` each page also
     /// remembers what the one before it changed.
-    pub fn look_ahead(&mut self) -> Result<StoreReader, StoreError> {
+    pub fn look_ahead(&mut self, views: usize) -> Result<Vec<StoreReader>, StoreError> {
+        let cache = CACHE_KIB / i64::try_from(views.max(1)).unwrap_or(i64::MAX);
+        let views = (0..views).map(|_| self.further_view(cache.max(SMALLEST_CACHE_KIB)));
+        let views = views.collect::<Result<_, _>>()?;
+        self.db.looks_ahead.set(true);
+        Ok(views)
+    }
+
+    fn further_view(&self, cache_kib: i64) -> Result<StoreReader, StoreError> {
         let opened = || -> Inner<Db> {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let sql = Connection::open_with_flags(self.path(), flags)?;
             sql.busy_timeout(PATIENCE)?;
-            sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
+            sql.pragma_update(None, "cache_size", -cache_kib)?;
             Db::new(sql, true)
         };
         let db = opened().map_err(|fault| fault.during("opening a second view of the store"))?;
         *db.rules.borrow_mut() = self.db.rules.borrow().clone();
-        self.db.looks_ahead.set(true);
         Ok(StoreReader { db })
     }
 

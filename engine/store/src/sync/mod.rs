@@ -175,7 +175,24 @@ impl PlanPage<'_> {
     /// Applies one plan whole (R77). A plan with an error records it, promotes nothing and keeps its subject queued (R78).
     /// An `Err` is a failure of the store: the page cannot be committed any more.
     pub fn apply(&mut self, plan: &ObjectPlan) -> Result<AppliedPlan, StoreError> {
-        let applied = self.store.db.apply_plan(plan, &self.mark);
+        self.applied(plan, |db, mark| db.apply_plan(plan, mark))
+    }
+
+    /// As `apply`, of a plan that changes nothing of what it was made from (`ObjectPlan::changes_nothing_of`) and is not stale:
+    /// only what no answer told is looked at.
+    pub fn apply_unchanged(&mut self, plan: &ObjectPlan) -> Result<AppliedPlan, StoreError> {
+        self.applied(plan, |db, mark| match db.is_at_rest(plan)? {
+            true => Ok(AppliedPlan::default()),
+            false => db.apply_plan(plan, mark),
+        })
+    }
+
+    fn applied(
+        &mut self,
+        plan: &ObjectPlan,
+        apply: impl FnOnce(&Db, &PageMark) -> Inner<AppliedPlan>,
+    ) -> Result<AppliedPlan, StoreError> {
+        let applied = apply(&self.store.db, &self.mark);
         let applied = applied.map_err(|fault| {
             self.abandon();
             fault.during("applying a plan")

@@ -3,7 +3,6 @@
 use super::support::*;
 use crate::*;
 use metaverse_schema::{MatchKey, Value, match_key};
-use std::collections::BTreeSet;
 use sync_kernel::*;
 
 fn mail(text: &str) -> MatchKey {
@@ -159,6 +158,75 @@ fn errors_keep_the_object_pending() {
     world.apply(&failed);
     assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap()[0].subject, ErrorSubject::Metaverse(mv));
     assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![mv]);
+}
+
+/// A plan that changes nothing of what it read costs no row; what no answer told it (queues, errors, holds, reference flows,
+/// instants) is made as it says all the same.
+#[test]
+fn an_unchanged_plan_writes_what_no_answer_told_and_nothing_else() {
+    let mut world = World::new();
+    world.full("ad", &["a user cn=A,dc=x mail=a@x displayName=A"]);
+    let (mv, target) = world.provision("a", "user");
+    let a = world.id("ad", "a");
+    let pending = world.store.object(target).unwrap().unwrap().pending;
+    let settled = ObjectPlan {
+        metaverse: vec![MetaversePlan {
+            object: MvRef::Existing(mv),
+            object_type: "person".into(),
+            change: MetaverseChange::Unchanged,
+            decisions: Vec::new(),
+            due: None,
+        }],
+        targets: vec![TargetPlan { pending, ..keep(mv, target, Ownership::Provisioned) }],
+        ..plan(Subject::Connector(a))
+    };
+    world.apply(&settled);
+    world.references();
+    let apply = |world: &mut World, plan: &ObjectPlan| {
+        let before = world.store.rows_written();
+        let mut page = world.store.begin_page(&inputs(), PageMark { now: NOW, ..PageMark::default() }).unwrap();
+        page.apply_unchanged(plan).unwrap();
+        page.commit().unwrap();
+        world.store.rows_written() - before
+    };
+    assert_eq!(apply(&mut world, &settled), 0);
+
+    let space = world.store.db.connector_id("ad").unwrap();
+    world.store.db.mark_dirty(a.0, space).unwrap();
+    world.store.mark_metaverse_dirty(mv).unwrap();
+    apply(&mut world, &settled);
+    assert_eq!(world.store.dirty_page("ad", None, 9).unwrap(), vec![]);
+    assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![]);
+    world.store.mark_metaverse_dirty(mv).unwrap();
+    apply(&mut world, &settled);
+    assert_eq!(world.store.dirty_metaverse_page(None, 9).unwrap(), vec![], "queued by itself");
+
+    let error = ObjectError { code: "flow".into(), message: "no".into(), rule: None, attribute: None };
+    world.apply(&ObjectPlan { error: Some(error), ..plan(Subject::Connector(a)) });
+    apply(&mut world, &settled);
+    assert_eq!(world.store.errors(&ErrorFilter::default(), 9).unwrap(), vec![]);
+
+    let mut other = settled.clone();
+    other.targets[0].holds = vec![hold("guest", None, None)];
+    other.targets[0].references = vec![member_flow(a, false)];
+    other.metaverse[0].due = Some(NOW + 5);
+    let told = |world: &World| {
+        let holds = world.store.holds(&HoldFilter::default(), 9).unwrap().len();
+        (holds, world.store.fed_attributes(target).unwrap().len())
+    };
+    for part in 0..3 {
+        let mut one = settled.clone();
+        match part {
+            0 => one.targets[0].holds = other.targets[0].holds.clone(),
+            1 => one.targets[0].references = other.targets[0].references.clone(),
+            _ => one.metaverse[0].due = other.metaverse[0].due,
+        }
+        assert!(apply(&mut world, &one) > 0, "part {part} is overlooked when it comes");
+        assert_eq!(apply(&mut world, &one), 0);
+        assert_eq!(told(&world), (usize::from(part == 0), usize::from(part == 1)));
+        assert!(apply(&mut world, &settled) > 0, "part {part} is overlooked when it goes");
+        assert_eq!(told(&world), (0, 0));
+    }
 }
 
 /// Lineage: contributor, rule and run are kept per attribute, and the run changes only with them.
