@@ -6,6 +6,7 @@ use crate::check_rights;
 use crate::containers::{self, ContainerInfo, Scope};
 use crate::delta;
 use crate::directory::{SearchRequest, read_object};
+use crate::domain_controller::Continuity;
 use crate::errors;
 use crate::export::{self, Writer};
 use crate::full;
@@ -21,14 +22,20 @@ use connector_contract::{
 };
 use metaverse_schema::{Anchor, ConnectorSchema, Guid, ObjectType};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
 
 /// Exports of one call (R3).
 const EXPORT_BATCH: usize = 30;
 
+/// How long a connection that a step has begun with counts as its own: far less than any server's limit for idle ones.
+const BEGINNING: Duration = Duration::from_secs(10);
+
 /// One Active Directory domain, as configured.
 pub struct ActiveDirectory {
     settings: Settings,
+    /// The connection over which a step asked what comes before its import: the schema, and who signs in.
+    beginning: Mutex<Option<(Instant, Session)>>,
     /// The connection of the last import.
     current: Mutex<Option<Arc<Current>>>,
     /// The connection of the last export.
@@ -51,7 +58,13 @@ struct ReadingState {
 impl ActiveDirectory {
     /// Connects to nothing yet.
     pub fn new(settings: Settings) -> Self {
-        ActiveDirectory { settings, current: Mutex::new(None), writing: Mutex::new(None), basis: Mutex::new(None) }
+        ActiveDirectory {
+            settings,
+            beginning: Mutex::new(None),
+            current: Mutex::new(None),
+            writing: Mutex::new(None),
+            basis: Mutex::new(None),
+        }
     }
 
     /// All containers of the domain, for an operator who chooses among them.
@@ -63,10 +76,21 @@ impl ActiveDirectory {
     async fn open(&self, previous: Option<&Mark>) -> Result<Arc<Current>, ConnectorError> {
         // Dropped before the new one is opened: a step uses one connection.
         *self.current.lock().await = None;
-        let session = Session::open(&self.settings, previous).await?;
+        let session = match self.begun(previous).await {
+            Some((_, session)) => session,
+            None => Session::open(&self.settings, previous).await?,
+        };
         let current = Arc::new(Current { session, reading: Mutex::new(None) });
         *self.current.lock().await = Some(current.clone());
         Ok(current)
+    }
+
+    /// The session that this step has begun with, if it is of now and continues what was imported last. What was asked of it
+    /// then, who answers and how far it is, was asked before anything is read, as it has to be.
+    async fn begun(&self, previous: Option<&Mark>) -> Option<(Instant, Session)> {
+        let (opened, session) = self.beginning.lock().await.take()?;
+        let continues = previous.is_none_or(|mark| session.controller.continuity(mark) == Continuity::Same);
+        (continues && opened.elapsed() < BEGINNING).then_some((opened, session))
     }
 
     /// The connection of the running step, or a new one.
@@ -201,7 +225,7 @@ fn previous_mark(previous: Option<&Watermark>) -> Option<Mark> {
 impl Connector for ActiveDirectory {
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
         // A connection of its own: a step may be running.
-        let session = Session::open(&self.settings, None).await?;
+        let (opened, session) = (Instant::now(), Session::open(&self.settings, None).await?);
         let controller = &session.controller;
         let attempted = format!("reading the schema of {}", controller.url);
         let never_written =
@@ -212,6 +236,7 @@ impl Connector for ActiveDirectory {
         for (name, reason) in never_written {
             schema.never_written.entry(name).or_insert(reason);
         }
+        *self.beginning.lock().await = Some((opened, session));
         Ok(schema)
     }
 
@@ -246,8 +271,12 @@ impl Connector for ActiveDirectory {
     }
 
     async fn own_accounts(&self) -> Result<Vec<OwnAccount>, ConnectorError> {
-        let session = Session::open(&self.settings, None).await?;
+        let (opened, session) = match self.begun(None).await {
+            Some(begun) => begun,
+            None => (Instant::now(), Session::open(&self.settings, None).await?),
+        };
         let account = session.controller.own_account(session.directory.as_ref(), &self.settings.bind_user).await?;
+        *self.beginning.lock().await = Some((opened, session));
         Ok(vec![account])
     }
 }
@@ -322,5 +351,38 @@ impl Exporter for ActiveDirectory {
             *self.writing.lock().await = None;
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain_controller::tests::guid;
+    use crate::scripted;
+    use crate::watermark::tests::mark;
+
+    /// SF17: the connection that a step has begun with serves its import only while it is of now, and only where it continues
+    /// what was imported last; otherwise the servers are asked anew.
+    #[tokio::test]
+    async fn sf17_a_step_goes_on_over_the_connection_it_began_with() {
+        let connector = ActiveDirectory::new(scripted::settings("usn"));
+        let begin = async |opened: Instant| {
+            let (session, _) = scripted::session(|_| Ok((vec![], vec![])));
+            *connector.beginning.lock().await = Some((opened, session));
+        };
+        let now = Instant::now();
+        begin(now).await;
+        assert!(connector.begun(None).await.is_some());
+        assert!(connector.begun(None).await.is_none(), "it was handed over");
+
+        let same = Mark { invocation: guid(1), usn: 90, cursors: [(guid(1), 90)].into(), ..mark() };
+        let other = Mark { invocation: guid(2), ..same.clone() };
+        let newer = Mark { cursors: [(guid(1), 101)].into(), ..same.clone() };
+        for (mark, continues) in [(same, true), (other, false), (newer, false)] {
+            begin(now).await;
+            assert_eq!(connector.begun(Some(&mark)).await.is_some(), continues, "{mark:?}");
+        }
+        begin(now.checked_sub(BEGINNING).unwrap()).await;
+        assert!(connector.begun(None).await.is_none(), "of another step");
     }
 }

@@ -21,7 +21,7 @@ use metaverse_schema::{AttributeChange, Setting, SettingValue};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-type Answer = Result<(Vec<Entry>, Vec<ResponseControl>), DirectoryError>;
+pub(crate) type Answer = Result<(Vec<Entry>, Vec<ResponseControl>), DirectoryError>;
 type Script = dyn Fn(&SearchRequest) -> Answer + Send + Sync;
 
 type ModifyScript = dyn Fn(&[Modification]) -> Result<(), DirectoryError> + Send + Sync;
@@ -129,7 +129,9 @@ fn root() -> Entry {
     object(1, 0, BASE, "domainDNS", vec![])
 }
 
-fn session(script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static) -> (Session, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn session(
+    script: impl Fn(&SearchRequest) -> Answer + Send + Sync + 'static,
+) -> (Session, Arc<Mutex<Vec<String>>>) {
     let (writing, asked) = writable_session(script, |_| Err(DirectoryError::Lost("read only".to_owned())));
     (writing.session, asked)
 }
@@ -151,7 +153,7 @@ fn writable_session(
     (WritingSession { session, writes: Box::new(Writes { modify: Box::new(modify) }) }, asked)
 }
 
-fn settings(view: &str) -> Settings {
+pub(crate) fn settings(view: &str) -> Settings {
     let text = |value: &str| SettingValue::Text(value.to_owned());
     let list = |values: &[&str]| {
         SettingValue::List(values.iter().map(|value| Setting { value: text(value), span: 0..0 }).collect())
