@@ -158,7 +158,12 @@ mod tests {
             of(&known(), &"inetOrgPerson".into(), Reading::Incremental, 1),
             of(&known(), &user, Reading::Plain, 1),
             of(&known(), &user, Reading::Incremental, 2),
-            of(&Attributes::built_in(&["objectGUID", "cn", "mail"]), &user, Reading::Incremental, 1),
+            of(
+                &Attributes::built_in(&["objectGUID", "cn", "manager", "proxyAddresses"]),
+                &user,
+                Reading::Incremental,
+                1,
+            ),
         ] {
             assert!(!prints.contains(&print));
             prints.push(print);

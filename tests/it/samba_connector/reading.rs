@@ -1,9 +1,12 @@
 //! Full and delta imports of people, groups and contacts.
 
 use super::world::{
-    Space, VIEWS, connector, delta, domain, domain_with, full, list, oracle, sales, same, step, text, viewing,
+    Imported, Space, VIEWS, connector, delta, domain, domain_with, full, full_holding, list, oracle, sales, same, step,
+    text, viewing,
 };
-use connector_contract::{Absence, Connector, DeletionCause, ErrorKind, ImportItem, ImportSink};
+use connector_contract::{
+    Absence, Connector, DeletionCause, ErrorKind, Held, HeldPrints, ImportItem, ImportSink, Print,
+};
 use metasync_tests::lab::DOMAIN;
 use metaverse_schema::{AttributeChange, SettingValue};
 
@@ -209,6 +212,64 @@ fn says_what_happened(what: &str, view: &str, items: &[ImportItem]) {
             panic!("{view}: {what}: {other:#?}")
         }
         _ => {}
+    }
+}
+
+/// The prints of all items of an import.
+struct Prints(Vec<Print>);
+
+impl Prints {
+    fn of(imported: &Imported) -> Held {
+        let print = |item: &ImportItem| match item {
+            ImportItem::Object(object) => Some(object.print.expect("every object has a print")),
+            _ => None,
+        };
+        Held::of(std::sync::Arc::new(Prints(imported.items.iter().filter_map(print).collect())))
+    }
+}
+
+impl HeldPrints for Prints {
+    fn holds(&self, print: &Print) -> bool {
+        self.0.contains(print)
+    }
+}
+
+/// R9: a domain controller answers to the letter as before, in each view, so that a second full import knows everything again
+/// by its print; after a unit was renamed and one of its users changed, everything but that user. Containers come whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_full_import_knows_objects_by_their_prints() {
+    let dc = domain("a_second_full_import_knows_objects_by_their_prints");
+    let told = |imported: &Imported| {
+        let (mut whole, mut same) = (Vec::new(), 0);
+        for item in &imported.items {
+            match item {
+                ImportItem::Same { .. } => same += 1,
+                ImportItem::Object(object)
+                    if ["user", "inetOrgPerson", "group", "contact"].contains(&object.object_type.as_str()) =>
+                {
+                    whole.push(object.attributes.text("sAMAccountName").unwrap_or_default().to_owned());
+                }
+                _ => {}
+            }
+        }
+        (whole, same)
+    };
+    let mut held = Vec::new();
+    for view in VIEWS {
+        let connector = connector(&dc, &viewing(view));
+        let first = full(&connector, None).await.expect("a full import");
+        let all = told(&first).0.len();
+        let prints = Prints::of(&first);
+        let again =
+            full_holding(&connector, Some(first.watermark()), prints.clone()).await.expect("a second full import");
+        assert_eq!(told(&again), (vec![], all), "{view}");
+        held.push((view, connector, all, first, prints));
+    }
+    dc.seed(&format!("dn: OU=Team,OU=Sales,{DOMAIN}\nchangetype: modrdn\nnewrdn: OU=Crew\ndeleteoldrdn: 1\n"));
+    dc.seed(&format!("dn: CN=t02,OU=Crew,OU=Sales,{DOMAIN}\nchangetype: modify\nreplace: title\ntitle: Changed\n"));
+    for (view, connector, all, first, prints) in held {
+        let later = full_holding(&connector, Some(first.watermark()), prints).await.expect("a third full import");
+        assert_eq!(told(&later), (vec!["t02".to_owned()], all - 1), "{view}");
     }
 }
 

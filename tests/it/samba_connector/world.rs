@@ -130,8 +130,17 @@ pub(crate) async fn full(
     connector: &ActiveDirectory,
     previous: Option<&Watermark>,
 ) -> Result<Imported, ConnectorError> {
+    full_holding(connector, previous, connector_contract::Held::default()).await
+}
+
+/// The same where the engine holds objects by these prints.
+pub(crate) async fn full_holding(
+    connector: &ActiveDirectory,
+    previous: Option<&Watermark>,
+    held: connector_contract::Held,
+) -> Result<Imported, ConnectorError> {
     let (sink, mut pages) = ImportSink::new(2);
-    let request = FullImport { previous: previous.cloned(), ..FullImport::default() };
+    let request = FullImport { previous: previous.cloned(), held };
     let collect = async {
         let mut items = Vec::new();
         while let Some(page) = pages.recv().await {
