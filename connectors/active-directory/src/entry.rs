@@ -292,6 +292,9 @@ fn text(bytes: &[u8]) -> Result<&str, EntryError> {
 
 /// `member;range=0-1499` -> (`member`, 0, 1499); `member;range=1500-*` has no end.
 fn split_options(described: &str) -> (&str, Option<(u32, Option<u32>)>) {
+    if !described.as_bytes().contains(&b';') {
+        return (described, None);
+    }
     let mut parts = described.split(';');
     let name = parts.next().unwrap_or(described);
     let range = parts.find_map(|option| {

@@ -3,6 +3,7 @@
 
 use crate::directory::{Directory, DirectoryError, SearchRequest, read_all};
 use crate::entry::Entry;
+use foldhash::fast::FixedState;
 use metaverse_schema::{AttributeDefinition, AttributeName, ConnectorSchema, Plurality, ValueKind, active_directory};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -128,7 +129,7 @@ impl NotImportedReason {
 pub(crate) struct Attributes {
     by_lower_name: HashMap<String, Attribute>,
     /// The same by the names that servers write.
-    by_name: HashMap<AttributeName, Attribute>,
+    by_name: HashMap<AttributeName, Attribute, FixedState>,
     fingerprint: OnceLock<[u8; 32]>,
     /// In alphabetical order.
     pub(crate) not_imported: Vec<NotImported>,
