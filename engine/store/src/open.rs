@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// Cache of the database, in KiB.
-const CACHE_KIB: i64 = 64 * 1024;
+/// Cache of the database, in KiB. What it does not hold, the operating system does.
+const CACHE_KIB: i64 = 32 * 1024;
 
 /// Size of a page, in bytes.
 const PAGE: u32 = 8192;
