@@ -274,7 +274,10 @@ impl Db {
 
     /// Rows of an object that no synchronisation has seen yet.
     pub(crate) fn has_unsynchronised_rows(&self, source: i64) -> Inner<bool> {
-        self.exists("SELECT 1 FROM reference WHERE source = ?1 AND state <> 0", [source])
+        self.exists(
+            "SELECT 1 FROM reference INDEXED BY reference_unsynchronised WHERE source = ?1 AND state <> 0",
+            [source],
+        )
     }
 
     /// The object's imported rows become its synchronised ones; those that changed are decided at the end of the step.
@@ -284,12 +287,16 @@ impl Db {
         }
         self.run(
             "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
-             SELECT 0, r.source, r.attribute, r.target FROM reference r WHERE r.source = ?1 AND r.state <> 0 AND EXISTS \
+             SELECT 0, r.source, r.attribute, r.target FROM reference r INDEXED BY reference_unsynchronised \
+             WHERE r.source = ?1 AND r.state <> 0 AND EXISTS \
              (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
             [source],
         )?;
-        self.run("DELETE FROM reference WHERE source = ?1 AND state = 2", [source])?;
-        self.run("UPDATE reference SET state = 0 WHERE source = ?1 AND state = 1", [source])?;
+        self.run(
+            "DELETE FROM reference INDEXED BY reference_unsynchronised WHERE source = ?1 AND state <> 0 AND state = 2",
+            [source],
+        )?;
+        self.run("UPDATE reference INDEXED BY reference_unsynchronised SET state = 0 WHERE source = ?1 AND state <> 0 AND state = 1", [source])?;
         Ok(())
     }
 

@@ -366,3 +366,25 @@ fn a_member_flows_once_its_refused_create_goes_through() {
         assert_eq!(pending(&world, group), vec![("a".to_owned(), true, "pending")]);
     }
 }
+
+/// S5 of the performance goals, counted: one member more or less costs the same steps of the database in a group of any size.
+#[test]
+fn one_changed_member_looks_at_no_other_member() {
+    let steps: Vec<u64> = [40, 400]
+        .into_iter()
+        .map(|size| {
+            let names: Vec<String> = (0..size).map(|n| format!("u{n:03}")).collect();
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let (mut world, _, group) = group_of(&names, &["u007"]);
+            world.references();
+            let before = world.store.steps();
+            world.delta("ad", vec![member_delta(&[], &["u007"])]);
+            world.promote_all("ad");
+            world.references();
+            let steps = world.store.steps() - before;
+            assert_eq!(pending(&world, group), vec![]);
+            steps
+        })
+        .collect();
+    assert_eq!(steps[0], steps[1]);
+}
