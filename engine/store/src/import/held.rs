@@ -63,6 +63,20 @@ impl ImportSession {
         !self.has_staged
             && items.iter().all(|item| matches!(item, StagedItem::Same { print, .. } if self.held.holds(print)))
     }
+
+    /// Passes a page of held objects: how many, and those that had come before, which are an error to be told.
+    pub(super) fn pass_held(&mut self, items: Vec<StagedItem>) -> (u64, Vec<StagedItem>) {
+        let (held, seen) = (&self.held, &mut self.seen);
+        let count = items.len();
+        let again: Vec<StagedItem> = items
+            .into_iter()
+            .filter(|item| match item {
+                StagedItem::Same { print, .. } => held.0.get(print).is_none_or(|id| !seen.insert(*id)),
+                _ => true,
+            })
+            .collect();
+        ((count - again.len()) as u64, again)
+    }
 }
 
 impl Db {
@@ -92,19 +106,6 @@ impl Db {
             }
         }
         Ok(HeldPrints(prints))
-    }
-
-    /// A page of objects that are held as they came.
-    pub(super) fn pass_held(&self, session: &mut ImportSession, items: Vec<StagedItem>) -> StagedPage {
-        let mut page = StagedPage::default();
-        for item in items {
-            if let StagedItem::Same { anchor, print } = item
-                && let Some(id) = session.held.0.get(&print).copied()
-            {
-                pass(session, id, anchor, &mut page);
-            }
-        }
-        page
     }
 
     /// One such object among others. What was staged since the prints were read may have changed it: then it is asked for.

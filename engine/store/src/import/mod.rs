@@ -191,7 +191,7 @@ pub struct ImportSession {
     pub(crate) rules_read_dn: bool,
     pub(crate) seen: Seen,
     pub(crate) held: Arc<HeldPrints>,
-    /// Something was staged since the prints were read: one of them may no longer stand.
+    /// A row was written since the prints were read: one of them may no longer stand.
     pub(crate) has_staged: bool,
     pub(crate) counters: StagingCounters,
     pub(crate) contradictions: u64,
@@ -280,13 +280,17 @@ impl Store {
         items: Vec<StagedItem>,
         now: i64,
     ) -> Result<StagedPage, StoreError> {
-        let page = match session.all_held(&items) {
-            // Nothing to write, and so nothing to commit: the next page that stages something tells how far the step is.
-            true => self.db.pass_held(session, items),
+        // For these there is nothing to write, and so nothing to commit: the next page that stages something tells how far the
+        // step is.
+        let (held, items) = if session.all_held(&items) { session.pass_held(items) } else { (0, items) };
+        session.counters.no_change += held;
+        let mut page = match items.is_empty() {
+            true => StagedPage::default(),
             false => self.db.write("staging a page of the import", |db| db.stage_page(session, items, now))?,
         };
         session.counters.add_all(&page.counters);
         session.contradictions += page.contradictions;
+        page.counters.no_change += held;
         Ok(page)
     }
 

@@ -56,6 +56,7 @@ impl Db {
     ) -> Inner<StagedPage> {
         let mut page = StagedPage::default();
         for item in items {
+            let rows = self.sql.total_changes();
             match item {
                 StagedItem::Object(object) => self.stage_object(session, object, &mut page, now)?,
                 StagedItem::Same { anchor, print } => self.stage_same(session, anchor, print, &mut page)?,
@@ -63,6 +64,7 @@ impl Db {
                 StagedItem::Deleted { anchor, cause } => self.stage_deleted(session, &anchor, cause, &mut page)?,
                 StagedItem::SubtreeLeft { container } => self.stage_subtree_left(session, &container, &mut page)?,
             }
+            session.has_staged |= self.sql.total_changes() != rows;
         }
         if let Some(step) = session.step {
             let mut total = session.counters;
@@ -103,7 +105,6 @@ impl Db {
             page.counters.no_change += 1;
             return Ok(());
         }
-        session.has_staged = true;
         let matched = self.match_incoming(session.connector, &anchor, known, place.as_ref())?;
         let (attributes, references) = split_references(&session.schema, attributes);
         let object_type = self.type_id(&object_type)?;
@@ -181,7 +182,6 @@ impl Db {
         page: &mut StagedPage,
         now: i64,
     ) -> Inner<()> {
-        session.has_staged = true;
         let StagedChange { anchor, object_type, place, changes } = change;
         let object_type = self.type_id(&object_type)?;
         let known = self.head_by_anchor(session.connector, &anchor)?;
@@ -385,7 +385,6 @@ impl Db {
         cause: DeleteCause,
         page: &mut StagedPage,
     ) -> Inner<()> {
-        session.has_staged = true;
         let known = self.head_by_anchor(session.connector, anchor)?.filter(|head| !head.is_placeholder());
         if known.is_none() && cause == DeleteCause::DeletedInSource {
             self.deleted_after_leaving(session.connector, anchor)?;
@@ -421,7 +420,6 @@ impl Db {
     }
 
     fn stage_subtree_left(&self, session: &mut ImportSession, container: &Anchor, page: &mut StagedPage) -> Inner<()> {
-        session.has_staged = true;
         let Some(top) = self.head_by_anchor(session.connector, container)? else {
             page.counters.filtered_deletions += 1;
             return Ok(());

@@ -40,20 +40,24 @@ const LINES: [&str; 3] =
 /// R9: objects that are told by their prints are seen, so that nothing is deleted, and no row is written for them.
 #[test]
 fn what_is_held_is_seen_and_costs_no_row() {
+    let by_name = "c user - manager>>cn=Bob";
     let mut world = World::new();
-    world.import("ad", ImportMode::Full, printed(&LINES));
+    world.import("ad", ImportMode::Full, printed(&[LINES[0], LINES[1], LINES[2], by_name]));
     world.promote_all("ad");
     let (mut session, held) = begun(&mut world);
     assert_eq!(held, 3);
     let rows = world.store.rows_written();
+    // An object that must be looked at, and is as it was, leaves the prints as good as they were.
+    let looked_at = staged(&mut world, &mut session, vec![object(by_name)]);
+    assert_eq!((looked_at.counters.no_change, session.has_staged), (1, false));
     let page = staged(&mut world, &mut session, vec![same("a", 0), same("b", 1), same("ou", 2)]);
     assert_eq!((page.counters.no_change, page.need_full_object.len()), (3, 0));
-    assert_eq!((session.seen(), world.store.rows_written()), (3, rows));
+    assert_eq!((session.seen(), world.store.rows_written()), (4, rows));
     let summary = finished(&mut world, session);
-    assert_eq!((summary.counters.delete, summary.counters.no_change), (0, 3));
+    assert_eq!((summary.counters.delete, summary.counters.no_change), (0, 4));
     // One that is not told is gone.
     let (mut session, _) = begun(&mut world);
-    staged(&mut world, &mut session, vec![same("a", 0), same("ou", 2)]);
+    staged(&mut world, &mut session, vec![same("a", 0), same("ou", 2), object(by_name)]);
     assert_eq!(finished(&mut world, session).counters.delete, 1);
 }
 
@@ -62,9 +66,15 @@ fn what_is_held_is_seen_and_costs_no_row() {
 fn an_object_that_is_told_twice_is_an_error_of_its_own() {
     let mut world = World::new();
     world.import("ad", ImportMode::Full, printed(&LINES));
-    let (mut session, _) = begun(&mut world);
-    let page = staged(&mut world, &mut session, vec![same("a", 0), same("a", 0)]);
-    assert_eq!((page.counters.no_change, page.counters.failure), (1, 1));
+    let run = world.store.begin_run("ad", "full-import", NOW).unwrap();
+    let step = world.store.begin_step(run.id, "full-import", NOW).unwrap();
+    let mut session = world.store.begin_import("ad", ImportMode::Full, &schema(), Some(step)).unwrap();
+    world.store.hold_prints(&mut session).unwrap();
+    let page = staged(&mut world, &mut session, vec![same("a", 0), same("a", 0), same("b", 1)]);
+    assert_eq!((page.counters.no_change, page.counters.failure), (2, 1));
+    assert_eq!((session.counters().no_change, session.counters().failure), (2, 1));
+    let told: Vec<String> = world.store.step_errors(step).unwrap().into_iter().map(|error| error.name).collect();
+    assert_eq!(told, ["a"], "in the history, by its name");
     let again = staged(&mut world, &mut session, printed(&LINES[..1]));
     assert_eq!((again.counters.failure, again.issues[0].code), (1, "duplicate-object"));
 }
