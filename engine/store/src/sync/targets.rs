@@ -49,7 +49,7 @@ impl Db {
         let owned = Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() };
         let owned_changed = self.save_owned(id, connector, &owned)?;
         let flows_changed = self.save_flows(id, connector, &plan.references)?;
-        if !is_new && head != before {
+        if !is_new && (created || head != before) {
             self.save_head(&mut head)?;
         } else if pending != PendingChange::Nothing || owned_changed || flows_changed {
             self.touch_object(id);
