@@ -277,6 +277,13 @@ pub struct Contents {
     pub digest: u64,
 }
 
+impl std::fmt::Display for Contents {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Contents { users, groups, members, digest } = self;
+        write!(f, "{users} users, {groups} groups, {members} members, {digest:016x}")
+    }
+}
+
 /// # Errors
 /// When the tenant cannot be read.
 pub fn contents(tenant: &Tenant, recorded: &Recorded) -> Measured<Contents> {

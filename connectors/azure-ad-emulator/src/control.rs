@@ -26,7 +26,9 @@ pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> 
         ("PATCH", "knobs") => change_knobs(shared, body),
         ("GET", "state") => (200, snapshot::take(&shared.core().directory)),
         ("GET", "log") => {
-            let core = shared.core();
+            let mut core = shared.core();
+            // Whoever asks may read the file next.
+            core.log.flush();
             let (successful, writes) = (core.log.successful_writes(), core.log.writes());
             (200, json!({ "successfulWrites": successful, "writes": writes, "requests": core.log.requests() }))
         }

@@ -66,10 +66,7 @@ impl Scale<'_> {
             rounds.iter().all(|(_, writes)| *writes == recorded.writes),
         );
         self.report.check(
-            format!(
-                "S1 {users}: the tenant holds the same after each way of loading ({} users, {} groups, {} members)",
-                twin.users, twin.groups, twin.members
-            ),
+            format!("S1 {users}: the tenant holds the same after each way of loading ({twin}; {contents})"),
             contents == twin && twin.users > 0,
         );
         // Of the directory's side: in the tenant's, the order in which four connections create objects decides their ids.

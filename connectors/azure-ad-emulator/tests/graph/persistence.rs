@@ -4,6 +4,7 @@ use std::path::Path;
 
 use azure_ad_emulator::{Knobs, RehearsalTenant, SeedSource, TenantError, TenantOptions};
 use expect_test::expect;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -140,6 +141,19 @@ async fn passwords_and_secrets_are_nowhere() {
     }
     let seed = format!("{:?}", azure_ad_emulator::Seed::from_json(crate::support::seed(json!({}))).unwrap());
     assert!(!seed.contains(SECRET), "{seed}");
+}
+
+/// Whoever asks for the log finds in its file what was asked before, to the last whole line.
+#[tokio::test]
+async fn the_request_log_is_in_its_file_when_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = start(options(folder.path(), json!({}))).await;
+    let client = Client::sign_in(&tenant, CLIENT).await;
+    client.post("/users", new_user("ann")).await.is(201);
+    let log = client.control(Method::GET, "log", json!({})).await.is(200);
+    let lines = std::fs::read_to_string(folder.path().join("requests.jsonl")).unwrap();
+    assert!(lines.ends_with('\n'), "{lines}");
+    assert_eq!(lines.lines().count(), log.body["requests"].as_array().unwrap().len());
 }
 
 #[tokio::test]
