@@ -265,7 +265,7 @@ CREATE TABLE pending_export (
     remedy    TEXT,
     retry     INTEGER NOT NULL DEFAULT 0,
     attempts  INTEGER NOT NULL DEFAULT 0
-, not_before INTEGER, if_deleted INTEGER, to_send INTEGER GENERATED ALWAYS AS (not_before IS NULL AND (state <> 2 OR retry = 1)) VIRTUAL) STRICT;
+, not_before INTEGER, if_deleted INTEGER, to_send INTEGER GENERATED ALWAYS AS ((not_before IS NULL OR state = 1) AND (state <> 2 OR retry = 1)) VIRTUAL) STRICT;
 
 CREATE TABLE pending_reference (
     object    INTEGER NOT NULL,

@@ -45,8 +45,8 @@ END;
 -- Decisions that an operator may let through: most of what is held is not of that kind.
 CREATE INDEX hold_approvable ON hold (connector, approvable, mv, position) WHERE approvable IS NOT NULL;
 
--- What the next export sends, apart from what was refused and from what is in its grace period.
-ALTER TABLE pending_export ADD COLUMN to_send INTEGER GENERATED ALWAYS AS (not_before IS NULL AND (state <> 2 OR retry = 1)) VIRTUAL;
+-- What the next export sends, apart from what was refused and from what is in its grace period; what was sent and never answered is looked up in it too.
+ALTER TABLE pending_export ADD COLUMN to_send INTEGER GENERATED ALWAYS AS ((not_before IS NULL OR state = 1) AND (state <> 2 OR retry = 1)) VIRTUAL;
 DROP INDEX pending_export_by_connector;
 CREATE INDEX pending_export_by_connector ON pending_export (connector, to_send, object);
 DROP INDEX pending_export_in_grace;
