@@ -289,6 +289,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// Each step with its milliseconds.
+    pub fn told_by_step(&self) -> String {
+        let told = |step: &Step| format!("{} {} {:.0} ms", step.connector, step.name, step.seconds * 1e3);
+        self.steps.iter().map(told).collect::<Vec<_>>().join(", ")
+    }
+
     /// Passes on only what ended with one of these exit codes.
     ///
     /// # Errors

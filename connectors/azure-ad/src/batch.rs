@@ -450,6 +450,7 @@ fn read_item(response: &Value) -> Option<(usize, Item)> {
         Value::String(text) => text.trim().parse().ok(),
         number => number.as_f64(),
     });
+    let used = used.filter(|share: &f64| share.is_finite());
     let retry_after = header("retry-after").and_then(|(_, value)| match value {
         Value::String(text) => retry_after(text),
         number => number.as_u64().map(Duration::from_secs),

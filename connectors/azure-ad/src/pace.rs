@@ -25,6 +25,8 @@ pub(crate) struct Told {
 pub(crate) struct Pace {
     capacity: f64,
     per_second: f64,
+    /// Nothing waits longer here, whatever a reply said: then it is sent, and a refusal is told.
+    longest: Duration,
     state: Mutex<State>,
 }
 
@@ -40,7 +42,7 @@ impl Pace {
     pub(crate) fn new(settings: &Settings) -> Pace {
         let capacity = f64::from(settings.write_limit.max(1));
         let per_second = capacity / settings.write_window.as_secs_f64().max(1e-3);
-        Pace { capacity, per_second, state: Mutex::default() }
+        Pace { capacity, per_second, longest: settings.max_wait, state: Mutex::default() }
     }
 
     /// So many writes are about to be sent: how long they have to wait.
@@ -51,7 +53,7 @@ impl Pace {
         let passed = now.saturating_duration_since(*at).as_secs_f64();
         *left = (*left + passed * self.per_second).min(self.capacity) - writes as f64;
         *at = now;
-        Duration::from_secs_f64((-*left / self.per_second).max(0.0))
+        Duration::from_secs_f64((-*left / self.per_second).clamp(0.0, self.longest.as_secs_f64()))
     }
 
     /// So many writes were answered, or will not be.
@@ -82,7 +84,7 @@ mod tests {
 
     /// 100 writes in ten seconds.
     fn pace() -> Pace {
-        Pace { capacity: 100.0, per_second: 10.0, state: Mutex::default() }
+        Pace { capacity: 100.0, per_second: 10.0, longest: 100 * SECOND, state: Mutex::default() }
     }
 
     fn told(used: f64) -> Told {
@@ -128,5 +130,15 @@ mod tests {
         pace.answered(10, Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
         // 29 short, and 15 on their way.
         assert_eq!(pace.take(1, now), Duration::from_millis(4_500));
+    }
+
+    /// A reply is input: whatever it says, the wait is one that a clock can hold, and no longer than the settings allow.
+    #[test]
+    fn no_reply_makes_anybody_wait_for_good() {
+        for used in [f64::MAX, f64::MIN, 0.9] {
+            let (pace, now) = (pace(), Instant::now());
+            pace.answered(0, Told { used: Some(used), refused_for: Some(Duration::MAX) }, now);
+            assert_eq!(pace.take(20, now), 100 * SECOND, "{used}");
+        }
     }
 }

@@ -404,7 +404,7 @@ fn provision(
             // An object whose deletion was imported has left its place, also while its own turn is still to come.
             let has_left = object.flatten().is_some_and(|object| matches!(object.staged, Some(Staged::Deleted(_))));
             if !has_left {
-                let mut plan = match object.flatten().filter(|_| !is_in_flight) {
+                let mut plan = match object.flatten() {
                     Some(object) => meet_occupant(mv, rule, in_scope, object, dn, run, facts_wanted)?,
                     None => held(mv, &rule.connector, vec![dn_occupied(dn, occupant)]),
                 };

@@ -192,7 +192,8 @@ impl Db {
     ) -> Inner<()> {
         // What is deleted comes first: what replaces it is told by it.
         let mut deleted: BTreeMap<String, String> = BTreeMap::new();
-        let sendable = "SELECT object, operation FROM pending_export WHERE connector = ?1 AND to_send = 1 AND not_before IS NULL AND operation";
+        let sendable = "SELECT object, operation FROM pending_export \
+                        WHERE connector = ?1 AND to_send = 1 AND not_before IS NULL AND operation";
         let mut pending: Vec<(i64, i64)> = Vec::new();
         for removed in ["= 3", "<> 3"] {
             pending

@@ -22,14 +22,9 @@ impl Scale<'_> {
         self.confirm(loaded)?;
         let Some(engine) = last else { return Ok(()) };
         let writes = loaded.tenant.writes()?.0 - before;
-        let steps: Vec<String> = engine
-            .steps
-            .iter()
-            .map(|step| format!("{} {} {:.0} ms", step.connector, step.name, step.seconds * 1e3))
-            .collect();
         self.report.lines.push(Line {
             writes: Some(writes / rounds as u64),
-            note: steps.join(", "),
+            note: engine.told_by_step(),
             ..self.line("S3a", "100 changes: import, synchronise, export; time of the steps alone", &engine, seconds)
         });
         let users = self.users;
@@ -120,14 +115,9 @@ impl Scale<'_> {
             let engine = self.several(&loaded.deployment, &commands)?;
             let writes = loaded.tenant.writes()?.0 - before;
             self.confirm(loaded)?;
-            let steps: Vec<String> = engine
-                .steps
-                .iter()
-                .map(|step| format!("{} {} {:.0} ms", step.connector, step.name, step.seconds * 1e3))
-                .collect();
             self.report.lines.push(Line {
                 writes: Some(writes),
-                note: steps.join(", "),
+                note: engine.told_by_step(),
                 ..self.line(
                     "S5",
                     &format!("one member changed in the largest group, {way}"),

@@ -1,6 +1,7 @@
 //! The process is lost at every place where it can be lost: a new one finishes the work, and nothing is created twice.
 
-use super::setup::Lab;
+use super::leaving::DAY;
+use super::setup::{Lab, Settings};
 use crate::{CycleKind, Engine, Event, RunOptions, Severity};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -182,6 +183,29 @@ async fn a_lost_create_that_nobody_wants_any_longer_is_looked_up() {
         assert_eq!(lab.dir.picture(), Vec::<String>::new(), "{what}");
         let left = lab.engine().store().list_objects("dir", None, 10).unwrap();
         assert!(left.is_empty(), "{what}: {left:?}");
+        lab.second_plan_is_empty().await;
+    }
+}
+
+/// O28, SF18: whether a create arrived is looked up in the grace period as well; what arrived then has the rest of it.
+#[tokio::test]
+async fn a_lost_create_is_looked_up_in_its_grace_period() {
+    for point in [1, 2] {
+        let mut lab = Lab::with(Settings { grace_days: 7, ..Settings::default() });
+        lab.hr.put_person(1);
+        for profile in ["full-import", "full-synchronization"] {
+            lab.run("hr", profile).await;
+        }
+        lab.export_is_lost(point).await;
+        lab.hr.set("p1", "kind", &["local"]);
+        lab.run("hr", "delta-import").await;
+        lab.run("hr", "delta-synchronization").await;
+        lab.good_cycle(CycleKind::Delta).await;
+        let held = |lab: &Lab| lab.engine().store().list_objects("dir", None, 10).unwrap().len() as u64;
+        assert_eq!((held(&lab), lab.dir.picture().len() as u64), (point - 1, point - 1), "lost at {point}");
+        lab.now += 8 * DAY;
+        lab.good_cycle(CycleKind::Delta).await;
+        assert_eq!((held(&lab), lab.dir.picture().len()), (0, 0), "lost at {point}");
         lab.second_plan_is_empty().await;
     }
 }

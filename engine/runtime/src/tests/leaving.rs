@@ -4,7 +4,7 @@ use super::setup::{Lab, RULES, Settings, object};
 use crate::{CycleKind, Severity, status};
 use std::collections::BTreeMap;
 
-const DAY: i64 = 86_400_000_000;
+pub(super) const DAY: i64 = 86_400_000_000;
 
 fn lab() -> Lab {
     let lab = Lab::with(Settings { grace_days: 7, ..Settings::default() });

@@ -245,6 +245,8 @@ impl Plan {
             adopted: random.pick(&[0, 1, 2]),
             operations: Vec::new(),
         };
+        // A place that outlives its source is told of no renamed container.
+        plan.has_units &= plan.recalls;
         plan.populate(random);
         let length = 12 + random.below(24);
         for _ in 0..length {

@@ -27,16 +27,16 @@ impl Db {
                 self.accept(head, entry, anchor.as_ref(), failed_references, mark)
             }
             SettledOutcome::Refused(refusal) => self.refuse(head, entry, refusal, mark, settled),
-            SettledOutcome::LookedUp { anchor: None } => {
-                self.remove_deleted(head.id)?;
-                self.revisit(head.link.map(|link| link.mv))
-            }
-            SettledOutcome::LookedUp { anchor: Some(anchor) } => {
-                if let Some(refusal) = self.anchor_conflict(&head, Some(anchor))? {
-                    return self.refuse(head, entry, &refusal, mark, settled);
+            SettledOutcome::LookedUp { anchor } => match anchor {
+                Some(anchor) if self.anchor_conflict(&head, Some(anchor))?.is_none() => {
+                    self.remove_what_was_found(head, anchor)
                 }
-                self.remove_what_was_found(head, anchor)
-            }
+                // It never came to be, or belongs to somebody else by now, who keeps it.
+                _ => {
+                    self.remove_deleted(head.id)?;
+                    self.revisit(head.link.map(|link| link.mv))
+                }
+            },
             SettledOutcome::NotSettled { .. } if is_planted(Fault::SettleWithoutAnswer) => {
                 self.accept(head, entry, None, &[], mark)
             }

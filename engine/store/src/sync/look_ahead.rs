@@ -1,5 +1,5 @@
 //! Further views of an open store, for threads that make the plans of the next page while this one is applied. They see whole
-//! transactions and writes nothing. What the writer changes meanwhile is remembered by the store, and such a plan is stale
+//! transactions and write nothing. What the writer changes meanwhile is remembered by the store, and such a plan is stale
 //! (`PlanPage::is_stale`).
 
 use crate::db::Db;
