@@ -31,6 +31,8 @@ mod members;
 mod password;
 mod remove;
 mod update;
+// The provisioning web service, for Connect mode.
+pub mod provisioning;
 
 pub use check::LIMITATIONS;
 pub use settings::Settings;
