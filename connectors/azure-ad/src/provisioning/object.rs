@@ -195,7 +195,7 @@ impl SyncObject {
     }
 
     /// Links that this object carries, as the service counts them against `MaxLinksSupportedAcrossBatchInProvision2`.
-    pub(crate) fn links(&self) -> usize {
+    pub fn links(&self) -> usize {
         let of = |(name, value): &(String, SyncValue)| match value {
             SyncValue::References(changes) => changes.len(),
             SyncValue::Texts(targets) if name.eq_ignore_ascii_case("member") => targets.len(),
