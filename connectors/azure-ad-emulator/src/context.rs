@@ -12,6 +12,7 @@ use crate::indexes::Table;
 use crate::knobs::Knobs;
 use crate::permissions::granted;
 use crate::schema::{self, Kind};
+use crate::tenant_facts::role_definition;
 
 pub(crate) struct Context<'a> {
     pub(crate) directory: &'a mut Directory,
@@ -19,13 +20,26 @@ pub(crate) struct Context<'a> {
     /// Absolute, ends in `/v1.0/`.
     pub(crate) graph_url: &'a str,
     pub(crate) now: Millis,
-    /// Application permissions in the caller's token.
+    /// Permissions in the caller's token: an application's, or the scopes of a person's.
     pub(crate) permissions: &'a [String],
+    /// The person who signed in; none: an application on its own.
+    pub(crate) person: Option<Guid>,
 }
 
 impl Context<'_> {
     pub(crate) fn require(&self, alternatives: &[&str]) -> GraphResult<()> {
         if granted(alternatives, self.permissions) { Ok(()) } else { Err(GraphError::denied()) }
+    }
+
+    /// A person's token with one of the scopes, and the person holds one of the directory roles (A.10).
+    pub(crate) fn require_administrator(&self, scopes: &[&str], roles: &[&str]) -> GraphResult<()> {
+        let person = self.person.and_then(|id| self.directory.live(id)).ok_or_else(GraphError::denied)?;
+        self.require(scopes)?;
+        let holds = |grant: &crate::tenant_facts::RoleGrant| {
+            grant.principal == person.id
+                && roles.iter().any(|role| role_definition(role) == Some(grant.role_definition))
+        };
+        if self.directory.facts.active_roles.iter().any(holds) { Ok(()) } else { Err(GraphError::denied()) }
     }
 
     /// Whether the object has reached the replica that answers (A.2).

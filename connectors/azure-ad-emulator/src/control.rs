@@ -8,6 +8,9 @@
 //! | `GET /_tenant/state` | the dump of the tenant, for byte diffs |
 //! | `GET /_tenant/log` | `{"successfulWrites", "writes", "requests"}`; `writes` counts the refused ones too |
 //! | `DELETE /_tenant/log` | forgets the requests and sets the counters to 0 |
+//! | `GET /_tenant/synchronisation` | `{"state", "takesEffect"}`: `never`, `pending_on`, `on`, `pending_off` or `off` |
+//! | `GET /_tenant/device-codes` | sign-ins by device code that wait for a person |
+//! | `POST /_tenant/device-codes` | `{"userCode", "user": "admin@contoso.com"}` approves as that user, `{"userCode", "decline": true}` declines |
 //! | `POST /_tenant/clock` | `{"advanceSeconds": n}` or `{"offsetSeconds": n}`, answers `{"offsetSeconds", "now"}` |
 
 use serde::Deserialize;
@@ -16,6 +19,7 @@ use serde_json::{Value, json};
 use crate::clock::{SECOND_MS, graph_time};
 use crate::knobs::Knobs;
 use crate::snapshot;
+use crate::synchronisation;
 use crate::tenant::{Shared, seconds_to_ms};
 use crate::tenant_facts::unknown_features;
 
@@ -37,10 +41,20 @@ pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> 
             (200, json!({ "successfulWrites": 0, "writes": 0, "requests": [] }))
         }
         ("POST", "clock") => move_clock(shared, body),
-        (_, "knobs" | "state" | "log" | "clock") => {
+        ("GET", "synchronisation") => {
+            let mut core = shared.core();
+            core.expire();
+            (200, synchronisation::tell(&core.directory))
+        }
+        ("GET", "device-codes") => (200, json!({ "open": shared.core().open_device_codes() })),
+        ("POST", "device-codes") => decide_device_code(shared, body),
+        (_, "knobs" | "state" | "log" | "clock" | "synchronisation" | "device-codes") => {
             (405, json!({ "error": format!("/_tenant/{part} has no {method}") }))
         }
-        _ => (404, json!({ "error": "there are /_tenant/knobs, /_tenant/state, /_tenant/log and /_tenant/clock" })),
+        _ => {
+            let parts = "knobs, state, log, clock, synchronisation and device-codes";
+            (404, json!({ "error": format!("below /_tenant/ there are {parts}") }))
+        }
     }
 }
 
@@ -76,6 +90,32 @@ fn change_knobs(shared: &Shared, body: &[u8]) -> (u16, Value) {
         core.restart_faults();
     }
     (200, json!(core.effective_knobs()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeviceCodeDecision {
+    user_code: String,
+    /// Sign-in name or object id of the person.
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    decline: bool,
+}
+
+fn decide_device_code(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let decision: DeviceCodeDecision = match serde_json::from_slice(body) {
+        Ok(decision) => decision,
+        Err(error) => return refused(error),
+    };
+    if decision.user.is_some() == decision.decline {
+        return refused("either the user who approves, or \"decline\": true");
+    }
+    let mut core = shared.core();
+    match core.decide_device_code(&decision.user_code, decision.user.as_deref()) {
+        Ok(()) => (200, json!({ "open": core.open_device_codes() })),
+        Err(why) => (404, json!({ "error": why })),
+    }
 }
 
 #[derive(Deserialize)]

@@ -7,13 +7,16 @@ use crate::batch;
 use crate::call::{self, Body, Call, Reply, ReplyBody};
 use crate::clock::{self, Millis, SECOND_MS, graph_time, inner_error_time};
 use crate::context::Context;
+use crate::device_code::DeviceCodeSetting;
 use crate::directory::Directory;
 use crate::errors::{GraphError, GraphResult};
 use crate::faults::{FaultAction, FaultCounters, usual_code};
 use crate::guid::Guid;
+use crate::indexes::Table;
 use crate::knobs::{Knobs, SyncState};
 use crate::request_log::{LoggedRequest, RequestLog, redact, redact_form};
 use crate::routes;
+use crate::synchronisation;
 use crate::throttle::Throttle;
 use crate::token::{self, Grant, TokenRequest, TokenSetting, Tokens};
 
@@ -114,8 +117,12 @@ impl Core {
         if let Some(offset) = knobs.clock_offset_ms {
             self.directory.clock_offset_ms = offset;
         }
-        if let Some(sync) = knobs.sync {
-            self.directory.facts.on_premises_sync_enabled = sync.flag();
+        match knobs.sync.map(SyncState::flag) {
+            None => {}
+            Some(flag) if flag == self.directory.facts.on_premises_sync_enabled => {}
+            Some(Some(true)) => synchronisation::switch_on(&mut self.directory),
+            Some(Some(false)) => synchronisation::switch_off(&mut self.directory),
+            Some(None) => self.directory.facts.on_premises_sync_enabled = None,
         }
         for (name, on) in &knobs.features {
             if let Some(feature) = self.directory.facts.features.get_mut(name) {
@@ -150,8 +157,9 @@ impl Core {
     }
 
     /// Ends what has outlived its time; looked at again when ten seconds have passed or the clock was moved.
-    fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) {
         let now = self.now();
+        synchronisation::settle(&mut self.directory, now);
         if self.expired_at.is_some_and(|at| at <= now && now < at.saturating_add(10 * SECOND_MS)) {
             return;
         }
@@ -280,6 +288,7 @@ impl Core {
             graph_url: &self.graph_url,
             now,
             permissions: &grant.permissions,
+            person: grant.user,
         };
         match route.answer(&mut context, call) {
             Ok(mut reply) => {
@@ -396,14 +405,14 @@ impl Core {
 
     /// Answers `POST /{tenant}/oauth2/v2.0/token`.
     pub(crate) fn token(&mut self, request: &TokenRequest<'_>, random: [u8; 32], arrival: Arrival) -> Answer {
-        let setting_ids = (self.next_request_id(), self.next_request_id());
         let setting = TokenSetting {
+            trace_id: self.next_request_id(),
+            correlation_id: self.next_request_id(),
             facts: &self.directory.facts,
             base_url: &self.base_url,
             now: clock::system_now().saturating_add(self.directory.clock_offset_ms),
             life_s: self.knobs.token_life_s,
-            trace_id: setting_ids.0,
-            correlation_id: setting_ids.1,
+            provisioning_audiences: &self.knobs.provisioning_audiences,
             random,
         };
         let (status, body) = match &arrival.fault {
@@ -416,6 +425,52 @@ impl Core {
         self.authority_answer(arrival, status, body, Some(redact_form(request.form)))
     }
 
+    /// Answers `POST /{tenant}/oauth2/v2.0/devicecode`.
+    pub(crate) fn device_code(&mut self, request: &TokenRequest<'_>, random: [u8; 32], arrival: Arrival) -> Answer {
+        let setting = TokenSetting {
+            trace_id: self.next_request_id(),
+            correlation_id: self.next_request_id(),
+            facts: &self.directory.facts,
+            base_url: &self.base_url,
+            now: clock::system_now().saturating_add(self.directory.clock_offset_ms),
+            life_s: self.knobs.token_life_s,
+            provisioning_audiences: &self.knobs.provisioning_audiences,
+            random,
+        };
+        let codes = DeviceCodeSetting {
+            base_url: &self.base_url,
+            now: setting.now,
+            life_s: self.knobs.device_code_life_s,
+            interval_s: self.knobs.device_code_interval_s,
+            random,
+        };
+        let (status, body) = self.tokens.give_device_code(request, &codes, &setting);
+        self.authority_answer(arrival, status, body, Some(redact_form(request.form)))
+    }
+
+    /// The codes that wait for a person, without their secrets.
+    pub(crate) fn open_device_codes(&self) -> Value {
+        self.tokens.device_codes.open(self.now())
+    }
+
+    /// A person approves a code as the user of that sign-in name or id, or declines it (`user` none). The error says what
+    /// is not there.
+    pub(crate) fn decide_device_code(&mut self, user_code: &str, user: Option<&str>) -> Result<(), String> {
+        let user = match user {
+            Some(name) => Some(self.person(name).ok_or_else(|| format!("there is no enabled user '{name}'"))?),
+            None => None,
+        };
+        let now = self.now();
+        let decided = self.tokens.device_codes.decide(user_code, user, now);
+        decided.ok_or_else(|| format!("no open sign-in has the code '{user_code}'"))
+    }
+
+    fn person(&self, name: &str) -> Option<Guid> {
+        let by_id = Guid::parse(name).and_then(|id| self.directory.live(id));
+        let found = by_id.or_else(|| self.directory.holders(Table::UserPrincipalName, name).next());
+        found.filter(|user| user.flag("accountEnabled") == Some(true)).map(|user| user.id)
+    }
+
     /// Answers `GET /{tenant}/.well-known/openid-configuration`.
     pub(crate) fn discovery(&mut self, tenant: &str, arrival: Arrival) -> Answer {
         let setting = TokenSetting {
@@ -425,6 +480,7 @@ impl Core {
             base_url: &self.base_url,
             now: clock::system_now().saturating_add(self.directory.clock_offset_ms),
             life_s: self.knobs.token_life_s,
+            provisioning_audiences: &self.knobs.provisioning_audiences,
             random: [0; 32],
         };
         let (status, body) = token::discovery(tenant, &setting);

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::faults::FaultRule;
+use crate::token::PROVISIONING_RESOURCE;
 
 /// All knobs. In JSON (`/_tenant/knobs`) the names are as here; a PATCH changes the ones it names.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +35,12 @@ pub struct Knobs {
     pub deleted_item_life_s: u64,
     /// Life of access tokens, in seconds.
     pub token_life_s: u64,
+    /// Life of device codes, in seconds.
+    pub device_code_life_s: u64,
+    /// Shortest pause between two polls for a device code, in seconds; an earlier poll is told to slow down.
+    pub device_code_interval_s: u64,
+    /// Audiences whose tokens the provisioning web service takes (section 0, unconfirmed for a live tenant).
+    pub provisioning_audiences: Vec<String>,
     pub throttle: ThrottleKnobs,
     /// Faults to act out, first match wins; see [`FaultRule`].
     pub faults: Vec<FaultRule>,
@@ -43,6 +50,12 @@ pub struct Knobs {
     pub roles_denied: bool,
     /// Directory synchronisation of the tenant. Unset in a change: as it stands.
     pub sync: Option<SyncState>,
+    /// Seconds until directory synchronisation is on after it was asked for over Graph.
+    pub sync_on_delay_s: u64,
+    /// Seconds until it is off: documented as up to 72 hours (A.10).
+    pub sync_off_delay_s: u64,
+    /// Whether the organisation still shows `onPremisesSyncEnabled` true while it is being switched off (A.10, unconfirmed).
+    pub pending_off_shows_enabled: bool,
     /// Directory synchronisation features by name (A.10); a change names only those it changes.
     pub features: BTreeMap<String, bool>,
     /// Writes that are answered with success and not, or otherwise, stored.
@@ -81,11 +94,17 @@ impl Default for Knobs {
             delta_token_life_s: 7 * 86_400,
             deleted_item_life_s: 30 * 86_400,
             token_life_s: 3_599,
+            device_code_life_s: 900,
+            device_code_interval_s: 5,
+            provisioning_audiences: vec![PROVISIONING_RESOURCE.to_owned()],
             throttle: ThrottleKnobs::default(),
             faults: Vec::new(),
             shuffle_batch: true,
             roles_denied: false,
             sync: None,
+            sync_on_delay_s: 0,
+            sync_off_delay_s: 72 * 3_600,
+            pending_off_shows_enabled: false,
             features: BTreeMap::new(),
             silent_reverts: Vec::new(),
             normalisations: Vec::new(),

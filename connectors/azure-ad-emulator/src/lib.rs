@@ -62,6 +62,7 @@ mod members;
 
 mod deleted_items;
 mod roles;
+mod synchronisation;
 mod tenant_objects;
 
 mod delta;
@@ -70,6 +71,8 @@ mod routes;
 
 mod batch;
 mod throttle;
+
+mod device_code;
 mod token;
 
 mod faults;

@@ -122,7 +122,7 @@ const REDACTED: &str = "[redacted]";
 
 /// Whether the value under that name is a secret, whatever the type.
 fn is_secret(name: &str) -> bool {
-    const SECRETS: [&str; 7] = [
+    const SECRETS: [&str; 8] = [
         "password",
         "client_secret",
         "client_assertion",
@@ -130,6 +130,7 @@ fn is_secret(name: &str) -> bool {
         "newpassword",
         "currentpassword",
         "access_token",
+        "device_code",
     ];
     SECRETS.iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }

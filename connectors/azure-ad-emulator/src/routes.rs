@@ -10,7 +10,7 @@ use crate::permissions as may;
 use crate::roles::RoleList;
 use crate::schema::Kind;
 use crate::throttle::Cost;
-use crate::{deleted_items, groups, licences, members, roles, tenant_objects, users};
+use crate::{deleted_items, groups, licences, members, roles, synchronisation, tenant_objects, users};
 
 type Handler<'a> = Box<dyn FnOnce(&mut Context<'_>, &Call) -> GraphResult<Reply> + 'a>;
 
@@ -26,8 +26,6 @@ enum Needs {
     One(&'static [&'static str]),
     /// It depends on the object or the body; the operation asks.
     AskedInside,
-    /// A signed-in administrator: refused to every application.
-    Delegation,
 }
 
 impl Route<'_> {
@@ -49,7 +47,6 @@ impl Route<'_> {
         match self.needs {
             Needs::One(alternatives) => cx.require(alternatives)?,
             Needs::AskedInside => {}
-            Needs::Delegation => return Err(GraphError::denied()),
         }
         (self.handler)(cx, call)
     }
@@ -71,9 +68,10 @@ fn write<'a>(
     Some(Route { needs, resource_units: 1, is_write: true, handler: Box::new(handler) })
 }
 
-fn refused_to_applications<'a>(is_write: bool) -> Option<Route<'a>> {
-    let handler: Handler<'a> = Box::new(|_, _| Err(GraphError::denied()));
-    Some(Route { needs: Needs::Delegation, resource_units: 1, is_write, handler })
+/// A read of which the operation decides who may do it.
+fn asking_read<'a>(handler: impl FnOnce(&Context<'_>, &Call) -> GraphResult<Reply> + 'a) -> Option<Route<'a>> {
+    let handler: Handler<'a> = Box::new(move |cx, call| handler(cx, call));
+    Some(Route { needs: Needs::AskedInside, resource_units: 1, is_write: false, handler })
 }
 
 /// Finds the operation. An unknown path is a 400 as Graph answers it, a known one with another method a 405.
@@ -212,12 +210,9 @@ fn common_route<'a>(method: Method, kind: Kind, segments: &[&'a str]) -> Option<
             (kind_of_cast(cast)? == Kind::Group).then_some(())?;
             read(may::READ_MEMBERSHIPS, 2, move |cx, call| users::memberships(cx, call, kind, key, transitive, true))
         }
-        (Get, &[_, key, "onPremisesSyncBehavior"]) => Some(Route {
-            needs: Needs::AskedInside,
-            resource_units: 1,
-            is_write: false,
-            handler: Box::new(move |cx, _| tenant_objects::read_sync_behaviour(cx, kind, key)),
-        }),
+        (Get, &[_, key, "onPremisesSyncBehavior"]) => {
+            asking_read(move |cx, _| tenant_objects::read_sync_behaviour(cx, kind, key))
+        }
         (Patch, &[_, key, "onPremisesSyncBehavior"]) => {
             write(Needs::AskedInside, move |cx, call| tenant_objects::change_sync_behaviour(cx, call, kind, key))
         }
@@ -245,10 +240,15 @@ fn recycle_bin_route<'a>(method: Method, segments: &[&'a str]) -> Option<Route<'
         (Post, &["directory", "deletedItems", key, "restore" | "microsoft.graph.restore"]) => {
             write(Needs::AskedInside, move |cx, call| deleted_items::restore(cx, call, key))
         }
-        (Get, ["directory", "onPremisesSynchronization"] | ["directory", "onPremisesSynchronization", _]) => {
-            refused_to_applications(false)
+        (Get, ["directory", "onPremisesSynchronization"]) => {
+            asking_read(|cx, _| synchronisation::read_settings(cx, None))
         }
-        (Patch, ["directory", "onPremisesSynchronization", _]) => refused_to_applications(true),
+        (Get, &["directory", "onPremisesSynchronization", key]) => {
+            asking_read(move |cx, _| synchronisation::read_settings(cx, Some(key)))
+        }
+        (Patch, &["directory", "onPremisesSynchronization", key]) => {
+            write(Needs::AskedInside, move |cx, call| synchronisation::change_settings(cx, call, key))
+        }
         _ => None,
     }
 }
@@ -260,7 +260,9 @@ fn tenant_route<'a>(method: Method, segments: &[&'a str]) -> Option<Route<'a>> {
         (Get, &["organization", key]) => {
             read(may::READ_ORGANIZATION, 1, move |cx, call| tenant_objects::read_organization(cx, call, key))
         }
-        (Patch, ["organization", _]) => refused_to_applications(true),
+        (Patch, &["organization", key]) => {
+            write(Needs::AskedInside, move |cx, call| synchronisation::change_organization(cx, call, key))
+        }
         (Get, ["domains"]) => read(may::READ_DOMAINS, 1, tenant_objects::list_domains),
         (Get, &["domains", key]) => {
             read(may::READ_DOMAINS, 1, move |cx, call| tenant_objects::read_domain(cx, call, key))

@@ -46,6 +46,7 @@ use crate::clock::{DAY_MS, Millis, graph_time};
 use crate::directory::Directory;
 use crate::guid::Guid;
 use crate::schema::{self, Kind, Shape};
+use crate::synchronisation::DeletionPrevention;
 use crate::tenant_facts::{
     Application, Domain, RoleGrant, ServicePlan, Sku, TenantFacts, default_features, role_definition,
 };
@@ -289,6 +290,8 @@ fn facts(seed: &Seed, tenant_id: Guid, now: Millis) -> TenantFacts {
         created: graph_time(now),
         on_premises_sync_enabled: seed.tenant.on_premises_sync_enabled,
         on_premises_last_sync: seed.tenant.on_premises_last_sync_date_time.clone(),
+        pending_switch: None,
+        deletion_prevention: DeletionPrevention::default(),
         domains: Vec::new(),
         skus: Vec::new(),
         applications: Vec::new(),

@@ -62,6 +62,7 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
     let surface = match (parts.method.as_str(), segments.as_slice()) {
         (_, ["v1.0", ..]) => Surface::Graph,
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => Surface::Token(tenant),
+        ("POST", [tenant, "oauth2", "v2.0", "devicecode"]) => Surface::DeviceCode(tenant),
         ("GET", [tenant, ".well-known", "openid-configuration"])
         | ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"]) => Surface::Discovery(tenant),
         _ => {
@@ -83,14 +84,17 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
             let call = Call { method, target, body: read_body(&headers, &bytes), headers };
             shared.core().graph(&call, arrival)
         }
-        Surface::Token(tenant) => {
+        Surface::Token(tenant) | Surface::DeviceCode(tenant) => {
             let mut random = [0; 32];
             if getrandom::fill(&mut random).is_err() {
                 return plain(500, "the operating system gave no random bytes for a token");
             }
             let form = String::from_utf8_lossy(&bytes);
             let request = TokenRequest { tenant, form: &form, authorization: headers.get("authorization") };
-            shared.core().token(&request, random, arrival)
+            match surface {
+                Surface::DeviceCode(_) => shared.core().device_code(&request, random, arrival),
+                _ => shared.core().token(&request, random, arrival),
+            }
         }
         Surface::Discovery(tenant) => shared.core().discovery(tenant, arrival),
     };
@@ -103,6 +107,7 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
 enum Surface<'a> {
     Graph,
     Token(&'a str),
+    DeviceCode(&'a str),
     Discovery(&'a str),
 }
 

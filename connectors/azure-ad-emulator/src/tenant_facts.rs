@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::guid::Guid;
+use crate::synchronisation::{DeletionPrevention, PendingSwitch};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct TenantFacts {
@@ -17,6 +18,10 @@ pub(crate) struct TenantFacts {
     /// `null` = never synchronised, `true` = on, `false` = was on (A.10).
     pub(crate) on_premises_sync_enabled: Option<bool>,
     pub(crate) on_premises_last_sync: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) pending_switch: Option<PendingSwitch>,
+    #[serde(default)]
+    pub(crate) deletion_prevention: DeletionPrevention,
     pub(crate) domains: Vec<Domain>,
     pub(crate) skus: Vec<Sku>,
     pub(crate) applications: Vec<Application>,

@@ -10,6 +10,7 @@ use crate::errors::{GraphError, GraphResult};
 use crate::guid::Guid;
 use crate::permissions;
 use crate::schema::Kind;
+use crate::synchronisation;
 use crate::tenant_facts::Domain;
 
 /// Most ids in one `getByIds`.
@@ -43,7 +44,7 @@ fn organization(cx: &Context<'_>) -> Value {
         "displayName": facts.display_name,
         "marketingNotificationEmails": [],
         "onPremisesLastSyncDateTime": facts.on_premises_last_sync,
-        "onPremisesSyncEnabled": facts.on_premises_sync_enabled,
+        "onPremisesSyncEnabled": synchronisation::shown_flag(cx.directory, cx.knobs),
         "postalCode": null,
         "preferredLanguage": null,
         "provisionedPlans": [],

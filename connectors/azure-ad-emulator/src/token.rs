@@ -1,5 +1,6 @@
-//! The token endpoint and tenant discovery (A.1): client credentials with a secret, the documented refusals, and which
-//! tokens are good. Tokens live in memory: after a restart clients get a new one, as after an outage.
+//! The token endpoint and tenant discovery (A.1): client credentials with a secret, a person's sign-in by device code, the
+//! documented refusals, and which tokens are good for what. Tokens live in memory: after a restart clients get a new one,
+//! as after an outage.
 //!
 //! Certificates cannot be registered with an application yet, so every client assertion is answered as one whose
 //! certificate is not registered (AADSTS700027).
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::call::{decode, parse_form};
 use crate::clock::{Millis, SECOND_MS, token_time};
+use crate::device_code::{self, Delegation, DeviceCodeSetting, DeviceCodes};
 use crate::guid::Guid;
 use crate::tenant_facts::{Application, TenantFacts};
 
@@ -24,16 +26,28 @@ const GRAPH_RESOURCES: [&str; 5] = [
     "00000003-0000-0000-c000-000000000000",
 ];
 
+/// The provisioning web service as a resource, the same id in all clouds (section 0).
+pub(crate) const PROVISIONING_RESOURCE: &str = "6bf85cfa-ac8a-4be5-b5de-425a0d0dc016";
+/// The resource that clients of the web service named before; its tokens are still given out, whether the web service
+/// takes them is a knob.
+const OLD_RESOURCE: &str = "https://graph.windows.net";
+
 /// Tokens in use.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens {
     issued: HashMap<String, Grant>,
+    pub(crate) device_codes: DeviceCodes,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Grant {
     pub(crate) application: Guid,
+    /// Application permissions, or the scopes of a person's token.
     pub(crate) permissions: Vec<String>,
+    /// The person who signed in; none: the application itself.
+    pub(crate) user: Option<Guid>,
+    /// The `aud` of the token.
+    pub(crate) audience: String,
     expires_ms: Millis,
 }
 
@@ -51,6 +65,8 @@ pub(crate) struct TokenSetting<'a> {
     pub(crate) base_url: &'a str,
     pub(crate) now: Millis,
     pub(crate) life_s: u64,
+    /// Audiences that the provisioning web service takes, for which tokens are therefore given out.
+    pub(crate) provisioning_audiences: &'a [String],
     /// For `trace_id` and `correlation_id`.
     pub(crate) trace_id: Guid,
     pub(crate) correlation_id: Guid,
@@ -58,60 +74,120 @@ pub(crate) struct TokenSetting<'a> {
     pub(crate) random: [u8; 32],
 }
 
-struct Refusal {
+#[derive(Debug)]
+pub(crate) struct Refusal {
     status: u16,
     error: &'static str,
     code: u32,
     message: String,
 }
 
-fn refusal(status: u16, error: &'static str, code: u32, message: impl Into<String>) -> Refusal {
+pub(crate) fn refusal(status: u16, error: &'static str, code: u32, message: impl Into<String>) -> Refusal {
     Refusal { status, error, code, message: message.into() }
 }
 
 impl Tokens {
     /// Answers a token request: status and body.
     pub(crate) fn answer(&mut self, request: &TokenRequest<'_>, setting: &TokenSetting<'_>) -> (u16, Value) {
-        match judge(request, setting) {
-            Ok(application) => (200, self.issue(application, setting)),
+        let form = parse_form(request.form);
+        let granted = if field(&form, "grant_type") == Some(device_code::GRANT_TYPE) {
+            self.redeem(request, &form, setting)
+        } else {
+            judge(request, &form, setting).map(|(application, audience)| Grant {
+                application: application.client_id,
+                permissions: application.permissions.clone(),
+                user: None,
+                audience,
+                expires_ms: setting.expires_ms(),
+            })
+        };
+        match granted {
+            Ok(grant) => (200, self.issue(grant, setting)),
             Err(refusal) => (refusal.status, refusal.body(setting)),
         }
     }
 
-    fn issue(&mut self, application: &Application, setting: &TokenSetting<'_>) -> Value {
+    /// Answers `POST /{tenant}/oauth2/v2.0/devicecode`: status and body.
+    pub(crate) fn give_device_code(
+        &mut self,
+        request: &TokenRequest<'_>,
+        codes: &DeviceCodeSetting<'_>,
+        setting: &TokenSetting<'_>,
+    ) -> (u16, Value) {
+        let form = parse_form(request.form);
+        let checked = person_client(request, &form, setting).and_then(|client| {
+            let scope =
+                field(&form, "scope").filter(|scope| !scope.trim().is_empty()).ok_or_else(|| missing("scope"))?;
+            Ok((client, scope))
+        });
+        match checked {
+            Ok((client, scope)) => (200, self.device_codes.give(client, scope, codes)),
+            Err(refusal) => (refusal.status, refusal.body(setting)),
+        }
+    }
+
+    fn redeem(
+        &mut self,
+        request: &TokenRequest<'_>,
+        form: &[(String, String)],
+        setting: &TokenSetting<'_>,
+    ) -> Result<Grant, Refusal> {
+        let client = person_client(request, form, setting)?;
+        let secret = field(form, "device_code").ok_or_else(|| missing("device_code"))?;
+        let Delegation { client, user, scopes } = self.device_codes.redeem(secret, client, setting.now)?;
+        Ok(Grant {
+            application: client,
+            permissions: scopes,
+            user: Some(user),
+            audience: GRAPH_RESOURCES[0].to_owned(),
+            expires_ms: setting.expires_ms(),
+        })
+    }
+
+    fn issue(&mut self, grant: Grant, setting: &TokenSetting<'_>) -> Value {
         self.issued.retain(|_, grant| grant.expires_ms > setting.now);
-        let life_ms = Millis::try_from(setting.life_s).unwrap_or(Millis::MAX / 2_000).saturating_mul(SECOND_MS);
-        let expires_ms = setting.now.saturating_add(life_ms);
         let now_s = setting.now / SECOND_MS;
         let tenant = setting.facts.tenant_id;
         let header = json!({ "typ": "JWT", "alg": "RS256", "kid": "rehearsal" });
-        let claims = json!({
-            "aud": GRAPH_RESOURCES[0],
+        let mut claims = json!({
+            "aud": grant.audience,
             "iss": format!("https://sts.windows.net/{tenant}/"),
             "iat": now_s,
             "nbf": now_s,
-            "exp": expires_ms / SECOND_MS,
-            "appid": application.client_id,
-            "idtyp": "app",
-            "roles": application.permissions,
+            "exp": grant.expires_ms / SECOND_MS,
+            "appid": grant.application,
             "tid": tenant,
             "ver": "1.0",
         });
+        match grant.user {
+            None => {
+                claims["idtyp"] = json!("app");
+                claims["roles"] = json!(grant.permissions);
+            }
+            Some(user) => {
+                claims["idtyp"] = json!("user");
+                claims["oid"] = json!(user);
+                claims["scp"] = json!(grant.permissions.join(" "));
+            }
+        }
         let token = format!(
             "{}.{}.{}",
             URL_SAFE_NO_PAD.encode(header.to_string()),
             URL_SAFE_NO_PAD.encode(claims.to_string()),
             URL_SAFE_NO_PAD.encode(setting.random)
         );
-        let grant =
-            Grant { application: application.client_id, permissions: application.permissions.clone(), expires_ms };
+        let scope = grant.user.map(|_| grant.permissions.join(" "));
         self.issued.insert(token.clone(), grant);
-        json!({
+        let mut body = json!({
             "token_type": "Bearer",
             "expires_in": setting.life_s,
             "ext_expires_in": setting.life_s,
             "access_token": token,
-        })
+        });
+        if let Some(scope) = scope {
+            body["scope"] = json!(scope);
+        }
+        body
     }
 
     /// The grant behind an `Authorization` header, or the message of the 401.
@@ -123,6 +199,15 @@ impl Tokens {
             Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
             _ => return Err("Access token is empty."),
         };
+        let grant = self.grant_of(token, now)?;
+        if grant.audience != GRAPH_RESOURCES[0] {
+            return Err("Access token validation failure. Invalid audience.");
+        }
+        Ok(grant)
+    }
+
+    /// The grant behind a token, whatever resource it is for.
+    pub(crate) fn grant_of(&self, token: &str, now: Millis) -> Result<&Grant, &'static str> {
         let grant = self.issued.get(token).ok_or("Access token validation failure. Invalid signature.")?;
         if grant.expires_ms <= now {
             return Err("Lifetime validation failed, the token is expired.");
@@ -131,9 +216,38 @@ impl Tokens {
     }
 }
 
-fn judge<'a>(request: &TokenRequest<'_>, setting: &TokenSetting<'a>) -> Result<&'a Application, Refusal> {
-    let form = parse_form(request.form);
-    let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+impl TokenSetting<'_> {
+    fn expires_ms(&self) -> Millis {
+        let life_ms = Millis::try_from(self.life_s).unwrap_or(Millis::MAX / 2_000).saturating_mul(SECOND_MS);
+        self.now.saturating_add(life_ms)
+    }
+}
+
+fn field<'a>(form: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// The client of a person's sign-in: a registered application, or one that every tenant knows.
+fn person_client(
+    request: &TokenRequest<'_>,
+    form: &[(String, String)],
+    setting: &TokenSetting<'_>,
+) -> Result<Guid, Refusal> {
+    if !setting.facts.is_addressed_by(request.tenant) {
+        return Err(unknown_tenant(request.tenant));
+    }
+    let named = field(form, "client_id").filter(|id| !id.is_empty()).ok_or_else(|| missing("client_id"))?;
+    let known = |id: &Guid| device_code::is_public_client(*id) || setting.facts.application(*id).is_some();
+    Guid::parse(named).filter(known).ok_or_else(|| unknown_application(named, setting))
+}
+
+/// The registered application and the audience of its token, or why there is none.
+fn judge<'a>(
+    request: &TokenRequest<'_>,
+    form: &[(String, String)],
+    setting: &TokenSetting<'a>,
+) -> Result<(&'a Application, String), Refusal> {
+    let field = |name: &str| field(form, name);
     if !setting.facts.is_addressed_by(request.tenant) {
         return Err(unknown_tenant(request.tenant));
     }
@@ -151,12 +265,7 @@ fn judge<'a>(request: &TokenRequest<'_>, setting: &TokenSetting<'a>) -> Result<&
         return Err(missing("client_id"));
     };
     let Some(application) = Guid::parse(&client_id).and_then(|id| setting.facts.application(id)) else {
-        let message = format!(
-            "Application with identifier '{client_id}' was not found in the directory '{}'. This can happen if the \
-             application has not been installed by the administrator of the tenant.",
-            setting.facts.display_name
-        );
-        return Err(refusal(400, "unauthorized_client", 700016, message));
+        return Err(unknown_application(&client_id, setting));
     };
     if field("client_assertion").is_some() || field("client_assertion_type").is_some() {
         return Err(refusal(
@@ -168,8 +277,17 @@ fn judge<'a>(request: &TokenRequest<'_>, setting: &TokenSetting<'a>) -> Result<&
     }
     let secret = field("client_secret").map(str::to_owned).or_else(|| basic.map(|(_, secret)| secret));
     check_secret(application, secret.as_deref())?;
-    check_scope(field("scope"), setting.base_url)?;
-    Ok(application)
+    let audience = check_scope(field("scope"), setting)?;
+    Ok((application, audience))
+}
+
+fn unknown_application(client_id: &str, setting: &TokenSetting<'_>) -> Refusal {
+    let message = format!(
+        "Application with identifier '{client_id}' was not found in the directory '{}'. This can happen if the \
+         application has not been installed by the administrator of the tenant.",
+        setting.facts.display_name
+    );
+    refusal(400, "unauthorized_client", 700016, message)
 }
 
 fn check_secret(application: &Application, secret: Option<&str>) -> Result<(), Refusal> {
@@ -196,7 +314,8 @@ fn check_secret(application: &Application, secret: Option<&str>) -> Result<(), R
     Ok(())
 }
 
-fn check_scope(scope: Option<&str>, base_url: &str) -> Result<(), Refusal> {
+/// The audience that the scope asks a token for.
+fn check_scope(scope: Option<&str>, setting: &TokenSetting<'_>) -> Result<String, Refusal> {
     let Some(scope) = scope.filter(|scope| !scope.trim().is_empty()) else {
         return Err(missing("scope"));
     };
@@ -210,18 +329,25 @@ fn check_scope(scope: Option<&str>, base_url: &str) -> Result<(), Refusal> {
         return Err(refusal(400, "invalid_scope", 28000, message));
     }
     let resource = first.strip_suffix("/.default").map(|resource| resource.trim_end_matches('/'));
-    let known = resource.is_some_and(|resource| {
-        resource.eq_ignore_ascii_case(base_url)
-            || GRAPH_RESOURCES.iter().any(|known| known.eq_ignore_ascii_case(resource))
-    });
-    if known {
-        return Ok(());
+    if let Some(audience) = resource.and_then(|resource| audience_of(resource, setting)) {
+        return Ok(audience);
     }
     let message = format!(
         "The provided request must include a 'scope' input parameter. The provided value for the input parameter \
          'scope' is not valid. The scope {scope} is not valid."
     );
     Err(refusal(400, "invalid_scope", 70011, message))
+}
+
+/// One audience for all names of a resource.
+fn audience_of(resource: &str, setting: &TokenSetting<'_>) -> Option<String> {
+    let is = |known: &str| resource.eq_ignore_ascii_case(known);
+    if is(setting.base_url) || GRAPH_RESOURCES.iter().any(|known| is(known)) {
+        return Some(GRAPH_RESOURCES[0].to_owned());
+    }
+    let others = [PROVISIONING_RESOURCE, OLD_RESOURCE];
+    let mut others = others.into_iter().chain(setting.provisioning_audiences.iter().map(String::as_str));
+    others.find(|known| is(known)).map(str::to_owned)
 }
 
 fn missing(parameter: &str) -> Refusal {
@@ -276,6 +402,7 @@ pub(crate) fn discovery(tenant: &str, setting: &TokenSetting<'_>) -> (u16, Value
     let base = format!("{}/{}", setting.base_url, setting.facts.tenant_id);
     let body = json!({
         "token_endpoint": format!("{base}/oauth2/v2.0/token"),
+        "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "issuer": format!("{base}/v2.0"),
         "response_types_supported": ["code", "id_token", "code id_token", "id_token token"],

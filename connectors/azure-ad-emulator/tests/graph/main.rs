@@ -16,4 +16,6 @@ mod lifecycle;
 
 mod tenant_facts;
 
+mod synchronisation;
+
 mod persistence;
