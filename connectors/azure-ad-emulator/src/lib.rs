@@ -36,6 +36,8 @@ mod guid;
 
 pub mod seed;
 
+pub mod binary_xml;
+
 mod entry;
 mod schema;
 mod tenant_facts;
