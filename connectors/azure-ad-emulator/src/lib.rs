@@ -71,6 +71,7 @@ mod delta;
 
 mod routes;
 
+mod assertion;
 mod batch;
 mod throttle;
 

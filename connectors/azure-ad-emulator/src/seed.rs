@@ -120,8 +120,12 @@ pub struct ServicePlanSeed {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApplicationSeed {
     pub client_id: Guid,
-    /// Kept as a salted digest only.
+    /// Kept as a salted digest only. Empty: the application has none.
+    #[serde(default)]
     pub client_secret: String,
+    /// Certificates that its assertions may be signed with, each in PEM form.
+    #[serde(default)]
+    pub certificates: Vec<String>,
     /// Granted application permissions, such as `User.ReadWrite.All`.
     #[serde(default)]
     pub permissions: Vec<String>,
@@ -135,6 +139,7 @@ impl fmt::Debug for ApplicationSeed {
         f.debug_struct("ApplicationSeed")
             .field("client_id", &self.client_id)
             .field("client_secret", &"[redacted]")
+            .field("certificates", &self.certificates.len())
             .field("permissions", &self.permissions)
             .field("secret_expired", &self.secret_expired)
             .finish()
@@ -268,13 +273,14 @@ pub(crate) fn plant(
 /// Registers the seed's applications, in place of those of the same id.
 pub(crate) fn register_applications(directory: &mut Directory, seed: &Seed, salt: Guid) {
     for application in &seed.applications {
-        let registered = Application::new(
+        let mut registered = Application::new(
             application.client_id,
             &application.client_secret,
             salt,
             application.secret_expired,
             application.permissions.clone(),
         );
+        registered.certificates = application.certificates.iter().map(|pem| crate::assertion::pem_body(pem)).collect();
         let applications = &mut directory.facts.applications;
         applications.retain(|known| known.client_id != registered.client_id);
         applications.push(registered);

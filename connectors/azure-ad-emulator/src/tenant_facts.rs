@@ -61,6 +61,9 @@ pub(crate) struct Application {
     secret_salt: Guid,
     secret_digest: String,
     pub(crate) secret_expired: bool,
+    /// DER, base64: what an assertion may be signed with.
+    #[serde(default)]
+    pub(crate) certificates: Vec<String>,
     pub(crate) permissions: Vec<String>,
 }
 
@@ -73,7 +76,8 @@ impl Application {
         permissions: Vec<String>,
     ) -> Self {
         let secret_digest = digest(salt, secret);
-        Application { client_id, secret_salt: salt, secret_digest, secret_expired, permissions }
+        let certificates = Vec::new();
+        Application { client_id, secret_salt: salt, secret_digest, secret_expired, certificates, permissions }
     }
 
     pub(crate) fn accepts(&self, secret: &str) -> bool {

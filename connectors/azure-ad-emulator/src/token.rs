@@ -1,9 +1,6 @@
-//! The token endpoint and tenant discovery (A.1): client credentials with a secret, a person's sign-in by device code, the
-//! documented refusals, and which tokens are good for what. Tokens live in memory: after a restart clients get a new one,
-//! as after an outage.
-//!
-//! Certificates cannot be registered with an application yet, so every client assertion is answered as one whose
-//! certificate is not registered (AADSTS700027).
+//! The token endpoint and tenant discovery (A.1): client credentials with a secret or an assertion (verified in
+//! `assertion`), a person's sign-in by device code, the documented refusals, and which tokens are good for what. Tokens
+//! live in memory: after a restart clients get a new one, as after an outage.
 
 use std::collections::HashMap;
 
@@ -11,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+use crate::assertion::{self, Given};
 use crate::call::{decode, parse_form};
 use crate::clock::{Millis, SECOND_MS, token_time};
 use crate::device_code::{self, Delegation, DeviceCodeSetting, DeviceCodes};
@@ -268,15 +266,17 @@ fn judge<'a>(
         return Err(unknown_application(&client_id, setting));
     };
     if field("client_assertion").is_some() || field("client_assertion_type").is_some() {
-        return Err(refusal(
-            401,
-            "invalid_client",
-            700027,
-            "The certificate with identifier used to sign the client assertion is not registered on application.",
-        ));
+        let given = Given {
+            kind: field("client_assertion_type").unwrap_or_default(),
+            assertion: field("client_assertion").unwrap_or_default(),
+            now_s: setting.now / SECOND_MS,
+        };
+        assertion::verify(&given, application, &audiences(setting))
+            .map_err(|(code, message)| refusal(401, "invalid_client", code, message))?;
+    } else {
+        let secret = field("client_secret").map(str::to_owned).or_else(|| basic.map(|(_, secret)| secret));
+        check_secret(application, secret.as_deref())?;
     }
-    let secret = field("client_secret").map(str::to_owned).or_else(|| basic.map(|(_, secret)| secret));
-    check_secret(application, secret.as_deref())?;
     let audience = check_scope(field("scope"), setting)?;
     Ok((application, audience))
 }
@@ -288,6 +288,13 @@ fn unknown_application(client_id: &str, setting: &TokenSetting<'_>) -> Refusal {
         setting.facts.display_name
     );
     refusal(400, "unauthorized_client", 700016, message)
+}
+
+/// The token endpoint's URL, with the tenant's id and with each of its verified domains.
+fn audiences(setting: &TokenSetting<'_>) -> Vec<String> {
+    let names = setting.facts.domains.iter().filter(|domain| domain.is_verified).map(|domain| domain.name.clone());
+    let endpoint = |name: String| format!("{}/{name}/oauth2/v2.0/token", setting.base_url);
+    std::iter::once(setting.facts.tenant_id.to_string()).chain(names).map(endpoint).collect()
 }
 
 fn check_secret(application: &Application, secret: Option<&str>) -> Result<(), Refusal> {

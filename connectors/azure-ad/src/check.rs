@@ -2,12 +2,18 @@
 //! cannot write, by name, so that nobody learns of it from a held export.
 
 use crate::client::GraphClient;
+use crate::credential::{Credential, Proof};
 use crate::roles;
 use crate::schema::{CONTACT, DELETED_USER, GROUP, USER};
 use crate::tenant::{self, SKEW_STOP_SECONDS, SKEW_WARNING_SECONDS, Tenant};
 use crate::urls;
 use connector_contract::{Check, ConnectorError, ErrorKind, Severity};
 use jiff::Timestamp;
+
+/// SF26: warned of from here on.
+const CERTIFICATE_WARNING_DAYS: i64 = 30;
+/// SF26: an error from here on.
+const CERTIFICATE_URGENT_DAYS: i64 = 7;
 
 /// What Graph mode cannot do (section 0, A.4, A.5): code and sentence. The codes are those of refused exports.
 pub const LIMITATIONS: [(&str, &str); 10] = [
@@ -30,6 +36,7 @@ pub(crate) async fn check(graph: &GraphClient) -> Check {
     let mut check = Check::default();
     // SF23: the operator's own check is what gives a rejected credential another try.
     graph.tokens().forgive().await;
+    certificate(&graph.settings().credential, Timestamp::now(), &mut check);
     if !connects(graph, &mut check).await {
         return check;
     }
@@ -136,6 +143,32 @@ fn describe_tenant(tenant: &Tenant, graph: &GraphClient, check: &mut Check) {
     }
 }
 
+/// The application's certificate and the days it has left (SF26). What cannot be read is told by signing in.
+fn certificate(credential: &Credential, now: Timestamp, check: &mut Check) {
+    let Ok(Proof::Certificate(certificate)) = credential.resolve() else {
+        return;
+    };
+    let (days, severity) = days_left(certificate.not_after(), now);
+    let message = format!("the application's certificate is valid for {days} more days");
+    let remedy = if severity == Severity::Ok {
+        ""
+    } else {
+        "make a new certificate, upload it to the app registration, then name it in client_certificate"
+    };
+    check.add(severity, "certificate-days-left", message, remedy);
+}
+
+/// Whole days until then, negative once it is over, and how urgent that is.
+fn days_left(not_after: Timestamp, now: Timestamp) -> (i64, Severity) {
+    let days = (not_after.as_second() - now.as_second()).div_euclid(86_400);
+    let severity = match days {
+        ..CERTIFICATE_URGENT_DAYS => Severity::Error,
+        CERTIFICATE_URGENT_DAYS..CERTIFICATE_WARNING_DAYS => Severity::Warning,
+        _ => Severity::Ok,
+    };
+    (days, severity)
+}
+
 fn clock(graph: &GraphClient, check: &mut Check) {
     let Some(skew) = graph.skew_seconds() else {
         check.add(Severity::Warning, "clock-unknown", "the service's replies carry no date", "");
@@ -148,4 +181,20 @@ fn clock(graph: &GraphClient, check: &mut Check) {
     };
     let message = format!("the clocks differ by {} s", skew.abs());
     check.add(severity, "clock-skew", message, if severity == Severity::Ok { "" } else { "set this machine's clock" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SF26: 30 days warn, 7 are an error.
+    #[test]
+    fn sf26_a_certificate_is_renewed_in_time() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let after = |hours: i64| now + jiff::SignedDuration::from_hours(hours);
+        assert_eq!(days_left(after(31 * 24), now), (31, Severity::Ok));
+        assert_eq!(days_left(after(30 * 24 - 1), now), (29, Severity::Warning));
+        assert_eq!(days_left(after(7 * 24 - 1), now), (6, Severity::Error));
+        assert_eq!(days_left(after(-1), now), (-1, Severity::Error));
+    }
 }

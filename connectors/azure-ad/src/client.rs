@@ -3,9 +3,9 @@
 
 use crate::errors::GraphError;
 use crate::pace::Pace;
-use crate::settings::{Settings, is_loopback};
+use crate::settings::Settings;
 use crate::throttle::{Gate, Patience, retry_after};
-use crate::token::TokenSource;
+use crate::token::{Token, TokenSource};
 use crate::urls;
 use bytes::Bytes;
 use connector_contract::{ConnectorError, ErrorKind};
@@ -20,6 +20,8 @@ use tokio::sync::Semaphore;
 
 /// How this product names itself to the service.
 const USER_AGENT: &str = concat!("metasync/", env!("CARGO_PKG_VERSION"));
+/// This machine, and the metadata service that only it can ask.
+const PROXY_EXCEPTIONS: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16";
 /// No skew was measured yet.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -114,6 +116,11 @@ impl GraphClient {
         &self.0.tokens
     }
 
+    /// A token for `scope`: Graph's own, or another service's that the same application signs in to.
+    pub(crate) async fn token(&self, scope: &str) -> Result<Token, Broken> {
+        self.0.tokens.current(&self.0.http, &self.0.settings, scope).await
+    }
+
     /// The service's clock minus ours, once a reply was seen.
     pub(crate) fn skew_seconds(&self) -> Option<i64> {
         Some(self.0.skew_seconds.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
@@ -121,8 +128,7 @@ impl GraphClient {
 
     /// Signs in and looks at the gate: what must hold before a write is begun.
     pub(crate) async fn ready(&self) -> Result<(), ConnectorError> {
-        let signed_in = self.0.tokens.current(&self.0.http, &self.0.settings).await;
-        signed_in.map_err(|broken| broken.error)?;
+        self.token(&self.0.settings.scope).await.map_err(|broken| broken.error)?;
         match self.0.gate.remaining() {
             Some(wait) if wait > self.0.settings.max_wait => Err(throttled("exporting", wait)),
             _ => Ok(()),
@@ -155,7 +161,7 @@ impl GraphClient {
         body: Option<Bytes>,
     ) -> Result<Reply, Broken> {
         let inner = &*self.0;
-        let token = inner.tokens.current(&inner.http, &inner.settings).await?;
+        let token = self.token(&inner.settings.scope).await?;
         let cancelled = || Broken::hopeless("cancelled", ConnectorError::cancelled(attempted));
         let _permit = inner.permits.acquire().await.map_err(|_| cancelled())?;
         let request_id = request_id();
@@ -336,7 +342,7 @@ fn skew_of(date: &str) -> Option<i64> {
 }
 
 /// A fresh GUID for `client-request-id`, with the version and variant bits of RFC 9562.
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     let mut bytes = [0u8; 16];
     // Without randomness the id is all zeros: it serves support cases only, and no request is held back for it.
     let _ = getrandom::fill(&mut bytes);
@@ -405,9 +411,10 @@ fn http_client(settings: &Settings) -> Result<reqwest::Client, ConnectorError> {
         .pool_max_idle_per_host(settings.concurrency)
         // The environment's proxy variables are not read: what is configured is what happens.
         .no_proxy();
-    if let Some(proxy) = settings.proxy.as_ref().filter(|_| !is_loopback(&settings.graph_url)) {
+    if let Some(proxy) = &settings.proxy {
         let proxy = reqwest::Proxy::all(proxy.clone())
-            .map_err(|error| failed(error.to_string(), "correct the setting proxy"))?;
+            .map_err(|error| failed(error.to_string(), "correct the setting proxy"))?
+            .no_proxy(reqwest::NoProxy::from_string(PROXY_EXCEPTIONS));
         builder = builder.proxy(proxy);
     }
     builder.build().map_err(|error| failed(error.to_string(), ""))

@@ -2,11 +2,14 @@
 //! them and stamps the immutable id. Speaks the public Microsoft Graph v1.0 API and nothing else; holds no engine
 //! decision. What Graph mode cannot write is refused by name, never dropped and never turned into another kind.
 
+mod credential;
 mod settings;
 // The wire: one exchange, its retries, batches of them.
 mod batch;
+mod certificate;
 mod client;
 mod errors;
+mod managed_identity;
 mod throttle;
 mod token;
 mod urls;
@@ -35,6 +38,7 @@ mod update;
 pub mod provisioning;
 
 pub use check::LIMITATIONS;
+pub use credential::{Credential, ManagedIdentity};
 pub use settings::Settings;
 
 use async_trait::async_trait;

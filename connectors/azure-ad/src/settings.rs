@@ -1,7 +1,7 @@
 //! The connector's settings as an operator writes them, read once into a checked type with every mistake reported
 //! together. Never reads a secret itself and never touches the network.
 
-use connector_contract::SecretReference;
+use crate::credential::{self, Credential};
 use metaverse_schema::{SettingProblem, SettingsReader, SettingsTable};
 use reqwest::Url;
 use std::path::PathBuf;
@@ -17,8 +17,9 @@ const GRAPH_SCOPE: &str = "https://graph.microsoft.com/.default";
 pub struct Settings {
     /// The tenant: its GUID or one of its verified domains.
     pub tenant: String,
+    /// The application's ID; of a managed identity the user-assigned one's, empty for the machine's own.
     pub client_id: String,
-    pub client_secret: SecretReference,
+    pub credential: Credential,
     /// Root of the Graph version in use; always ends with a slash.
     pub graph_url: Url,
     /// Root of the token service; always ends with a slash.
@@ -65,12 +66,16 @@ impl Settings {
             let message = format!("`{tenant}` is neither a tenant GUID nor a domain name");
             reader.invalid("tenant", message, "write something like `contoso.onmicrosoft.com`");
         }
-        let client_id = reader.required_text("client_id", "write the application (client) ID of the app registration");
+        let credential = credential::read(&mut reader);
+        let help = "write the application (client) ID of the app registration";
+        let client_id = match &credential {
+            Some(Credential::ManagedIdentity(_)) => reader.text("client_id").unwrap_or_default(),
+            _ => reader.required_text("client_id", help),
+        };
         if !client_id.is_empty() && !is_plain_name(&client_id) {
             let message = "the application ID has only letters, digits and hyphens";
             reader.invalid("client_id", message, "copy the application (client) ID of the app registration");
         }
-        let client_secret = read_secret(&mut reader);
         let allow_http = reader.boolean("allow_http").unwrap_or(false);
         let graph_url = read_url(&mut reader, "graph_url", GRAPH_URL, allow_http);
         let authority_url = read_url(&mut reader, "authority_url", AUTHORITY_URL, allow_http);
@@ -94,11 +99,11 @@ impl Settings {
         let restore_deleted = reader.boolean("restore_deleted").unwrap_or(true);
         let allow_other_writer = reader.boolean("allow_other_writer").unwrap_or(false);
         let problems = reader.finish();
-        match (client_secret, graph_url, authority_url) {
-            (Some(client_secret), Some(graph_url), Some(authority_url)) if problems.is_empty() => Ok(Settings {
+        match (credential, graph_url, authority_url) {
+            (Some(credential), Some(graph_url), Some(authority_url)) if problems.is_empty() => Ok(Settings {
                 tenant,
                 client_id,
-                client_secret,
+                credential,
                 scope: scope.unwrap_or_else(|| default_scope(&graph_url)),
                 graph_url,
                 authority_url,
@@ -134,22 +139,6 @@ fn read_mode(reader: &mut SettingsReader<'_>) {
         Some(other) => {
             let message = format!("there is no mode `{other}`");
             reader.invalid("mode", message, "write `mode = \"graph\"`");
-        }
-    }
-}
-
-fn read_secret(reader: &mut SettingsReader<'_>) -> Option<SecretReference> {
-    const HELP: &str = "write where the secret is read from: env:NAME, file:PATH or credential:NAME";
-    let text = reader.required_text("client_secret", HELP);
-    if text.is_empty() {
-        return None;
-    }
-    match text.parse() {
-        Ok(reference) => Some(reference),
-        // The error says what a reference is and does not repeat the text, which may be the secret itself.
-        Err(error) => {
-            reader.invalid("client_secret", error.to_string(), HELP);
-            None
         }
     }
 }
@@ -247,6 +236,8 @@ fn default_scope(graph_url: &Url) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::credential::ManagedIdentity;
+    use connector_contract::SecretReference;
     use metaverse_schema::{Setting, SettingValue};
 
     pub(crate) fn example() -> Settings {
@@ -325,6 +316,42 @@ pub(crate) mod tests {
         assert!(!with("http://127.0.0.1.evil.example/v1.0", false));
         assert!(with("http://10.0.0.1/v1.0", true));
         assert!(!with("https://user:word@graph.example/", false));
+    }
+
+    #[test]
+    fn a_credential_is_one_of_three() {
+        let tenant = || ("tenant", text("contoso.com"));
+        let client = || ("client_id", text("11111111-2222-4333-8444-555555555555"));
+        let read = |more: &[(&'static str, SettingValue)]| {
+            let mut entries = vec![tenant()];
+            entries.extend_from_slice(more);
+            Settings::read(&table(&entries)).map(|settings| settings.credential)
+        };
+        let certificate = ("client_certificate", text("file:app.pem"));
+        assert_eq!(
+            read(&[client(), certificate.clone()]).unwrap(),
+            Credential::Certificate { certificate: SecretReference::File("app.pem".into()), key: None }
+        );
+        // The machine's own identity needs no id; every other address would see the token.
+        let identity = read(&[("managed_identity", text("imds"))]).unwrap();
+        let Credential::ManagedIdentity(ManagedIdentity::Imds { url }) = identity else { panic!("{identity:?}") };
+        assert_eq!(url.as_str(), "http://169.254.169.254/metadata/identity/oauth2/token");
+        let service = read(&[("managed_identity", text("app-service"))]).unwrap();
+        let header = SecretReference::Environment("IDENTITY_HEADER".to_owned());
+        assert_eq!(service, Credential::ManagedIdentity(ManagedIdentity::AppService { url: None, header }));
+        let refused = |more: &[(&'static str, SettingValue)]| {
+            read(more).unwrap_err().into_iter().map(|problem| problem.message).collect::<Vec<_>>().join("; ")
+        };
+        assert!(refused(&[client(), certificate.clone(), ("client_secret", text("env:X"))]).contains("exclude"));
+        assert!(refused(&[("managed_identity", text("azure"))]).contains("no managed identity `azure`"));
+        let far = [("managed_identity", text("imds")), ("identity_url", text("http://10.0.0.1/token"))];
+        assert!(refused(&far).contains("readably"));
+        assert!(
+            refused(&[client(), ("client_secret", text("env:X")), ("client_certificate_key", text("env:Y"))])
+                .contains("a key without")
+        );
+        assert!(refused(&[certificate]).contains("client_id"), "an application has an id");
+        assert!(refused(&[client()]).contains("client_secret"));
     }
 
     #[test]

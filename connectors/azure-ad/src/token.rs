@@ -1,16 +1,20 @@
-//! The access token: fetched with the client credential (A.1), kept until shortly before it expires, fetched once for
-//! all who wait. A rejected credential is not tried again by itself (SF23). Never logs or keeps the secret.
+//! Access tokens: fetched with the application's credential (A.1), one for each audience, kept until shortly before they
+//! expire, fetched once for all who wait. A rejected credential is not tried again by itself (SF23). Never logs or keeps
+//! the credential.
 
-use crate::client::{Broken, describe, read_limited};
+use crate::client::{Broken, describe, read_limited, request_id};
+use crate::credential::{Credential, Proof};
 use crate::errors::shortened;
+use crate::managed_identity;
 use crate::settings::Settings;
 use crate::throttle::{Patience, retry_after};
 use bytes::Bytes;
 use connector_contract::{ConnectorError, ErrorKind, Secret};
+use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Mutex;
@@ -19,6 +23,10 @@ use zeroize::Zeroizing;
 /// A token is renewed this long before it expires, or after four fifths of a shorter life.
 const RENEW_BEFORE: Duration = Duration::from_secs(300);
 const MAX_TOKEN_REPLY: usize = 1024 * 1024;
+/// Where a certificate stands in for the secret.
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// Refusals of a scope, which say nothing against the credential: other audiences may still be asked for.
+const SCOPE_REFUSALS: [i64; 3] = [70_011, 28_000, 500_011];
 
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
@@ -30,15 +38,18 @@ pub(crate) struct Token {
 
 #[derive(Debug, Default)]
 struct State {
-    token: Option<Token>,
+    /// By scope, such as `https://graph.microsoft.com/.default`.
+    tokens: BTreeMap<String, Token>,
     generation: u64,
-    rejected: Option<Rejection>,
+    rejections: Vec<Rejection>,
 }
 
 /// A credential that the token service refused: its digest and what was said.
 #[derive(Debug)]
 struct Rejection {
     credential: [u8; 32],
+    /// Only for this scope; none: whatever it is asked for.
+    scope: Option<String>,
     error: ConnectorError,
 }
 
@@ -49,100 +60,127 @@ pub(crate) struct TokenSource(Mutex<State>);
 struct TokenReply {
     access_token: String,
     expires_in: Option<Value>,
+    expires_on: Option<Value>,
 }
 
 impl TokenSource {
-    /// A token that is good for a while. One fetch at a time: whoever waits takes the result.
-    pub(crate) async fn current(&self, http: &reqwest::Client, settings: &Settings) -> Result<Token, Broken> {
+    /// A token for `scope` that is good for a while. One fetch at a time: whoever waits takes the result.
+    pub(crate) async fn current(
+        &self,
+        http: &reqwest::Client,
+        settings: &Settings,
+        scope: &str,
+    ) -> Result<Token, Broken> {
         let mut state = self.0.lock().await;
-        if let Some(token) = state.token.as_ref().filter(|token| token.renew_at > Instant::now()) {
+        if let Some(token) = state.tokens.get(scope).filter(|token| token.renew_at > Instant::now()) {
             return Ok(token.clone());
         }
         let attempted = attempted(settings);
-        let secret = settings.client_secret.resolve().map_err(|error| {
-            let remedy = "make the client secret readable for metasync";
+        let proof = settings.credential.resolve().map_err(|error| {
+            let remedy = format!("make the {} readable and whole for metasync", settings.credential.noun());
             Broken::hopeless(
                 "credential-missing",
                 ConnectorError::new(ErrorKind::Credential, &attempted, error.to_string(), remedy),
             )
         })?;
-        let credential = digest(settings, &secret);
-        if let Some(rejection) = state.rejected.as_ref().filter(|rejection| rejection.credential == credential) {
+        let credential = proof.digest(&settings.tenant, &settings.client_id);
+        let applies = |rejection: &&Rejection| {
+            rejection.credential == credential && rejection.scope.as_ref().is_none_or(|refused| refused == scope)
+        };
+        if let Some(rejection) = state.rejections.iter().find(applies) {
             return Err(Broken::hopeless("credential-rejected", rejection.error.clone()));
         }
-        match fetch(http, settings, &secret).await {
+        match fetch(http, settings, &proof, scope).await {
             Ok((bearer, life)) => {
                 state.generation += 1;
-                state.rejected = None;
+                state.rejections.retain(|rejection| rejection.scope.as_ref().is_some_and(|refused| refused != scope));
                 let margin = RENEW_BEFORE.min(life / 5);
                 let token = Token {
                     bearer: Arc::new(bearer),
                     generation: state.generation,
                     renew_at: Instant::now() + (life - margin),
                 };
-                tracing::debug!(life_seconds = life.as_secs(), "access token fetched");
-                state.token = Some(token.clone());
+                tracing::debug!(scope, life_seconds = life.as_secs(), "access token fetched");
+                state.tokens.insert(scope.to_owned(), token.clone());
                 Ok(token)
             }
-            Err(broken) => {
-                state.token = None;
-                if broken.error.kind == ErrorKind::Credential {
-                    tracing::error!(error = %broken.error, "the credential was rejected; it is not tried again by itself");
-                    state.rejected = Some(Rejection { credential, error: broken.error.clone() });
+            Err(refused) => {
+                state.tokens.remove(scope);
+                if refused.broken.error.kind == ErrorKind::Credential {
+                    let error = refused.broken.error.clone();
+                    tracing::error!(%error, "the credential was rejected; it is not tried again by itself");
+                    let scope = refused.of_scope.then(|| scope.to_owned());
+                    state.rejections.retain(|known| known.credential == credential);
+                    state.rejections.push(Rejection { credential, scope, error });
                 }
-                Err(broken)
+                Err(refused.broken)
             }
         }
     }
 
-    /// Drops the token of that fetch, if it is still the current one.
+    /// Drops the token of that fetch, if it is still a current one.
     pub(crate) async fn drop_generation(&self, generation: u64) {
-        let mut state = self.0.lock().await;
-        if state.token.as_ref().is_some_and(|token| token.generation == generation) {
-            state.token = None;
-        }
+        self.0.lock().await.tokens.retain(|_, token| token.generation != generation);
     }
 
-    /// The operator asked: forgets a rejection, so that the credential is tried once more (SF23).
+    /// The operator asked: forgets rejections, so that the credential is tried once more (SF23).
     pub(crate) async fn forgive(&self) {
-        self.0.lock().await.rejected = None;
+        self.0.lock().await.rejections.clear();
     }
 }
 
 fn attempted(settings: &Settings) -> String {
-    format!("signing in to {}{} as application {}", settings.authority_url, settings.tenant, settings.client_id)
+    let Settings { authority_url, tenant, client_id, .. } = settings;
+    match &settings.credential {
+        Credential::ManagedIdentity(_) if client_id.is_empty() => "signing in as this machine's identity".to_owned(),
+        Credential::ManagedIdentity(_) => format!("signing in as the managed identity {client_id}"),
+        _ => format!("signing in to {authority_url}{tenant} as application {client_id}"),
+    }
 }
 
-/// What the breaker remembers of a credential: a digest, so that a changed secret is seen without keeping it.
-fn digest(settings: &Settings, secret: &Secret) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    for part in [settings.tenant.as_str(), settings.client_id.as_str(), secret.expose()] {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part.as_bytes());
+/// A fetch without a token.
+struct Refused {
+    broken: Broken,
+    /// The scope was refused, not the credential.
+    of_scope: bool,
+}
+
+impl From<Broken> for Refused {
+    fn from(broken: Broken) -> Refused {
+        Refused { broken, of_scope: false }
     }
-    hasher.finalize().into()
 }
 
 /// One token, outages and throttling of the token service waited out.
-async fn fetch(http: &reqwest::Client, settings: &Settings, secret: &Secret) -> Result<(Secret, Duration), Broken> {
+async fn fetch(
+    http: &reqwest::Client,
+    settings: &Settings,
+    proof: &Proof,
+    scope: &str,
+) -> Result<(Secret, Duration), Refused> {
     let attempted = attempted(settings);
-    let url = format!("{}{}/oauth2/v2.0/token", settings.authority_url, settings.tenant);
+    let identity = matches!(proof, Proof::ManagedIdentity { .. });
     let mut patience = Patience::new(settings);
     loop {
-        let sent = http
-            .post(&url)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form(settings, secret))
-            .send()
-            .await;
+        let sent = match proof {
+            Proof::ManagedIdentity { url, header } => {
+                managed_identity::request(http, url, header.as_ref(), &settings.client_id, scope).send().await
+            }
+            _ => {
+                let endpoint = endpoint(settings);
+                let body = form(settings, proof, scope, &endpoint, &attempted)?;
+                let kind = "application/x-www-form-urlencoded";
+                http.post(endpoint).header("content-type", kind).body(body).send().await
+            }
+        };
         let broken = match sent {
             Ok(mut reply) => {
                 let status = reply.status().as_u16();
                 let asked = reply.headers().get("retry-after").and_then(|value| retry_after(value.to_str().ok()?));
                 match read_limited(&mut reply, MAX_TOKEN_REPLY, &attempted).await {
-                    Ok(bytes) => match judge(status, &Zeroizing::new(bytes), &attempted) {
+                    Ok(bytes) => match judge(status, identity, &Zeroizing::new(bytes), &attempted) {
                         Verdict::Token(bearer, life) => return Ok((bearer, life)),
-                        Verdict::Refused(broken) => return Err(broken),
+                        Verdict::Refused(refused) => return Err(refused),
                         Verdict::Throttled => match patience.throttled(asked) {
                             Ok(pause) => {
                                 tokio::time::sleep(pause).await;
@@ -151,7 +189,7 @@ async fn fetch(http: &reqwest::Client, settings: &Settings, secret: &Secret) -> 
                             Err(wait) => {
                                 let message = "the token service throttles this application";
                                 let error = ConnectorError::new(ErrorKind::BackOff { wait }, &attempted, message, "");
-                                return Err(Broken::hopeless("throttled", error));
+                                return Err(Broken::hopeless("throttled", error).into());
                             }
                         },
                         Verdict::Fault(broken) => broken,
@@ -165,20 +203,30 @@ async fn fetch(http: &reqwest::Client, settings: &Settings, secret: &Secret) -> 
             Some(pause) => tokio::time::sleep(pause).await,
             // The sign-in is not the write that a caller asks about: nothing of that has left yet.
             None => {
-                return Err(Broken { may_have_arrived: false, ..broken });
+                let broken = Broken { may_have_arrived: false, ..broken };
+                return Err(if identity { without_identity(broken) } else { broken }.into());
             }
         }
     }
 }
 
+/// The metadata service is there on Azure's own machines only.
+fn without_identity(mut broken: Broken) -> Broken {
+    broken.error.remedy =
+        "a managed identity is there on Azure's own machines only: elsewhere use client_certificate or client_secret"
+            .to_owned();
+    broken
+}
+
 enum Verdict {
     Token(Secret, Duration),
-    Refused(Broken),
+    Refused(Refused),
     Throttled,
     Fault(Broken),
 }
 
-fn judge(status: u16, bytes: &[u8], attempted: &str) -> Verdict {
+/// `identity`: the reply comes from the machine's metadata service.
+fn judge(status: u16, identity: bool, bytes: &[u8], attempted: &str) -> Verdict {
     let protocol = |message: &str| {
         let remedy = "check authority_url and any proxy in between";
         Broken::new("unexpected-reply", ConnectorError::new(ErrorKind::Protocol, attempted, message, remedy))
@@ -186,22 +234,27 @@ fn judge(status: u16, bytes: &[u8], attempted: &str) -> Verdict {
     match status {
         200 => match serde_json::from_slice::<TokenReply>(bytes) {
             Ok(reply) if !reply.access_token.is_empty() => {
-                let life = match &reply.expires_in {
-                    // Managed identities send it as a string (A.1).
-                    Some(Value::String(text)) => text.parse().ok(),
-                    Some(value) => value.as_u64(),
-                    None => None,
-                };
-                Verdict::Token(Secret::new(reply.access_token), Duration::from_secs(life.unwrap_or(600)))
+                let life = life(&reply, Timestamp::now());
+                Verdict::Token(Secret::new(reply.access_token), life)
             }
             _ => Verdict::Fault(protocol("the reply holds no access token")),
         },
         429 => Verdict::Throttled,
+        // The metadata service answers so while it starts or is updated.
+        404 | 410 if identity => Verdict::Fault(Broken::new(
+            "unavailable",
+            ConnectorError::new(ErrorKind::Connection, attempted, format!("HTTP {status}"), "try again later"),
+        )),
         400..=499 => match serde_json::from_slice::<Value>(bytes) {
             Ok(reply) if reply.get("error").is_some() => {
-                Verdict::Refused(Broken::hopeless("credential-rejected", rejected(&reply, attempted)))
+                let of_scope = code(&reply).is_some_and(|code| SCOPE_REFUSALS.contains(&code));
+                let broken = Broken::hopeless("credential-rejected", rejected(&reply, identity, attempted));
+                Verdict::Refused(Refused { broken, of_scope })
             }
-            _ => Verdict::Refused(Broken::hopeless("unexpected-reply", protocol(&format!("HTTP {status}")).error)),
+            _ => {
+                let error = protocol(&format!("HTTP {status}")).error;
+                Verdict::Refused(Broken::hopeless("unexpected-reply", error).into())
+            }
         },
         500.. => {
             let message = format!("HTTP {status} from the token service");
@@ -211,13 +264,32 @@ fn judge(status: u16, bytes: &[u8], attempted: &str) -> Verdict {
             ))
         }
         // Redirects are not followed: the secret would travel to another place.
-        _ => Verdict::Refused(Broken::hopeless("unexpected-reply", protocol(&format!("HTTP {status}")).error)),
+        _ => {
+            let error = protocol(&format!("HTTP {status}")).error;
+            Verdict::Refused(Broken::hopeless("unexpected-reply", error).into())
+        }
     }
 }
 
+/// How long the token is good for. Managed identities send numbers as strings, App Service only the end (A.1).
+fn life(reply: &TokenReply, now: Timestamp) -> Duration {
+    let number = |value: &Option<Value>| match value {
+        Some(Value::String(text)) => text.parse::<i64>().ok(),
+        Some(value) => value.as_i64(),
+        None => None,
+    };
+    let seconds = number(&reply.expires_in).or_else(|| number(&reply.expires_on).map(|end| end - now.as_second()));
+    Duration::from_secs(u64::try_from(seconds.unwrap_or(600)).unwrap_or(0))
+}
+
+/// The first AADSTS number.
+fn code(reply: &Value) -> Option<i64> {
+    reply.get("error_codes").and_then(|codes| codes.get(0)).and_then(Value::as_i64)
+}
+
 /// The AADSTS code and what to do about it.
-fn rejected(reply: &Value, attempted: &str) -> ConnectorError {
-    let number = reply.get("error_codes").and_then(|codes| codes.get(0)).and_then(Value::as_i64);
+fn rejected(reply: &Value, identity: bool, attempted: &str) -> ConnectorError {
+    let number = code(reply);
     let error = reply.get("error").and_then(Value::as_str).unwrap_or("error");
     let description = reply.get("error_description").and_then(Value::as_str).unwrap_or_default();
     // The first line says what; trace id, correlation id and time follow it.
@@ -225,11 +297,15 @@ fn rejected(reply: &Value, attempted: &str) -> ConnectorError {
     let remedy = match number {
         Some(7_000_215) => "the client secret is wrong: store the secret's value, not its ID",
         Some(7_000_222) => "the client secret has expired: make a new one in the app registration and store it",
-        Some(700_027 | 700_023 | 700_024) => "the certificate's assertion was refused: check certificate and clock",
+        Some(700_027) => "the certificate is not known: upload client_certificate to the app registration",
+        Some(700_023) => "the assertion was meant for another token service: check authority_url and tenant",
+        Some(700_024) => "the assertion's time was refused: set this machine's clock",
         Some(700_016) => "the application is not in this tenant: check client_id and tenant",
         Some(90_002) => "there is no such tenant: check the setting tenant",
+        Some(500_011) => "the resource is not in this tenant: check scope and cloud",
         Some(70_011) => "the scope is not valid: check graph_url and scope",
-        _ => "check tenant, client_id and client_secret",
+        None if identity => "assign a managed identity to this machine, or name the right one in client_id",
+        _ => "check tenant, client_id and credential",
     };
     let message = match number {
         Some(number) if first_line.starts_with("AADSTS") => format!("{error} ({number}): {first_line}"),
@@ -240,14 +316,34 @@ fn rejected(reply: &Value, attempted: &str) -> ConnectorError {
     ConnectorError::new(ErrorKind::Credential, attempted, message, remedy)
 }
 
+/// The token endpoint; also the audience of an assertion.
+fn endpoint(settings: &Settings) -> String {
+    format!("{}{}/oauth2/v2.0/token", settings.authority_url, settings.tenant)
+}
+
 /// The form of A.1, wiped when the connection has let go of it.
-fn form(settings: &Settings, secret: &Secret) -> Bytes {
-    let fields = [
-        ("client_id", settings.client_id.as_str()),
-        ("scope", settings.scope.as_str()),
-        ("grant_type", "client_credentials"),
-        ("client_secret", secret.expose()),
-    ];
+fn form(settings: &Settings, proof: &Proof, scope: &str, endpoint: &str, attempted: &str) -> Result<Bytes, Broken> {
+    let assertion;
+    let mut fields =
+        vec![("client_id", settings.client_id.as_str()), ("scope", scope), ("grant_type", "client_credentials")];
+    match proof {
+        Proof::Secret(secret) => fields.push(("client_secret", secret.expose())),
+        Proof::Certificate(certificate) => {
+            let signed = certificate.assertion(&settings.client_id, endpoint, &request_id(), Timestamp::now());
+            assertion = signed.map_err(|problem| {
+                let error = ConnectorError::new(ErrorKind::Credential, attempted, problem, "make a new certificate");
+                Broken::hopeless("credential-missing", error)
+            })?;
+            fields.push(("client_assertion_type", ASSERTION_TYPE));
+            fields.push(("client_assertion", assertion.expose()));
+        }
+        // It is asked for in another way and has no form.
+        Proof::ManagedIdentity { .. } => {}
+    }
+    Ok(encoded(&fields))
+}
+
+fn encoded(fields: &[(&str, &str)]) -> Bytes {
     // Three bytes for each in the worst case: no reallocation leaves a copy behind.
     let room = fields.iter().map(|(name, value)| name.len() + value.len() * 3 + 2).sum();
     let mut body = Zeroizing::new(Vec::with_capacity(room));
@@ -270,7 +366,7 @@ mod tests {
     use serde_json::json;
 
     fn judged(status: u16, body: Value) -> Verdict {
-        judge(status, body.to_string().as_bytes(), "signing in")
+        judge(status, false, body.to_string().as_bytes(), "signing in")
     }
 
     /// A.1: the AADSTS code is named, and each known one has its own remedy.
@@ -285,9 +381,9 @@ mod tests {
         ] {
             let body = json!({"error": "invalid_client", "error_codes": [code],
                 "error_description": format!("AADSTS{code}: text.\r\nTrace ID: 1\r\nCorrelation ID: 2")});
-            let Verdict::Refused(broken) = judged(status, body) else { panic!("{code} was not refused") };
-            assert_eq!(broken.error.kind, ErrorKind::Credential);
-            let text = broken.error.to_string();
+            let Verdict::Refused(refused) = judged(status, body) else { panic!("{code} was not refused") };
+            assert_eq!(refused.broken.error.kind, ErrorKind::Credential);
+            let text = refused.broken.error.to_string();
             assert!(text.contains(&format!("AADSTS{code}")) && text.contains(word), "{text}");
             assert!(!text.contains("Trace ID"), "{text}");
         }
@@ -304,5 +400,26 @@ mod tests {
             panic!("no token")
         };
         assert_eq!(life, Duration::from_secs(3599));
+    }
+
+    /// A.1: App Service tells the end only, as text.
+    #[test]
+    fn the_end_of_a_token_counts_where_no_life_is_told() {
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let reply = |body: Value| serde_json::from_value::<TokenReply>(body).unwrap();
+        let end = (now.as_second() + 86_399).to_string();
+        assert_eq!(life(&reply(json!({"access_token": "t", "expires_on": end})), now).as_secs(), 86_399);
+        assert_eq!(life(&reply(json!({"access_token": "t", "expires_on": "7"})), now).as_secs(), 0);
+        assert_eq!(life(&reply(json!({"access_token": "t"})), now).as_secs(), 600);
+    }
+
+    /// A metadata service that starts is waited for; a machine without an identity is told what to do.
+    #[test]
+    fn a_metadata_service_has_its_own_refusals() {
+        let judged = |status, body: Value| judge(status, true, body.to_string().as_bytes(), "signing in");
+        assert!(matches!(judged(404, json!({"error": "not_found"})), Verdict::Fault(_)));
+        let none = json!({"error": "invalid_request", "error_description": "Identity not found"});
+        let Verdict::Refused(refused) = judged(400, none) else { panic!("not refused") };
+        assert!(refused.broken.error.to_string().contains("assign a managed identity"));
     }
 }

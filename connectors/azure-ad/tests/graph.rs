@@ -14,5 +14,7 @@ mod hostile;
 mod imports;
 #[path = "graph/safety.rs"]
 mod safety;
+#[path = "graph/sign_in.rs"]
+mod sign_in;
 #[path = "graph/tls.rs"]
 mod tls;

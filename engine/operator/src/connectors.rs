@@ -89,7 +89,7 @@ pub(crate) fn azure_ad(
     folder: &Path,
 ) -> Result<connector_azure_ad::Settings, Vec<SettingProblem>> {
     let mut settings = connector_azure_ad::Settings::read(settings)?;
-    settings.client_secret = below(settings.client_secret, folder);
+    settings.credential = settings.credential.map_references(|reference| below(reference, folder));
     settings.ca_file = settings.ca_file.map(|path| folder.join(path));
     Ok(settings)
 }

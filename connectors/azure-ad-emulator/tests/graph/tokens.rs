@@ -56,7 +56,7 @@ async fn f01_the_token_endpoint_refuses_as_documented() {
             28_000,
         ),
         (vec![("grant_type", "password"), ("client_id", CLIENT)], 400, "unsupported_grant_type", 70_003),
-        (assertion, 401, "invalid_client", 700_027),
+        (assertion, 401, "invalid_client", 50_027),
     ];
     for (form, status, error, code) in cases {
         let got = client.ask_token(&form).await.is(status);

@@ -19,7 +19,7 @@ pub(crate) struct Server {
     with_token: Arc<Mutex<Vec<String>>>,
 }
 
-type Script = Arc<dyn Fn(&str, u16) -> String + Send + Sync>;
+pub(crate) type Script = Arc<dyn Fn(&str, u16) -> String + Send + Sync>;
 
 fn json(body: &str) -> String {
     reply("200 OK", "application/json", body)
@@ -82,9 +82,23 @@ async fn read_request(stream: &mut tokio::net::TcpStream) -> String {
 }
 
 impl Server {
+    /// A server that plays another one's part, with a script for what is not the token endpoint.
+    pub(crate) async fn serving(script: Script) -> Server {
+        serve(script).await
+    }
+
+    pub(crate) fn root(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// A 200 reply with a JSON body.
     pub(crate) fn json(body: &str) -> String {
         json(body)
+    }
+
+    /// Any reply with a JSON body.
+    pub(crate) fn refusal(status: &str, body: &str) -> String {
+        reply(status, "application/json", body)
     }
 }
 

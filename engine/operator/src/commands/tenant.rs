@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::output::Report;
 use azure_ad_emulator::seed::ApplicationSeed;
 use azure_ad_emulator::{Guid, Knobs, RehearsalTenant, RunningTenant, Seed, SeedSource, TenantError, TenantOptions};
+use connector_azure_ad::Credential;
 use connector_contract::SecretReference;
 use serde_json::{Value, json};
 use std::net::{IpAddr, SocketAddr};
@@ -63,7 +64,7 @@ fn failure(error: &TenantError) -> Failure {
 #[derive(Default)]
 struct Rehearsed {
     listen: Option<SocketAddr>,
-    application: Option<(String, SecretReference)>,
+    application: Option<(String, Credential)>,
 }
 
 pub(crate) fn options(context: &Context, args: &TenantArgs) -> Result<TenantOptions, Failure> {
@@ -81,7 +82,7 @@ pub(crate) fn options(context: &Context, args: &TenantArgs) -> Result<TenantOpti
                     "give env:NAME, file:PATH or credential:NAME",
                 )
             })?;
-            Some((id.clone(), reference))
+            Some((id.clone(), Credential::Secret(reference)))
         }
         _ => rehearsed.application,
     };
@@ -110,7 +111,7 @@ fn rehearsed(context: &Context) -> Result<Rehearsed, Failure> {
         if let Some(listen) = address {
             return Ok(Rehearsed {
                 listen: Some(listen),
-                application: Some((settings.client_id, settings.client_secret)),
+                application: Some((settings.client_id, settings.credential)),
             });
         }
     }
@@ -124,7 +125,7 @@ fn loopback(host: &str, port: Option<u16>) -> Option<SocketAddr> {
 }
 
 /// The seed file with the application added, so that the file itself holds no secret.
-fn seed(file: Option<&Path>, application: Option<(String, SecretReference)>) -> Result<Option<SeedSource>, Failure> {
+fn seed(file: Option<&Path>, application: Option<(String, Credential)>) -> Result<Option<SeedSource>, Failure> {
     let mut seed = match file {
         Some(path) => {
             let text = std::fs::read(path).map_err(|error| Failure::file("cannot read the seed", path, &error))?;
@@ -133,19 +134,26 @@ fn seed(file: Option<&Path>, application: Option<(String, SecretReference)>) -> 
         }
         None => Seed::default(),
     };
-    if let Some((client_id, reference)) = application {
-        let secret = reference
-            .resolve()
-            .map_err(|error| Failure::new("secret", format!("the application's secret: {error}"), ""))?;
+    if let Some((client_id, credential)) = application {
+        let resolve = |reference: &SecretReference| {
+            reference
+                .resolve()
+                .map(|text| text.expose().to_owned())
+                .map_err(|error| Failure::new("secret", format!("the application's credential: {error}"), ""))
+        };
+        let (client_secret, certificates) = match &credential {
+            Credential::Secret(reference) => (resolve(reference)?, Vec::new()),
+            Credential::Certificate { certificate, .. } => (String::new(), vec![resolve(certificate)?]),
+            // Nobody on this machine gives out tokens for the tenant.
+            Credential::ManagedIdentity(_) => return Ok(Some(SeedSource::Seed(Box::new(seed)))),
+        };
         let client_id = Guid::parse(&client_id).ok_or_else(|| {
             Failure::new("client-id", format!("`{client_id}` is not an application id"), "it is a GUID")
         })?;
-        seed.applications.push(ApplicationSeed {
-            client_id,
-            client_secret: secret.expose().to_owned(),
-            permissions: PERMISSIONS.map(str::to_owned).to_vec(),
-            secret_expired: false,
-        });
+        let permissions = PERMISSIONS.map(str::to_owned).to_vec();
+        let application =
+            ApplicationSeed { client_id, client_secret, certificates, permissions, secret_expired: false };
+        seed.applications.push(application);
     }
     Ok(Some(SeedSource::Seed(Box::new(seed))))
 }
