@@ -223,6 +223,7 @@ pub(crate) fn change(entry: &Entry, object_type: &ObjectType, attributes: &Attri
             object_type: object_type.clone(),
             place: None,
             changes,
+            whole_if_new: false,
         })),
         Err(issue) => Some(ImportItem::Unreadable(issue)),
     }

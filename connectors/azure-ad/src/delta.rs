@@ -96,7 +96,14 @@ fn changed(class: &'static Class, anchor: Anchor, entry: &Entry) -> Result<Impor
     if let Some(links) = model::link_changes(class, entry)? {
         model::link_delta(class, &links, &mut changes);
     }
-    Ok(ImportItem::Change(ImportedChange { anchor, object_type: ObjectType::new(class.name), place: None, changes }))
+    Ok(ImportItem::Change(ImportedChange {
+        anchor,
+        object_type: ObjectType::new(class.name),
+        place: None,
+        changes,
+        // Without `Prefer: return=minimal` an entry repeats whatever was ever set (A.6); relationships alone name no property.
+        whole_if_new: entry.contains_key(class.always),
+    }))
 }
 
 /// The deleted users of these ids that are in the bin.

@@ -191,6 +191,7 @@ fn second_word(class: &'static Class, id: &str, entry: &Entry) -> ImportItem {
             object_type: ObjectType::new(class.name),
             place: None,
             changes,
+            whole_if_new: false,
         }),
         Err(issue) => ImportItem::Unreadable(issue),
     }

@@ -99,6 +99,9 @@ pub struct ImportedChange {
     /// The new place, when the object was renamed or moved.
     pub place: Option<Place>,
     pub changes: AttributesDelta,
+    /// Whether, should the object have come into being since the watermark, `changes` names every value that it has, references
+    /// excepted: those may follow in later items. Then the engine need not ask for an object that it created itself.
+    pub whole_if_new: bool,
 }
 
 /// Where an object stands: its DN as returned, and its container's anchor where the system tells it.

@@ -168,7 +168,7 @@ fn change(vocabulary: &Vocabulary, record: &RawRecord, names: &mut Names) -> Res
             };
             let place = if csv { dn.map(|dn| Place { dn, parent: None }) } else { None };
             let changes = changes(vocabulary, modifications)?;
-            Ok(Some(ImportItem::Change(ImportedChange { anchor, object_type, place, changes })))
+            Ok(Some(ImportItem::Change(ImportedChange { anchor, object_type, place, changes, whole_if_new: false })))
         }
         RawChange::Rename { new_rdn, delete_old_rdn, new_superior } => {
             let (anchor, object_type) = known()?;
@@ -181,7 +181,7 @@ fn change(vocabulary: &Vocabulary, record: &RawRecord, names: &mut Names) -> Res
             move_names(names, &key, &new.normalised());
             let place = Some(Place { dn: new, parent: None });
             let changes = naming_changes(vocabulary, old.rdn().filter(|_| *delete_old_rdn), &rdn);
-            Ok(Some(ImportItem::Change(ImportedChange { anchor, object_type, place, changes })))
+            Ok(Some(ImportItem::Change(ImportedChange { anchor, object_type, place, changes, whole_if_new: false })))
         }
     }
 }

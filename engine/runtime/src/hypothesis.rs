@@ -51,7 +51,8 @@ pub fn scratch_with_values(
     for (name, values) in wanted {
         changes.set(name, values.into_iter().collect::<Values>());
     }
-    let change = StagedChange { anchor, object_type: present.object_type.clone(), place: None, changes };
+    let change =
+        StagedChange { anchor, object_type: present.object_type.clone(), place: None, changes, whole_if_new: false };
     let mut session = store.begin_import(&present.connector, ImportMode::Delta, &schema, None)?;
     let page = store.stage_page(&mut session, vec![StagedItem::Change(change)], now)?;
     if let Some(issue) = page.issues.first() {

@@ -557,6 +557,7 @@ fn staged_item(item: ImportItem) -> Result<StagedItem, ObjectIssue> {
             object_type: change.object_type,
             place: change.place.map(place),
             changes: change.changes,
+            whole_if_new: change.whole_if_new,
         }),
         ImportItem::Deleted { anchor, cause } => StagedItem::Deleted {
             anchor,

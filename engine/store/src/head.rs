@@ -154,6 +154,12 @@ impl Head {
         self.state == codes::CONTAINER
     }
 
+    /// An export created it, and no import has returned it yet.
+    pub(crate) fn is_made_here(&self) -> bool {
+        let has_image = self.synchronised_body.is_some() || self.staged_body.is_some();
+        self.link.is_some() && self.memory_body.is_some() && !has_image && self.staged == codes::STAGED_NONE
+    }
+
     /// Takes part in synchronisation.
     pub(crate) fn is_staging_object(&self) -> bool {
         !self.is_placeholder() && !self.is_container()

@@ -1,8 +1,8 @@
 //! Full and delta imports.
 
-use super::world::{World, link, permissions, update, user, world, world_with};
+use super::world::{World, group, link, permissions, update, user, world, world_with};
 use azure_ad_emulator::Knobs;
-use connector_contract::{Connector as _, ErrorKind, ExportOperation, Watermark};
+use connector_contract::{Connector as _, CreateRequest, ErrorKind, ExportOperation, Watermark};
 use expect_test::expect;
 use metaverse_schema::{Anchor, Reference, Value};
 use serde_json::json;
@@ -103,6 +103,34 @@ async fn a_full_import_reads_everything_once() {
     assert!(old.text("deletedDateTime").is_some() && old.text("onPremisesImmutableId") == Some("T0xE"));
     let (kind, supplier) = world.space.named("Supplier");
     assert_eq!((kind.as_str(), supplier.text("companyName")), ("contact", Some("X")));
+}
+
+/// A.6: an entry of a new object names all that was ever set, so that the engine need not ask for what it has just created:
+/// with links that come later, and over several pages, it is what a read of the object returns.
+#[tokio::test]
+async fn what_a_delta_tells_of_a_new_object_is_all_there_is() {
+    let mut world = full_world().await;
+    world.import_full().await.unwrap();
+    let managed = CreateRequest {
+        references: vec![link("manager", &world.space.anchor("User 6"), true)],
+        ..user("New One", &[("mail", "new@contoso.com"), ("extensionAttribute3", "three"), ("usageLocation", "SE")])
+    };
+    let new_one = super::world::anchor(&world.export_one("user", ExportOperation::Create(managed)).await);
+    let members: Vec<Anchor> = (2..52).map(|number| world.space.anchor(&format!("User {number}"))).collect();
+    let created = world.export_one("group", ExportOperation::Create(group("Fifty", &members))).await;
+    let fifty = super::world::anchor(&created);
+
+    let delta = world.import_delta().await.unwrap();
+    assert!(
+        delta.need_full.contains(&new_one) && delta.need_full.contains(&fifty),
+        "the space of the test asks anyway"
+    );
+    for anchor in [&new_one, &fifty] {
+        let read = &world.space.0[&anchor.to_string()].1;
+        assert_eq!(Some(read), delta.whole.get(&anchor.to_string()));
+    }
+    assert_eq!(delta.whole[&fifty.to_string()].get("members").map(|members| members.len()), Some(50));
+    assert!(delta.whole[&new_one.to_string()].get("manager").is_some());
 }
 
 /// Nothing happened: an empty delta. Then every kind of change, each brought by one delta, ends where a full import

@@ -101,6 +101,8 @@ pub(crate) struct Imported {
     pub(crate) duplicates: Vec<String>,
     /// Changes of objects that are not held, or are held as another type.
     pub(crate) need_full: Vec<Anchor>,
+    /// What the changes of objects that are said to be whole, if new, amount to.
+    pub(crate) whole: BTreeMap<String, Attributes>,
 }
 
 impl Space {
@@ -115,6 +117,10 @@ impl Space {
             }
             ImportItem::Change(change) => {
                 imported.changes += 1;
+                let id = change.anchor.to_string();
+                if change.whole_if_new || imported.whole.contains_key(&id) {
+                    change.changes.apply(imported.whole.entry(id).or_default());
+                }
                 match self.0.get_mut(&change.anchor.to_string()) {
                     Some((kind, attributes)) if change.object_type == kind.as_str() => change.changes.apply(attributes),
                     _ => imported.need_full.push(change.anchor),

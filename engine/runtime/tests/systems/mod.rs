@@ -562,6 +562,7 @@ fn change_of(entry: &Entry, anchor: &str) -> ImportItem {
         object_type: entry.object_type.clone(),
         place: None,
         changes,
+        whole_if_new: true,
     })
 }
 

@@ -1,13 +1,13 @@
 //! Settles what was exported against what an import returned (O44-O50). Only an entry that spoke about an attribute contradicts
 //! it (SF15); a value that is there confirms in any case.
 
+use super::stage::Spoken;
 use crate::db::Db;
 use crate::error::Inner;
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, UNCONFIRMED_REFERENCES};
 use crate::history::PageMark;
-use metaverse_schema::{AttributeName, Attributes};
-use std::collections::BTreeSet;
+use metaverse_schema::Attributes;
 use sync_kernel::{CsId, ExportMemory, confirm_import};
 
 #[derive(Default)]
@@ -20,24 +20,23 @@ pub(crate) struct Confirmation {
 }
 
 impl Db {
-    /// `spoken`: the attributes the item named; none: it was the whole object.
     pub(crate) fn confirm_exports(
         &self,
         head: &mut Head,
         image: &Attributes,
-        spoken: Option<&BTreeSet<AttributeName>>,
+        spoken: &Spoken,
         mark: &PageMark,
     ) -> Inner<Confirmation> {
         let mut confirmation = Confirmation::default();
         if !self.has_unconfirmed(head) {
             return Ok(confirmation);
         }
-        let is_spoken = |name: &AttributeName| spoken.is_none_or(|spoken| spoken.contains(name));
         let memory = self.memory(head)?;
         let (mut judged, mut untouched) = (ExportMemory::default(), ExportMemory::default());
         for (name, remembered) in &memory.attributes {
             let returned = image.get(name.as_str()).cloned().unwrap_or_default();
-            let side = if is_spoken(name) || returned == remembered.wanted { &mut judged } else { &mut untouched };
+            let side =
+                if spoken.of_value(name) || returned == remembered.wanted { &mut judged } else { &mut untouched };
             side.attributes.insert(name.clone(), remembered.clone());
         }
         let (mut after, news) = confirm_import(&judged, &self.load_owned(head.id, head.connector)?.contributed, image);
@@ -48,7 +47,7 @@ impl Db {
             .collect();
         confirmation.memory_changed = after != memory;
         if head.has(UNCONFIRMED_REFERENCES) {
-            for (name, member, adds) in self.confirm_references(head.id, is_spoken)? {
+            for (name, member, adds) in self.confirm_references(head.id, |name| spoken.of_reference(name))? {
                 let member = self.label(member)?;
                 told.push(format!(
                     "{name}: the {} of {member} did not come back",

@@ -54,6 +54,8 @@ pub struct StagedChange {
     /// The new place, when the object was renamed or moved.
     pub place: Option<StagedPlace>,
     pub changes: AttributesDelta,
+    /// Whether `changes` names every value, references excepted, should the object be new since the last import.
+    pub whole_if_new: bool,
 }
 
 /// Where an object stands: its DN as returned, and its container's anchor where the system tells it.

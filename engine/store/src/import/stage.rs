@@ -35,14 +35,38 @@ enum ReferenceChange {
     Update { add: Vec<Reference>, remove: Vec<Reference> },
 }
 
+/// The attributes that an item spoke about: only those it confirms or contradicts (SF15).
+pub(crate) enum Spoken {
+    /// The whole object.
+    All,
+    /// Every value, and these references; others may follow.
+    ValuesAnd(BTreeSet<AttributeName>),
+    Named(BTreeSet<AttributeName>),
+}
+
+impl Spoken {
+    pub(crate) fn of_value(&self, name: &AttributeName) -> bool {
+        match self {
+            Spoken::All | Spoken::ValuesAnd(_) => true,
+            Spoken::Named(names) => names.contains(name),
+        }
+    }
+
+    pub(crate) fn of_reference(&self, name: &AttributeName) -> bool {
+        match self {
+            Spoken::All => true,
+            Spoken::ValuesAnd(names) | Spoken::Named(names) => names.contains(name),
+        }
+    }
+}
+
 /// An item after matching, ready to be compared with what is held.
 struct Incoming {
     matched: Matched,
     object_type: i64,
     attributes: Attributes,
     references: References,
-    /// Attributes the item spoke about; none: all of them (SF15).
-    spoken: Option<BTreeSet<AttributeName>>,
+    spoken: Spoken,
     /// Of a whole object; none where the next import must look closer.
     print: Option<[u8; 16]>,
 }
@@ -116,7 +140,7 @@ impl Db {
         }
         session.seen.insert(matched.head.id);
         let references = References::Whole(references);
-        let incoming = Incoming { matched, object_type, attributes, references, spoken: None, print };
+        let incoming = Incoming { matched, object_type, attributes, references, spoken: Spoken::All, print };
         self.stage_image(session, incoming, page, now)
     }
 
@@ -182,27 +206,35 @@ impl Db {
         page: &mut StagedPage,
         now: i64,
     ) -> Inner<()> {
-        let StagedChange { anchor, object_type, place, changes } = change;
-        let object_type = self.type_id(&object_type)?;
+        let StagedChange { anchor, object_type: type_name, place, changes, whole_if_new } = change;
+        let object_type = self.type_id(&type_name)?;
         let known = self.head_by_anchor(session.connector, &anchor)?;
-        let base = match &known {
-            Some(head) if !head.is_placeholder() && head.object_type == Some(object_type) => {
-                self.imported_image(head)?
-            }
-            _ => None,
-        };
-        let Some(mut attributes) = base else {
+        let of_this_type =
+            known.as_ref().filter(|head| !head.is_placeholder() && head.object_type == Some(object_type));
+        let base = of_this_type.map(|head| self.imported_image(head)).transpose()?.flatten();
+        let is_first_word = base.is_none() && whole_if_new && of_this_type.is_some_and(Head::is_made_here);
+        let Some(mut attributes) = base.or_else(|| is_first_word.then(Attributes::default)) else {
             page.need_full_object.push(anchor);
             return Ok(());
         };
         let matched = self.match_incoming(session.connector, &anchor, known, place.as_ref())?;
         session.seen.insert(matched.head.id);
         let held = self.reference_counts(matched.head.id)?;
-        let spoken = changes.0.keys().cloned().collect();
+        let print = match is_first_word {
+            true => {
+                let mut attributes = Attributes::default();
+                changes.apply(&mut attributes);
+                let whole = StagedObject { anchor, object_type: type_name, place, attributes, print: None };
+                item_print(&session.schema, &whole)
+            }
+            false => None,
+        };
+        let spoken: BTreeSet<AttributeName> = changes.0.keys().cloned().collect();
+        let spoken = if is_first_word { Spoken::ValuesAnd(spoken) } else { Spoken::Named(spoken) };
         let (changes, references) = split_reference_changes(&session.schema, changes, |name| held.contains_key(name));
         changes.apply(&mut attributes);
         let references = References::Changes(references);
-        let incoming = Incoming { matched, object_type, attributes, references, spoken: Some(spoken), print: None };
+        let incoming = Incoming { matched, object_type, attributes, references, spoken, print };
         self.stage_image(session, incoming, page, now)
     }
 
@@ -231,7 +263,7 @@ impl Db {
         let rows_changed = self.stage_references(&head, &references, is_container)?;
 
         let mark = PageMark { run: None, step: session.step, now };
-        let mut settled = self.confirm_exports(&mut head, &attributes, spoken.as_ref(), &mark)?;
+        let mut settled = self.confirm_exports(&mut head, &attributes, &spoken, &mark)?;
         let is_staged = !is_container && (is_new || retyped || renamed || image_changed || rows_changed);
         if is_staged && head.staged_body.is_none() {
             // What confirms an export is the image of the object it was kept for.

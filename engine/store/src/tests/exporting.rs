@@ -49,6 +49,45 @@ fn an_accepted_create_is_remembered() {
     assert_eq!(page(&world), vec![]);
 }
 
+/// R70: what is told of an object that was created here, and that no import has returned yet, is the whole object where the
+/// connector says so: it need not be asked for. A value that is not named was not taken (O47); a reference may still follow.
+#[test]
+fn what_is_told_of_an_object_made_here_is_the_whole() {
+    let told = |id: &str, whole_if_new: bool, name: &str| match changed(id, "user", None, set("displayName", name)) {
+        StagedItem::Change(change) => StagedItem::Change(StagedChange { whole_if_new, ..change }),
+        other => other,
+    };
+    let made = || {
+        let mut world = World::new();
+        world.full("ad", &["a user cn=A,dc=x mail=a@x"]);
+        let (_, id) = world.provision("a", "user");
+        world.export_all();
+        (world, id)
+    };
+
+    let (mut world, id) = made();
+    let items = vec![told("c-a", false, "a"), told("nobody", true, "a")];
+    let (page, _) = world.delta("cloud", items);
+    assert_eq!(page.need_full_object, [anchor("c-a"), anchor("nobody")], "not said to be whole; not made here");
+    let (page, _) = world.delta("cloud", vec![told("c-a", true, "a")]);
+    assert_eq!((page.counters.update, page.need_full_object.len(), page.contradictions), (1, 0, 0));
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!(object.imported(), Some(&image(&[("displayName", "a")])));
+    assert!(object.memory.attributes.is_empty(), "{:?}", object.memory);
+    // The next full import knows it again.
+    let rows = world.store.rows_written();
+    let again = world.full("cloud", &["c-a user - displayName=a"]);
+    assert_eq!((again.counters.no_change, world.store.rows_written() - rows), (1, 1), "one row: the watermark");
+    // From now on a change is a change.
+    let (page, _) = world.delta("cloud", vec![told("c-a", true, "b")]);
+    assert_eq!((page.counters.update, page.need_full_object.len()), (1, 0));
+
+    let (mut world, _) = made();
+    let StagedItem::Change(change) = changed("c-a", "user", None, set("mail", "a@x")) else { unreachable!() };
+    let (page, _) = world.delta("cloud", vec![StagedItem::Change(StagedChange { whole_if_new: true, ..change })]);
+    assert_eq!((page.need_full_object.len(), page.contradictions), (0, 1), "the display name was not taken");
+}
+
 /// O28: what was sent is known to have been sent, also by the next process; nothing is lost when it was not.
 #[test]
 fn in_flight_is_committed_before_sending() {

@@ -119,6 +119,7 @@ pub(super) fn changed(id: &str, object_type: &str, place: Option<&str>, changes:
         object_type: ObjectType::new(object_type),
         place: place.map(|place| StagedPlace { dn: dn(place), parent: None }),
         changes,
+        whole_if_new: false,
     })
 }
 
