@@ -121,6 +121,11 @@ impl GraphClient {
         self.0.tokens.current(&self.0.http, &self.0.settings, scope).await
     }
 
+    /// The connections, for another service that the same application signs in to.
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.0.http
+    }
+
     /// The service's clock minus ours, once a reply was seen.
     pub(crate) fn skew_seconds(&self) -> Option<i64> {
         Some(self.0.skew_seconds.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)

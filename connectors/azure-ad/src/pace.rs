@@ -45,6 +45,14 @@ impl Pace {
         Pace { capacity, per_second, longest: settings.max_wait, state: Mutex::default() }
     }
 
+    /// A bucket whose service gives no warnings: taken for full now, and followed from the first write on.
+    pub(crate) fn from_the_start(limit: u32, window: Duration, longest: Duration) -> Pace {
+        let capacity = f64::from(limit.max(1));
+        let per_second = capacity / window.as_secs_f64().max(1e-3);
+        let state = State { left: Some((capacity, Instant::now())), on_their_way: 0.0 };
+        Pace { capacity, per_second, longest, state: Mutex::new(state) }
+    }
+
     /// So many writes are about to be sent: how long they have to wait.
     pub(crate) fn take(&self, writes: usize, now: Instant) -> Duration {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -146,10 +146,20 @@ fn read_mode(reader: &mut SettingsReader<'_>) {
 fn read_url(reader: &mut SettingsReader<'_>, name: &'static str, default: &str, allow_http: bool) -> Option<Url> {
     let text = reader.text(name).unwrap_or_else(|| default.to_owned());
     let with_slash = if text.ends_with('/') { text } else { format!("{text}/") };
-    let url = match Url::parse(&with_slash) {
+    read_address(reader, name, &with_slash, allow_http)
+}
+
+/// An address that an access token may be sent to.
+pub(crate) fn read_address(
+    reader: &mut SettingsReader<'_>,
+    name: &'static str,
+    text: &str,
+    allow_http: bool,
+) -> Option<Url> {
+    let url = match Url::parse(text) {
         Ok(url) => url,
         Err(error) => {
-            let message = format!("`{with_slash}` is not a URL: {error}");
+            let message = format!("`{text}` is not a URL: {error}");
             reader.invalid(name, message, "write an absolute URL that begins with https://");
             return None;
         }
@@ -196,7 +206,7 @@ fn read_proxy(reader: &mut SettingsReader<'_>) -> Option<Url> {
     }
 }
 
-fn bounded(reader: &mut SettingsReader<'_>, name: &'static str, default: u64, least: u64, most: u64) -> u64 {
+pub(crate) fn bounded(reader: &mut SettingsReader<'_>, name: &'static str, default: u64, least: u64, most: u64) -> u64 {
     match reader.integer(name) {
         None => default,
         Some(number) => match u64::try_from(number) {

@@ -3,12 +3,33 @@
 //! everything that may change stands in settings. Decides nothing about objects: what to send, and what a taken-over
 //! object means, is for Connect mode's export.
 
+mod settings;
+// What is said.
+mod capabilities;
 mod company;
 mod credentials;
 mod object;
 mod outcome;
+// How it is written and read.
+mod binary;
+mod envelope;
+mod names;
+mod replies;
+mod requests;
+// How it is sent.
+mod batches;
+mod channel;
+mod client;
+mod refusals;
+mod settle;
 
+#[cfg(test)]
+mod vectors;
+
+pub use capabilities::ServiceCapabilities;
+pub use client::ProvisioningClient;
 pub use company::{CompanyConfiguration, DeletionPrevention, DirSyncFeatures};
 pub use credentials::{CredentialChange, CredentialOutcome};
 pub use object::{CloudAnchor, ReferenceAnchor, ReferenceDelta, SyncKind, SyncObject, SyncOperation, SyncValue};
 pub use outcome::{ReadBackPage, SyncOutcome};
+pub use settings::{ApiVersion, ProvisioningSettings};

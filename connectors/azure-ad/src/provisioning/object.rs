@@ -131,6 +131,16 @@ pub enum ReferenceAnchor {
     Source(String),
 }
 
+impl ReferenceAnchor {
+    /// Bytes of its text.
+    pub(super) fn length(&self) -> usize {
+        match self {
+            ReferenceAnchor::Cloud(anchor) => anchor.kind.name().len() + 1 + anchor.object_id.len(),
+            ReferenceAnchor::Source(anchor) => anchor.len(),
+        }
+    }
+}
+
 /// One object on its way to the service, or read back from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncObject {
