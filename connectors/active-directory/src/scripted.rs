@@ -322,7 +322,7 @@ async fn a_connection_lost_while_writing_leaves_one_object_in_doubt() {
     let item = |id: i64| {
         let dn = Some(format!("CN=u{id},{BASE}").parse().unwrap());
         let operation = ExportOperation::Create(CreateRequest { dn, ..CreateRequest::default() });
-        ExportItem { id, object_type: "user".into(), operation }
+        ExportItem { id, object_type: "user".into(), operation, named_by: Attributes::new() }
     };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item(1), item(2)]).await;
     let in_doubt: Vec<(i64, bool)> = outcomes
@@ -379,7 +379,12 @@ async fn members_go_by_thousands_and_one_bad_one_keeps_no_other_out() {
         references: (1..=2_500).map(change).collect(),
         afterwards: metaverse_schema::AttributesDelta::default(),
     };
-    let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
+    let item = ExportItem {
+        id: 1,
+        object_type: "group".into(),
+        operation: ExportOperation::Update(update),
+        named_by: Attributes::new(),
+    };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
         panic!("{outcomes:?}");
@@ -427,7 +432,12 @@ async fn a_missing_right_on_members_is_found_once() {
         references: (10..200).map(change).collect(),
         afterwards: metaverse_schema::AttributesDelta::default(),
     };
-    let item = ExportItem { id: 1, object_type: "group".into(), operation: ExportOperation::Update(update) };
+    let item = ExportItem {
+        id: 1,
+        object_type: "group".into(),
+        operation: ExportOperation::Update(update),
+        named_by: Attributes::new(),
+    };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
         panic!("{outcomes:?}");

@@ -12,6 +12,9 @@ pub struct ExportItem {
     pub id: i64,
     pub object_type: ObjectType,
     pub operation: ExportOperation,
+    /// What the engine holds of the attributes that `Exporter::named_by` lists: as imported, or as sent and not yet seen
+    /// again. Empty for a create.
+    pub named_by: Attributes,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +116,12 @@ impl IntendedExport {
 pub trait Exporter: Send + Sync {
     /// Most items that one call of `export` takes with profit (Graph: 20 in a batch).
     fn batch_size(&self) -> usize;
+
+    /// Attributes whose values an item has to bring along (`ExportItem::named_by`), because the system knows an object by
+    /// them when it is written, and by its anchor when it is read.
+    fn named_by(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// Sends the items. Returns one outcome per item, by its number, in any order; an item without an outcome counts as
     /// not settled. An error ends the step after the outcomes already known were kept, so it is only returned when

@@ -261,7 +261,9 @@ impl Engine {
         #[cfg(feature = "fail-points")]
         fail::fail_point!("export-marked");
         let order = layers(&entries, phase);
-        let mut sending = Sending::new(Arc::clone(connector), entries, self.limits.batches_in_flight);
+        let ids: Vec<CsId> = entries.iter().map(|entry| entry.id).collect();
+        let named_by = self.store.held_values(&ids, exporter.named_by())?;
+        let mut sending = Sending::new(Arc::clone(connector), entries, named_by, self.limits.batches_in_flight);
         let mut halt = None;
         for layer in order {
             sending.enqueue(&layer, batch_size);

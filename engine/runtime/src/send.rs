@@ -7,12 +7,12 @@ use connector_contract::{
     Connector, ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem,
     ReferenceChange, UpdateRequest,
 };
-use metaverse_schema::{Anchor, AttributesDelta};
+use metaverse_schema::{Anchor, Attributes, AttributesDelta};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use sync_kernel::PendingOperation;
 use sync_kernel::planted::{Fault, is_planted};
+use sync_kernel::{CsId, PendingOperation};
 use sync_store::{ExportEntry, ExportReference, Refusal, SettledOutcome, Settlement};
 use tokio::task::JoinSet;
 
@@ -35,6 +35,8 @@ type Answer = Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
 pub(crate) struct Sending {
     connector: Arc<dyn Connector>,
     entries: HashMap<i64, ExportEntry>,
+    /// What else names them in the system.
+    named_by: BTreeMap<CsId, Attributes>,
     order: Vec<i64>,
     queue: VecDeque<Vec<ExportItem>>,
     tasks: JoinSet<(Vec<i64>, Answer)>,
@@ -48,11 +50,17 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn new(connector: Arc<dyn Connector>, entries: Vec<ExportEntry>, in_flight: usize) -> Self {
+    pub(crate) fn new(
+        connector: Arc<dyn Connector>,
+        entries: Vec<ExportEntry>,
+        named_by: BTreeMap<CsId, Attributes>,
+        in_flight: usize,
+    ) -> Self {
         let order = entries.iter().map(|entry| entry.id.0).collect();
         Sending {
             connector,
             entries: entries.into_iter().map(|entry| (entry.id.0, entry)).collect(),
+            named_by,
             order,
             queue: VecDeque::new(),
             tasks: JoinSet::new(),
@@ -87,7 +95,8 @@ impl Sending {
     fn collect(&mut self, positions: &[usize], items: &mut Vec<ExportItem>) {
         for number in positions.iter().filter_map(|position| self.order.get(*position)) {
             let Some(entry) = self.entries.get(number) else { continue };
-            match export_item(entry) {
+            let named_by = self.named_by.remove(&entry.id).unwrap_or_default();
+            match export_item(entry, named_by) {
                 Ok(Some(item)) => items.push(item),
                 Ok(None) => {}
                 Err(refusal) => {
@@ -290,7 +299,7 @@ pub(crate) fn unanswered_create(entry: &ExportEntry) -> Option<CreateRequest> {
 }
 
 /// What is sent for an entry; none when there is nothing to send.
-fn export_item(entry: &ExportEntry) -> Result<Option<ExportItem>, Refusal> {
+fn export_item(entry: &ExportEntry, named_by: Attributes) -> Result<Option<ExportItem>, Refusal> {
     let operation = match entry.pending.as_ref().map(|pending| &pending.operation) {
         Some(PendingOperation::Add { .. }) => match create_request(entry) {
             Some(create) => ExportOperation::Create(create),
@@ -321,7 +330,7 @@ fn export_item(entry: &ExportEntry) -> Result<Option<ExportItem>, Refusal> {
             afterwards: AttributesDelta::default(),
         }),
     };
-    Ok(Some(ExportItem { id: entry.id.0, object_type: entry.object_type.clone(), operation }))
+    Ok(Some(ExportItem { id: entry.id.0, object_type: entry.object_type.clone(), operation, named_by }))
 }
 
 /// R74: an object without an anchor can only be created.

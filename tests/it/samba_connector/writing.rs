@@ -16,7 +16,7 @@ fn writer(dc: &DomainController) -> ActiveDirectory {
 
 async fn export(connector: &ActiveDirectory, object_type: &str, operation: ExportOperation) -> ExportOutcome {
     let exporter = connector.exporter().expect("Active Directory can be written to");
-    let item = ExportItem { id: 7, object_type: object_type.into(), operation };
+    let item = ExportItem { id: 7, object_type: object_type.into(), operation, named_by: Attributes::new() };
     let mut outcomes = exporter.export(&[item]).await.expect("an answer");
     assert_eq!(outcomes.len(), 1);
     let (id, outcome) = outcomes.remove(0);
@@ -236,7 +236,7 @@ async fn refusals_have_names() {
     dc.stop();
     let exporter = connector.exporter().expect("writable");
     let create = ExportOperation::Create(person("late"));
-    let item = ExportItem { id: 1, object_type: "user".into(), operation: create };
+    let item = ExportItem { id: 1, object_type: "user".into(), operation: create, named_by: Attributes::new() };
     let error = exporter.export(&[item]).await.expect_err("nothing can be sent");
     assert_eq!(error.kind, ErrorKind::Connection);
 }

@@ -101,6 +101,7 @@ async fn too_long_a_wait_is_handed_back() {
         id: 7,
         object_type: ObjectType::new("user"),
         operation: ExportOperation::Create(user("A", &[])),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let error = world.connector.exporter().unwrap().export(&[item]).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::BackOff { wait } if wait > Duration::from_secs(500)), "{error:?}");
@@ -258,6 +259,7 @@ async fn a_tenant_that_is_gone_gets_nothing() {
         id: 1,
         object_type: ObjectType::new("user"),
         operation: ExportOperation::Create(user("A", &[])),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let error = connector.exporter().unwrap().export(&[item]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Connection);

@@ -92,8 +92,12 @@ async fn a_rejected_credential_is_tried_once() {
         assert_eq!(error.kind, ErrorKind::Credential);
         assert!(error.to_string().contains("7000215") && !error.to_string().contains("wrong\""), "{error}");
     }
-    let item =
-        ExportItem { id: 1, object_type: ObjectType::new("user"), operation: ExportOperation::Create(user("B", &[])) };
+    let item = ExportItem {
+        id: 1,
+        object_type: ObjectType::new("user"),
+        operation: ExportOperation::Create(user("B", &[])),
+        named_by: Attributes::new(),
+    };
     let error = world.connector.exporter().unwrap().export(&[item]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Credential);
     assert_eq!(world.requests("POST", "/oauth2/v2.0/token"), 1);
@@ -132,8 +136,12 @@ async fn another_writer_stops_the_export() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let recent = jiff::Timestamp::from_second(now as i64 - 3600).unwrap().to_string();
     let seed = json!({"tenant": {"onPremisesSyncEnabled": true, "onPremisesLastSyncDateTime": recent}});
-    let item =
-        ExportItem { id: 1, object_type: ObjectType::new("user"), operation: ExportOperation::Create(user("B", &[])) };
+    let item = ExportItem {
+        id: 1,
+        object_type: ObjectType::new("user"),
+        operation: ExportOperation::Create(user("B", &[])),
+        named_by: Attributes::new(),
+    };
     let mut world = world(seed.clone()).await;
     let error = world.connector.exporter().unwrap().export(std::slice::from_ref(&item)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::CannotStart { status: "no-start-other-writer" });

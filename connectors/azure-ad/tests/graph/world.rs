@@ -197,7 +197,12 @@ impl World {
             .into_iter()
             .map(|operation| {
                 self.next_id += 1;
-                ExportItem { id: self.next_id, object_type: ObjectType::new(class), operation }
+                ExportItem {
+                    id: self.next_id,
+                    object_type: ObjectType::new(class),
+                    operation,
+                    named_by: Attributes::new(),
+                }
             })
             .collect();
         let mut outcomes: BTreeMap<i64, ExportOutcome> =

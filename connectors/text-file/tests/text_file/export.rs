@@ -213,7 +213,12 @@ fn a_guid_is_drawn_for_a_new_object_and_found_again() {
     };
     let user = ObjectType::new("user");
     assert_eq!(block_on(connector.find_created(&user, &request)).unwrap(), None);
-    let item = ExportItem { id: 1, object_type: user.clone(), operation: ExportOperation::Create(request.clone()) };
+    let item = ExportItem {
+        id: 1,
+        object_type: user.clone(),
+        operation: ExportOperation::Create(request.clone()),
+        named_by: Attributes::new(),
+    };
     let outcomes = block_on(connector.export(std::slice::from_ref(&item))).unwrap();
     let [(1, ExportOutcome::Accepted { anchor: Some(drawn), .. })] = outcomes.as_slice() else {
         panic!("{outcomes:?}");
@@ -278,7 +283,7 @@ fn exports_at_the_same_time_lose_nothing() {
     let items: Vec<Vec<ExportItem>> = (0..8)
         .map(|id| {
             let operation = create(&format!("cn={id}"), attributes(&[("id", Value::text(id.to_string()))]));
-            vec![ExportItem { id, object_type: ObjectType::new("person"), operation }]
+            vec![ExportItem { id, object_type: ObjectType::new("person"), operation, named_by: Attributes::new() }]
         })
         .collect();
     block_on(async {

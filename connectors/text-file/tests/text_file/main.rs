@@ -140,7 +140,12 @@ fn objects(imported: &Imported) -> Vec<Attributes> {
 }
 
 fn send(connector: &TextFileConnector, operations: Vec<ExportOperation>) -> Result<Vec<ExportOutcome>, ConnectorError> {
-    let item = |(id, operation)| ExportItem { id, object_type: ObjectType::new("person"), operation };
+    let item = |(id, operation)| ExportItem {
+        id,
+        object_type: ObjectType::new("person"),
+        operation,
+        named_by: Attributes::new(),
+    };
     let items: Vec<ExportItem> = (0..).zip(operations).map(item).collect();
     let mut outcomes = block_on(connector.export(&items))?;
     outcomes.sort_by_key(|(id, _)| *id);

@@ -35,6 +35,23 @@ async fn the_second_plan_is_empty() {
     lab.second_plan_is_empty().await;
 }
 
+/// A system that knows its objects by another key when it is written gets that key with each write: as imported, or as the
+/// create of this very export gave it.
+#[tokio::test]
+async fn a_write_brings_along_what_the_system_knows_the_object_by() {
+    let lab = Lab::new();
+    lab.dir.behave(|behaviour| behaviour.wants_stamps = true);
+    (1..=3).for_each(|number| lab.hr.put_person(number));
+    // The members are written after the creates, before any import has shown the new objects.
+    lab.hr.put("g0", "group", &[("employeeId", "g0"), ("displayName", "Outer"), ("member", "p1"), ("member", "p2")]);
+    lab.good_cycle(CycleKind::Initial).await;
+    assert!(lab.dir.picture().iter().any(|line| line.contains("member=->")), "{:#?}", lab.dir.picture());
+    lab.hr.set("p1", "title", &["Chef"]);
+    lab.hr.remove("p3");
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.second_plan_is_empty().await;
+}
+
 /// T25 (O47, invariant 3): a value that comes back changed is held, counted once, and not sent again by itself.
 #[tokio::test]
 async fn a_reverted_value_is_held_and_not_sent_again() {

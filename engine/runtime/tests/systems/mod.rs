@@ -86,6 +86,8 @@ pub(super) struct Behaviour {
     pub(super) delay: u32,
     /// A create with the primary address of an unstamped object becomes that object, as Azure AD does it.
     pub(super) matches_itself: bool,
+    /// A write of an object must bring along the object's `stamp`.
+    pub(super) wants_stamps: bool,
     /// Two objects cannot stand at one place.
     pub(super) unique_places: bool,
     /// Faults that come and go.
@@ -116,6 +118,7 @@ impl Default for Behaviour {
             own_accounts: Vec::new(),
             delay: 0,
             matches_itself: false,
+            wants_stamps: false,
             unique_places: false,
             weather: None,
         }

@@ -17,6 +17,10 @@ impl Exporter for Directory {
         self.state().behaviour.batch
     }
 
+    fn named_by(&self) -> &'static [&'static str] {
+        if self.state().behaviour.wants_stamps { &["stamp"] } else { &[] }
+    }
+
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
         if self.state().is_busy() {
             let wait = ErrorKind::BackOff { wait: Duration::from_secs(30) };
@@ -24,6 +28,10 @@ impl Exporter for Directory {
         }
         let mut outcomes = Vec::new();
         for item in items {
+            if let Some(problem) = self.unnamed(item) {
+                outcomes.push((item.id, ExportOutcome::Refused(problem)));
+                continue;
+            }
             self.point(true).await;
             let fate = self.state().fate();
             let outcome = match fate {
@@ -125,6 +133,19 @@ impl Directory {
         }
         let failed = write_references(state, &anchor, &create.references);
         ExportOutcome::Accepted { anchor: Some(Anchor::Text(anchor)), failed_references: failed }
+    }
+
+    /// What is wrong with what an item brings along to name its object.
+    fn unnamed(&self, item: &ExportItem) -> Option<ExportProblem> {
+        let anchor = match &item.operation {
+            ExportOperation::Create(_) => return None,
+            ExportOperation::Update(update) | ExportOperation::Restore(update) => &update.anchor,
+            ExportOperation::Delete { anchor } | ExportOperation::Detach { anchor } => anchor,
+        };
+        let state = self.state();
+        let held = state.objects.get(&anchor.to_string()).and_then(|entry| entry.attributes.text("stamp"));
+        let wants = state.behaviour.wants_stamps;
+        (wants && item.named_by.text("stamp") != held).then(|| problem("unnamed", "another stamp, or none", false))
     }
 
     /// The object that a create becomes, where the system matches by primary address itself.

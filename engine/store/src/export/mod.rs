@@ -140,6 +140,31 @@ impl Store {
         })
     }
 
+    /// What these objects hold of these attributes: as imported, with what was sent since and not yet seen again laid over it.
+    /// An object that holds none of them is left out.
+    pub fn held_values(&self, objects: &[CsId], names: &[&str]) -> Result<BTreeMap<CsId, Attributes>, StoreError> {
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.db.read("reading what exports are named by", |db| {
+            let mut held = BTreeMap::new();
+            for id in objects {
+                let Some(head) = db.find_head(id.0)? else { continue };
+                let image = db.imported_image(&head)?.unwrap_or_default();
+                let memory = db.memory(&head)?;
+                let value = |name: &&str| {
+                    let sent = memory.attributes.get(*name).map(|remembered| &remembered.wanted);
+                    Some((AttributeName::new(*name), sent.or(image.get(name))?.clone()))
+                };
+                let named: Attributes = names.iter().filter_map(value).collect();
+                if !named.is_empty() {
+                    held.insert(*id, named);
+                }
+            }
+            Ok(held)
+        })
+    }
+
     /// Number of objects that `export_page` would return for both phases, without what only waits for other objects.
     pub fn export_count(&self, connector: &str) -> Result<u64, StoreError> {
         self.db.read("counting what is to be exported", |db| {
