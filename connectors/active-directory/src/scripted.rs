@@ -322,7 +322,7 @@ async fn a_connection_lost_while_writing_leaves_one_object_in_doubt() {
     let item = |id: i64| {
         let dn = Some(format!("CN=u{id},{BASE}").parse().unwrap());
         let operation = ExportOperation::Create(CreateRequest { dn, ..CreateRequest::default() });
-        ExportItem { id, object_type: "user".into(), operation, named_by: Attributes::new() }
+        ExportItem { id, object_type: "user".into(), operation, named_by: metaverse_schema::Attributes::new() }
     };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item(1), item(2)]).await;
     let in_doubt: Vec<(i64, bool)> = outcomes
@@ -383,7 +383,7 @@ async fn members_go_by_thousands_and_one_bad_one_keeps_no_other_out() {
         id: 1,
         object_type: "group".into(),
         operation: ExportOperation::Update(update),
-        named_by: Attributes::new(),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {
@@ -436,7 +436,7 @@ async fn a_missing_right_on_members_is_found_once() {
         id: 1,
         object_type: "group".into(),
         operation: ExportOperation::Update(update),
-        named_by: Attributes::new(),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let outcomes = export::export(&export::Writer::of(&session, "CORP\\svc"), &[item]).await;
     let [(1, ExportOutcome::Accepted { failed_references, .. })] = outcomes.as_slice() else {

@@ -190,7 +190,12 @@ async fn a_refused_batch_settles_nothing() {
     let server = serve(Arc::new(|_: &str, _: u16| reply("404 Not Found", "application/json", "{}"))).await;
     let (connector, _secret) = connector(&server, |_| {});
     let operation = ExportOperation::Delete { anchor: Anchor::Text("u1".to_owned()) };
-    let item = ExportItem { id: 1, object_type: ObjectType::new("user"), operation, named_by: Attributes::new() };
+    let item = ExportItem {
+        id: 1,
+        object_type: ObjectType::new("user"),
+        operation,
+        named_by: metaverse_schema::Attributes::new(),
+    };
     let outcomes = connector.exporter().unwrap().export(&[item]).await.unwrap();
     assert_eq!(super::world::told(&outcomes[0].1), "not settled, may have arrived: false");
 }

@@ -96,7 +96,7 @@ async fn a_rejected_credential_is_tried_once() {
         id: 1,
         object_type: ObjectType::new("user"),
         operation: ExportOperation::Create(user("B", &[])),
-        named_by: Attributes::new(),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let error = world.connector.exporter().unwrap().export(&[item]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Credential);
@@ -140,7 +140,7 @@ async fn another_writer_stops_the_export() {
         id: 1,
         object_type: ObjectType::new("user"),
         operation: ExportOperation::Create(user("B", &[])),
-        named_by: Attributes::new(),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let mut world = world(seed.clone()).await;
     let error = world.connector.exporter().unwrap().export(std::slice::from_ref(&item)).await.unwrap_err();

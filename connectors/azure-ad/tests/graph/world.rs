@@ -201,7 +201,7 @@ impl World {
                     id: self.next_id,
                     object_type: ObjectType::new(class),
                     operation,
-                    named_by: Attributes::new(),
+                    named_by: metaverse_schema::Attributes::new(),
                 }
             })
             .collect();

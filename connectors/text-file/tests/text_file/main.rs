@@ -144,7 +144,7 @@ fn send(connector: &TextFileConnector, operations: Vec<ExportOperation>) -> Resu
         id,
         object_type: ObjectType::new("person"),
         operation,
-        named_by: Attributes::new(),
+        named_by: metaverse_schema::Attributes::new(),
     };
     let items: Vec<ExportItem> = (0..).zip(operations).map(item).collect();
     let mut outcomes = block_on(connector.export(&items))?;

@@ -1,6 +1,6 @@
 //! The choices among the shipped rules: anchors, sign-in names, packages, and a source that comes later.
 
-use super::tests::{checked_rules, flow_text, graph_schema, loaded_with, rules, rules_with};
+use super::tests::{checked_rules, connect_schema, flow_text, graph_schema, loaded_with, rules, rules_with};
 use super::{
     CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another, shipped_tests,
 };
@@ -135,7 +135,7 @@ fn the_write_back_is_a_choice() {
 
 /// The names and kinds of the provisioning service (D37-D40), as far as the packages write them, besides those of Graph.
 fn provisioning_schema() -> ConnectorSchema {
-    let mut schema = graph_schema().class("device", true);
+    let mut schema = connect_schema().class("device", true);
     let text = "targetAddress legacyExchangeDN telephoneAssistant msExchAssistantName msExchImmutableId \
         msExchElcExpirySuspensionStart msExchElcExpirySuspensionEnd msExchLitigationHoldDate msExchLitigationHoldOwner \
         msExchRetentionComment msExchRetentionUrl msExchResourceDisplay msExchTeamMailboxExpiration \
@@ -182,9 +182,11 @@ fn sf29_packages_load_and_fit() {
     let sets: Vec<Vec<Package>> =
         Package::ALL.iter().map(|package| vec![*package]).chain([Package::ALL.to_vec()]).collect();
     for set in sets {
-        for (cloud, schema) in
-            [(CloudSchema::Graph, graph_schema()), (CloudSchema::Provisioning, provisioning_schema())]
-        {
+        for (cloud, schema) in [
+            (CloudSchema::Graph, graph_schema()),
+            (CloudSchema::Connect, connect_schema()),
+            (CloudSchema::Provisioning, provisioning_schema()),
+        ] {
             for pairs in [&[("ad", "cloud")][..], &[("ad", "cloud"), ("east", "cloud"), ("west", "cloud")]] {
                 let loaded = loaded_with(pairs, "", &packages(&set, cloud));
                 assert_eq!(loaded.diagnostics, [], "{set:?}");
@@ -232,7 +234,7 @@ fn flows_in_scope_of_a_mail_user() {
         (of(Direction::Inbound, ["user", "person"]), of(Direction::Outbound, ["person", "user"]))
     };
     let exchange = |cloud| count(&packages(&[Package::ExchangeHybrid], cloud));
-    expect!["(146, 42) (205, 42) (205, 100)"].assert_eq(&format!(
+    expect!["(146, 42) (205, 42) (205, 105)"].assert_eq(&format!(
         "{:?} {:?} {:?}",
         count(&ShippedOptions::default()),
         exchange(CloudSchema::Graph),
@@ -355,7 +357,10 @@ fn the_examples_fit_the_choice() {
     );
     add("fallback", named(&["ad"], ShippedOptions { sign_in_name_fallback: true, ..ShippedOptions::default() }));
     add("everything", named(&["ad"], everything()));
-    add("everything in Connect mode", named(&["ad"], packages(&Package::ALL, CloudSchema::Provisioning)));
+    let connect = |packages: &[Package]| self::packages(packages, CloudSchema::Connect);
+    add("Connect mode", named(&["ad"], connect(&[])));
+    add("everything in Connect mode", named(&["ad"], connect(&Package::ALL)));
+    add("everything that the service has", named(&["ad"], packages(&Package::ALL, CloudSchema::Provisioning)));
     let write_back = SourceAnchor::ConsistencyGuidWriteBack;
     add("write-back", named(&["ad"], ShippedOptions { source_anchor: write_back, ..everything() }));
     let by_mail = || ShippedOptions { login_attribute: Some("mail".into()), ..everything() };
@@ -369,7 +374,9 @@ fn the_examples_fit_the_choice() {
         object GUID: 10-ad-accounts 6, 12-ad-groups 3, 13-ad-contacts 1
         fallback: 10-ad-accounts 6, 12-ad-groups 3, 13-ad-contacts 1
         everything: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1, 43-ad-devices 1
-        everything in Connect mode: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1
+        Connect mode: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 2
+        everything in Connect mode: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 2, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1, 43-ad-devices 1
+        everything that the service has: 10-ad-accounts 7, 12-ad-groups 3, 13-ad-contacts 2, 40-ad-exchange-hybrid 1, 41-ad-account-expires 1
         write-back: 13-ad-contacts 1, 14-ad-source-anchor 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1
         by mail: 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1
         by mail, with write-back: 13-ad-contacts 1, 40-ad-exchange-hybrid 1, 43-ad-devices 1

@@ -1,9 +1,10 @@
-//! The rules that the product brings: for Active Directory (or a file with its schema) and Azure AD in Graph mode.
+//! The rules that the product brings: for Active Directory (or a file with its schema) and Azure AD in either mode.
 //! Fills in connector names and numbers; `init` writes the texts out, and from then on they belong to the operator.
 
 mod another;
 #[cfg(test)]
 mod choice_tests;
+mod cloud;
 mod packages;
 mod rule_tests;
 #[cfg(test)]
@@ -23,10 +24,6 @@ const SOURCE_GROUP: &str = include_str!("source-group.toml");
 const SOURCE_CONTACT: &str = include_str!("source-contact.toml");
 const SOURCE_ANCHOR_WRITE_BACK: &str = include_str!("source-anchor-write-back.toml");
 const SOURCE_PERSON_GAL: &str = include_str!("source-person-gal.toml");
-const CLOUD_IN: &str = include_str!("cloud-in.toml");
-const CLOUD_USER: &str = include_str!("cloud-user.toml");
-const CLOUD_GROUP: &str = include_str!("cloud-group.toml");
-const CLOUD_CONTACT: &str = include_str!("cloud-contact.toml");
 
 /// What may differ between deployments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +58,8 @@ impl Default for ShippedOptions {
 pub enum CloudSchema {
     /// Microsoft Graph: no attribute of Exchange, no devices.
     Graph,
+    /// Connect mode: synchronised users, contacts and groups of every kind, and no attribute of Exchange, no devices.
+    Connect,
     /// The provisioning service of synchronised objects, with the attributes of D37-D40 and devices.
     Provisioning,
 }
@@ -154,12 +153,7 @@ pub fn shipped_rules(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
         files.extend(source_rules(source, options));
     }
     for cloud in &clouds {
-        let limit = options.member_limit.to_string();
-        let fill = |template: &str| template.replace("@CLOUD@", cloud).replace("@MEMBER_LIMIT@", &limit);
-        files.push((format!("rules/30-{cloud}-in.toml"), fill(CLOUD_IN)));
-        files.push((format!("rules/31-{cloud}-users.toml"), fill(CLOUD_USER)));
-        files.push((format!("rules/32-{cloud}-groups.toml"), fill(CLOUD_GROUP)));
-        files.push((format!("rules/33-{cloud}-contacts.toml"), fill(CLOUD_CONTACT)));
+        files.extend(cloud::rules(cloud, options));
     }
     files.extend(packages::rules(&sources, &clouds, options));
     if sources.len() > 1 || clouds.len() > 1 {

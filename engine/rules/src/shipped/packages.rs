@@ -40,7 +40,7 @@ impl Package {
 
     /// Whether some of its rules are left out because the target's mode cannot hold what they write.
     pub fn is_cut_by(self, cloud: CloudSchema) -> bool {
-        cloud == CloudSchema::Graph && matches!(self, Package::ExchangeHybrid | Package::Devices)
+        cloud != CloudSchema::Provisioning && matches!(self, Package::ExchangeHybrid | Package::Devices)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The shipped rules load without a word, fit the schemas they are for, and say what the safety rules ask.
 
-use super::{ShippedOptions, shipped_rules};
+use super::{CloudSchema, ShippedOptions, shipped_rules};
 use crate::diagnostic::Diagnostic;
 use crate::document::{FileText, Files, load};
-use crate::{Criterion, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
+use crate::{Criterion, DeprovisionAction, Expression, Inputs, Loaded, Outcome, RuleSet, check_against};
 use expect_test::{Expect, expect};
 use metaverse_schema::{
     Attributes, ConnectorSchema, Guid, Plurality, Reference, Value, ValueKind, Values, active_directory,
@@ -77,6 +77,23 @@ pub(super) fn graph_schema() -> ConnectorSchema {
     )
 }
 
+/// The same in Connect mode.
+pub(super) fn connect_schema() -> ConnectorSchema {
+    let mut schema = graph_schema().class("contact", true);
+    schema = schema.attribute("proxyAddresses", ValueKind::Text, Plurality::Multi, true);
+    let single = "sourceAnchor onPremisesSamAccountName onPremisesDomainName onPremisesSecurityIdentifier \
+        onPremisesUserPrincipalName";
+    for name in single.split_whitespace() {
+        schema = schema.attribute(name, ValueKind::Text, Plurality::Single, true);
+    }
+    schema.attribute("onPremisesSyncEnabled", ValueKind::Boolean, Plurality::Single, true).attribute(
+        "blockOnPremisesSync",
+        ValueKind::Boolean,
+        Plurality::Single,
+        false,
+    )
+}
+
 fn checked(schemas: &[(&str, ConnectorSchema)]) -> Vec<Diagnostic> {
     checked_rules(&rules(), schemas)
 }
@@ -98,6 +115,33 @@ pub(super) fn rules_with(options: &ShippedOptions) -> RuleSet {
 #[test]
 fn they_load_and_fit_both_schemas_without_a_word() {
     assert_eq!(checked(&[("ad", active_directory::schema()), ("cloud", graph_schema())]), []);
+    let options = ShippedOptions { cloud: CloudSchema::Connect, ..ShippedOptions::default() };
+    let synchronised = loaded_with(&[("ad", "cloud")], "", &options);
+    assert_eq!(synchronised.diagnostics, []);
+    let schemas = [("ad", active_directory::schema()), ("cloud", connect_schema())];
+    assert_eq!(checked_rules(&synchronised.rules.unwrap(), &schemas), []);
+}
+
+/// SF4, SF30, section 0: what Connect mode does otherwise. A synchronised object goes with its object in the directory, also one
+/// that existed before; whoever the cloud masters again is left alone; every kind of object asks to be synchronised.
+#[test]
+fn connect_mode_masters_what_it_takes_over() {
+    let options = ShippedOptions { cloud: CloudSchema::Connect, ..ShippedOptions::default() };
+    let rules = loaded_with(&[("ad", "cloud")], "", &options).rules.unwrap();
+    for id in ["out-to-cloud-user-join", "out-to-cloud-contact-join", "out-to-cloud-group-join"] {
+        let rule = rules.rules.iter().find(|rule| &*rule.id == id).unwrap();
+        assert_eq!(rule.deprovision.adopted, DeprovisionAction::Delete, "{id}");
+        let takeover = rule.takeover.as_ref().unwrap();
+        assert!(takeover.never.iter().any(|never| &*never.code == "cloud-mastered"), "{id}");
+        assert_eq!(takeover.addresses, Some("proxyAddresses".into()), "{id}");
+        assert!(rule.flows.iter().any(|flow| flow.target == "onPremisesSyncEnabled"), "{id}");
+        let stamp = if id.contains("user") { "onPremisesImmutableId" } else { "sourceAnchor" };
+        assert_eq!(takeover.stamp, Some(stamp.into()), "{id}");
+        // The service matches by primary address itself; what it would do is seen before.
+        assert!(rule.join.iter().any(|group| group.criterion == Criterion::PrimarySmtp), "{id}");
+    }
+    let limits = rules.rules.iter().flat_map(|rule| &rule.limitations).map(|limitation| limitation.code.to_string());
+    assert_eq!(limits.collect::<Vec<_>>(), ["no-sign-in-name", "group-too-large"]);
 }
 
 /// A directory whose schema was never extended by Exchange lacks what the rules read; that is no mistake.
