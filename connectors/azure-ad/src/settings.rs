@@ -2,6 +2,7 @@
 //! together. Never reads a secret itself and never touches the network.
 
 use crate::credential::{self, Credential};
+use crate::provisioning::ProvisioningSettings;
 use metaverse_schema::{SettingProblem, SettingsReader, SettingsTable};
 use reqwest::Url;
 use std::path::PathBuf;
@@ -54,6 +55,8 @@ pub struct Settings {
     pub restore_deleted: bool,
     /// Whether to export although another tool synchronised into this tenant within a day (SF24).
     pub allow_other_writer: bool,
+    /// The provisioning web service, which Connect mode writes through.
+    pub provisioning: ProvisioningSettings,
 }
 
 impl Settings {
@@ -98,31 +101,36 @@ impl Settings {
         let contacts = reader.boolean("contacts").unwrap_or(true);
         let restore_deleted = reader.boolean("restore_deleted").unwrap_or(true);
         let allow_other_writer = reader.boolean("allow_other_writer").unwrap_or(false);
-        let problems = reader.finish();
-        match (credential, graph_url, authority_url) {
-            (Some(credential), Some(graph_url), Some(authority_url)) if problems.is_empty() => Ok(Settings {
-                tenant,
-                client_id,
-                credential,
-                scope: scope.unwrap_or_else(|| default_scope(&graph_url)),
-                graph_url,
-                authority_url,
-                ca_file,
-                proxy,
-                connect_timeout,
-                request_timeout,
-                concurrency,
-                max_wait,
-                replication_wait,
-                write_limit,
-                write_window,
-                attempts,
-                backoff_base: Duration::from_secs(1),
-                max_reply_bytes,
-                contacts,
-                restore_deleted,
-                allow_other_writer,
-            }),
+        let provisioning = read_provisioning(&mut reader, allow_http, graph_url.as_ref());
+        let mut problems = reader.finish();
+        let provisioning = provisioning.map_err(|mistakes| problems.extend(mistakes)).ok();
+        match (credential, graph_url, authority_url, provisioning) {
+            (Some(credential), Some(graph_url), Some(authority_url), Some(provisioning)) if problems.is_empty() => {
+                Ok(Settings {
+                    tenant,
+                    client_id,
+                    credential,
+                    scope: scope.unwrap_or_else(|| default_scope(&graph_url)),
+                    graph_url,
+                    authority_url,
+                    ca_file,
+                    proxy,
+                    connect_timeout,
+                    request_timeout,
+                    concurrency,
+                    max_wait,
+                    replication_wait,
+                    write_limit,
+                    write_window,
+                    attempts,
+                    backoff_base: Duration::from_secs(1),
+                    max_reply_bytes,
+                    contacts,
+                    restore_deleted,
+                    allow_other_writer,
+                    provisioning,
+                })
+            }
             _ => Err(problems),
         }
     }
@@ -141,6 +149,16 @@ fn read_mode(reader: &mut SettingsReader<'_>) {
             reader.invalid("mode", message, "write `mode = \"graph\"`");
         }
     }
+}
+
+/// The table `provisioning`; a connector without one takes the defaults.
+fn read_provisioning(
+    reader: &mut SettingsReader<'_>,
+    allow_http: bool,
+    graph_url: Option<&Url>,
+) -> Result<ProvisioningSettings, Vec<SettingProblem>> {
+    let nothing = SettingsTable::default();
+    ProvisioningSettings::read(reader.table("provisioning").unwrap_or(&nothing), allow_http, graph_url)
 }
 
 fn read_url(reader: &mut SettingsReader<'_>, name: &'static str, default: &str, allow_http: bool) -> Option<Url> {
@@ -299,13 +317,22 @@ pub(crate) mod tests {
             ("graph_url", text("http://graph.example/v1.0")),
             ("concurrency", SettingValue::Integer(40)),
             ("contacts", text("yes")),
+            ("provisioning", SettingValue::Table(table(&[("build", text("new"))]))),
             ("colour", text("blue")),
         ]);
         let all = found.join("\n");
-        assert_eq!(found.len(), 8, "{all}");
-        for part in
-            ["not available yet", "contoso/../x", "client_id", "env:NAME", "readably", "40", "contacts", "colour"]
-        {
+        assert_eq!(found.len(), 9, "{all}");
+        for part in [
+            "not available yet",
+            "contoso/../x",
+            "client_id",
+            "env:NAME",
+            "readably",
+            "40",
+            "contacts",
+            "colour",
+            "`new`",
+        ] {
             assert!(all.contains(part), "{part} is missing in:\n{all}");
         }
         assert!(!all.contains("hunter2"), "a secret must not be repeated");

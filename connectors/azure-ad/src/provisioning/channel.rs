@@ -23,7 +23,6 @@ const MAX_REDIRECTS: u32 = 3;
 #[derive(Debug)]
 pub(super) struct Channel {
     graph: GraphClient,
-    pub(super) settings: ProvisioningSettings,
     /// Where a redirect sent us; kept for later calls.
     redirected: Mutex<Option<Url>>,
     /// The tenant's GUID for the header, once it is known.
@@ -64,14 +63,18 @@ struct HttpReply {
 }
 
 impl Channel {
-    pub(super) fn new(graph: GraphClient, settings: ProvisioningSettings) -> Channel {
+    pub(super) fn new(graph: GraphClient) -> Channel {
         let tenant = graph.settings().tenant.clone();
         let tenant_id = OnceLock::new();
         if tenant.parse::<metaverse_schema::Guid>().is_ok() {
             let _ = tenant_id.set(tenant);
         }
-        let permits = Semaphore::new(settings.concurrency.max(1));
-        Channel { graph, settings, redirected: Mutex::default(), tenant_id, gate: Gate::default(), permits }
+        let permits = Semaphore::new(graph.settings().provisioning.concurrency.max(1));
+        Channel { graph, redirected: Mutex::default(), tenant_id, gate: Gate::default(), permits }
+    }
+
+    pub(super) fn settings(&self) -> &ProvisioningSettings {
+        &self.graph.settings().provisioning
     }
 
     /// Longest wait of one call, all its retries together.
@@ -92,7 +95,7 @@ impl Channel {
 
     /// Calls an operation and waits out what can be waited out. `body` is the element named like it.
     pub(super) async fn call(&self, operation: &str, body: &Element) -> Result<Answered, Broken> {
-        let attempted = format!("calling {operation} of {}", self.settings.url.host_str().unwrap_or_default());
+        let attempted = format!("calling {operation} of {}", self.settings().url.host_str().unwrap_or_default());
         let mut patience = Patience::new(self.graph.settings());
         let (mut doubtful, mut renewed, mut redirects) = (false, false, 0);
         loop {
@@ -164,7 +167,7 @@ impl Channel {
 
     fn endpoint(&self) -> Url {
         let redirected = self.redirected.lock().unwrap_or_else(PoisonError::into_inner);
-        redirected.clone().unwrap_or_else(|| self.settings.url.clone())
+        redirected.clone().unwrap_or_else(|| self.settings().url.clone())
     }
 
     /// Takes the host of the URL that the service names, where the token may go to (B.7).
@@ -174,7 +177,7 @@ impl Channel {
             ConnectorError::new(ErrorKind::Protocol, attempted, message, remedy)
         };
         let target = Url::parse(target).map_err(|_| refused("the service redirects to what is no URL".to_owned()))?;
-        let url = redirection(&self.settings.url, &target).ok_or_else(|| {
+        let url = redirection(&self.settings().url, &target).ok_or_else(|| {
             let host = target.host_str().unwrap_or("no host").to_owned();
             refused(format!("the service redirects to {host}, where an access token is not sent to"))
         })?;
@@ -197,12 +200,12 @@ impl Channel {
         body: &Element,
         attempted: &str,
     ) -> Result<HttpReply, Broken> {
-        let token = self.graph.token(&self.settings.scope).await?;
+        let token = self.graph.token(&self.settings().scope).await?;
         let cancelled = || Broken::hopeless("cancelled", ConnectorError::cancelled(attempted));
         let _permit = self.permits.acquire().await.map_err(|_| cancelled())?;
         let message_id = request_id();
         let sender = Sender {
-            settings: &self.settings,
+            settings: self.settings(),
             endpoint: endpoint.as_str(),
             message_id: &message_id,
             token: token.bearer.clone(),
@@ -217,10 +220,10 @@ impl Channel {
             // The official client names itself by its build alone.
             .header("user-agent", "")
             .header("client-request-id", &message_id)
-            .header("x-ms-aadmsods-clientversion", &self.settings.client_version)
-            .header("x-ms-aadmsods-dirsyncbuildnumber", &self.settings.build)
-            .header("x-ms-aadmsods-fimbuildnumber", &self.settings.build)
-            .header("x-ms-aadmsods-appid", &self.settings.application_id)
+            .header("x-ms-aadmsods-clientversion", &self.settings().client_version)
+            .header("x-ms-aadmsods-dirsyncbuildnumber", &self.settings().build)
+            .header("x-ms-aadmsods-fimbuildnumber", &self.settings().build)
+            .header("x-ms-aadmsods-appid", &self.settings().application_id)
             .header("x-ms-aadmsods-apiaction", operation);
         if let Some(tenant) = self.tenant_id.get() {
             request = request.header("x-ms-aadmsods-tenantid", tenant);

@@ -38,23 +38,24 @@ struct Inner {
 
 impl ProvisioningClient {
     /// Prepares the connection; connects to nothing. `settings` are the connector's own: tenant, application, timeouts.
-    pub fn new(settings: Settings, service: ProvisioningSettings) -> Result<ProvisioningClient, ConnectorError> {
-        Ok(ProvisioningClient::beside(&GraphClient::new(settings)?, service))
+    pub fn new(settings: Settings) -> Result<ProvisioningClient, ConnectorError> {
+        Ok(ProvisioningClient::beside(&GraphClient::new(settings)?))
     }
 
     /// Over the connections and tokens of a Graph client: a rejected credential is rejected for both (SF23).
-    pub(crate) fn beside(graph: &GraphClient, service: ProvisioningSettings) -> ProvisioningClient {
+    pub(crate) fn beside(graph: &GraphClient) -> ProvisioningClient {
+        let service = &graph.settings().provisioning;
         let longest = graph.settings().max_wait;
         ProvisioningClient(Arc::new(Inner {
             pace: Pace::from_the_start(service.write_limit, service.write_window, longest),
             turns: Semaphore::new(service.concurrency.max(1)),
             links: AtomicUsize::new(service.batch_links),
-            channel: Channel::new(graph.clone(), service),
+            channel: Channel::new(graph.clone()),
         }))
     }
 
     pub fn settings(&self) -> &ProvisioningSettings {
-        &self.0.channel.settings
+        self.0.channel.settings()
     }
 
     /// What the tenant says of directory synchronisation.

@@ -1,11 +1,12 @@
 //! How the provisioning web service is reached and what a request says of its sender. The service is not a documented public
 //! interface: all of this may change, so all of it can be set. Never reads a secret and never touches the network.
 
-use crate::settings::{bounded, read_address};
+use crate::settings::{bounded, is_loopback, read_address};
 use metaverse_schema::{Guid, SettingProblem, SettingsReader, SettingsTable};
 use reqwest::Url;
 use std::time::Duration;
 
+const PATH: &str = "/provisioningservice.svc";
 const URL: &str = "https://adminwebservice.microsoftonline.com/provisioningservice.svc";
 /// Microsoft Entra AD Synchronization Service, in all clouds; the application needs ADSynchronization.ReadWrite.All.
 const SCOPE: &str = "6bf85cfa-ac8a-4be5-b5de-425a0d0dc016/.default";
@@ -49,10 +50,17 @@ pub struct ProvisioningSettings {
 }
 
 impl ProvisioningSettings {
-    /// Reads the connector's table `provisioning`, which may be empty. All problems are returned together.
-    pub fn read(table: &SettingsTable, allow_http: bool) -> Result<ProvisioningSettings, Vec<SettingProblem>> {
+    /// Reads the connector's table `provisioning`, which may be empty. All problems are returned together. A tenant whose
+    /// Graph stands on a loopback address has its provisioning service there too.
+    pub fn read(
+        table: &SettingsTable,
+        allow_http: bool,
+        graph_url: Option<&Url>,
+    ) -> Result<ProvisioningSettings, Vec<SettingProblem>> {
         let mut reader = SettingsReader::new(table);
-        let text = reader.text("url").unwrap_or_else(|| URL.to_owned());
+        let beside = graph_url.filter(|url| is_loopback(url)).map(|url| url.origin().ascii_serialization());
+        let default = beside.map_or_else(|| URL.to_owned(), |origin| format!("{origin}{PATH}"));
+        let text = reader.text("url").unwrap_or(default);
         let url = read_address(&mut reader, "url", &text, allow_http);
         let scope = reader.text("scope").unwrap_or_else(|| SCOPE.to_owned());
         let application_id = read_guid(&mut reader, "application_id", APPLICATION_ID);
@@ -117,7 +125,7 @@ pub(crate) mod tests {
     use metaverse_schema::{Setting, SettingValue};
 
     pub(crate) fn example() -> ProvisioningSettings {
-        ProvisioningSettings::read(&SettingsTable::default(), false).unwrap()
+        ProvisioningSettings::read(&SettingsTable::default(), false, None).unwrap()
     }
 
     fn table(entries: &[(&str, SettingValue)]) -> SettingsTable {
@@ -150,6 +158,7 @@ pub(crate) mod tests {
                 ("colour", text("blue")),
             ]),
             false,
+            None,
         );
         let found: Vec<String> = problems.unwrap_err().into_iter().map(|problem| problem.message).collect();
         for part in ["readably", "`me`", "not a version", "cannot be 3", "colour"] {
@@ -157,6 +166,16 @@ pub(crate) mod tests {
         }
         assert_eq!(found.len(), 5);
         let local = table(&[("url", text("http://127.0.0.1:8080/provisioningservice.svc"))]);
-        assert!(ProvisioningSettings::read(&local, false).is_ok());
+        assert!(ProvisioningSettings::read(&local, false, None).is_ok());
+    }
+
+    #[test]
+    fn a_rehearsal_tenant_has_the_service_beside_graph() {
+        let of = |graph: &str| {
+            let graph = Url::parse(graph).unwrap();
+            ProvisioningSettings::read(&SettingsTable::default(), false, Some(&graph)).unwrap().url.to_string()
+        };
+        assert_eq!(of("http://127.0.0.1:8443/v1.0/"), "http://127.0.0.1:8443/provisioningservice.svc");
+        assert_eq!(of("https://graph.microsoft.com/v1.0/"), URL);
     }
 }

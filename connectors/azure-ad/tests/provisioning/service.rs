@@ -168,10 +168,8 @@ pub(crate) fn client_of(
     let mut settings = Settings::read(&SettingsTable { entries, span: 0..0 }).unwrap();
     settings.backoff_base = Duration::from_millis(1);
     settings.max_wait = Duration::from_secs(3);
-    let own = [("url".to_owned(), text(&service.url()))].into_iter().collect();
-    let mut provisioning = ProvisioningSettings::read(&SettingsTable { entries: own, span: 0..0 }, false).unwrap();
-    change(&mut provisioning);
-    ProvisioningClient::new(settings, provisioning).unwrap()
+    change(&mut settings.provisioning);
+    ProvisioningClient::new(settings).unwrap()
 }
 
 /// An element of the binary format: prefix of one letter or none, name, content.
