@@ -44,6 +44,8 @@ impl Clock for FixedClock {
 pub struct Limits {
     /// Objects of one synchronisation page: one transaction.
     pub page: usize,
+    /// Objects of the next page that are worth a thread of their own: neighbours share what is read about them.
+    pub smallest_part: usize,
     /// Pages that a reader may be ahead of the store.
     pub import_pages: usize,
     /// Pages of a reader are gathered to one transaction until it holds so many items ...
@@ -77,6 +79,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             page: 1_000,
+            smallest_part: 64,
             import_pages: 3,
             gather_items: 1_000,
             gather_ms: 250,

@@ -14,12 +14,12 @@ type Answer = Result<Vec<Decided>, StoreError>;
 
 /// Most threads that look ahead: each has a view of the store, and a cache with it.
 pub(crate) const MAX_THREADS: usize = 8;
-/// Fewer subjects are not worth another thread: neighbours share what is read about them.
-const SMALLEST_PART: usize = 64;
 
 /// The threads, and the page they are at.
 pub(crate) struct LookAhead {
     threads: Vec<Ahead>,
+    /// Fewer subjects are not worth another thread.
+    smallest_part: usize,
     under_way: Vec<oneshot::Receiver<Answer>>,
 }
 
@@ -31,14 +31,14 @@ struct Ahead {
 
 impl LookAhead {
     /// A thread for each view.
-    pub(crate) fn new(views: Vec<StoreReader>, run: &Arc<RunInputs>) -> Self {
+    pub(crate) fn new(views: Vec<StoreReader>, run: &Arc<RunInputs>, smallest_part: usize) -> Self {
         let threads = views.into_iter().map(|reader| Ahead::new(reader, Arc::clone(run))).collect();
-        LookAhead { threads, under_way: Vec::new() }
+        LookAhead { threads, smallest_part: smallest_part.max(1), under_way: Vec::new() }
     }
 
     /// Begins with the plans of a page: each thread with a part of neighbours.
     pub(crate) fn begin(&mut self, subjects: &[Subject]) {
-        let part = subjects.len().div_ceil(self.threads.len().max(1)).max(SMALLEST_PART);
+        let part = subjects.len().div_ceil(self.threads.len().max(1)).max(self.smallest_part);
         let begun =
             self.threads.iter().zip(subjects.chunks(part)).filter_map(|(thread, part)| thread.begin(part.to_vec()));
         self.under_way = begun.collect();

@@ -339,7 +339,7 @@ impl Engine {
         }
         if sync.ahead.is_none() {
             let views = self.store.look_ahead(sync.workers.min(MAX_THREADS))?;
-            sync.ahead = Some(LookAhead::new(views, &sync.run));
+            sync.ahead = Some(LookAhead::new(views, &sync.run, self.limits.smallest_part));
         }
         if let Some(ahead) = &mut sync.ahead {
             self.store.trim_log()?;

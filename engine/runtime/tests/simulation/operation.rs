@@ -211,6 +211,8 @@ pub(crate) struct Plan {
     pub(crate) read: usize,
     pub(crate) batch: usize,
     pub(crate) page: usize,
+    /// Threads that decide: the same comes of any number.
+    pub(crate) workers: usize,
     pub(crate) export_page: usize,
     pub(crate) shuffle: u64,
     /// Persons who stand in the target before the first run; nothing happens to them that ends a takeover.
@@ -240,6 +242,7 @@ impl Plan {
             read: 1 + random.below(6),
             batch: 1 + random.below(5),
             page: random.pick(&[1, 2, 3, 5, 100]),
+            workers: if seed % 2 == 0 { 1 } else { 3 },
             export_page: random.pick(&[1, 2, 4, 100]),
             shuffle: random.next() % 1_000,
             adopted: random.pick(&[0, 1, 2]),

@@ -168,6 +168,9 @@ impl World {
     pub(crate) fn engine(&self) -> Result<(Engine, StopSignal), EngineError> {
         let (mut deployment, rules) = self.loaded.clone();
         deployment.store = self.folder.path().join("metasync.db");
+        // A planted fault is one of this thread; a twin decides everything on one.
+        let is_alone = sync_kernel::planted::POSSIBLE || self.nature == Nature::Twin;
+        deployment.workers = if is_alone { 1 } else { self.plan.workers };
         let named =
             |name: &str, system: &Arc<Directory>| (ConnectorName::from(name), Arc::clone(system) as Arc<dyn Connector>);
         let connectors: BTreeMap<_, _> =
@@ -176,6 +179,7 @@ impl World {
         parts.clock = Arc::new(FixedClock(self.now));
         parts.events = self.moments.clone();
         parts.limits.page = self.plan.page;
+        parts.limits.smallest_part = 1;
         parts.limits.gather_items = 1;
         parts.limits.export_page = self.plan.export_page;
         parts.limits.references_per_object = 2;
