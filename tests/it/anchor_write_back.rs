@@ -60,7 +60,7 @@ fn deployment(controller: &DomainController, tenant: &Tenant) -> Deployment {
     deployment.variable("METASYNC_AD_PASSWORD", BIND_PASSWORD).variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
     let containers = ["Staff", "Locked"].map(|name| format!("OU={name},{DOMAIN}"));
     let ca = controller.ca_file();
-    let (tenant_id, graph) = (tenant.tenant_id(), tenant.running.graph_url());
+    let (tenant_id, graph) = (tenant.tenant_id(), tenant.graph_url());
     let flags = [
         ("--source", "active-directory"),
         ("--goal", "attributes"),

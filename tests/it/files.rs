@@ -40,7 +40,7 @@ pub(crate) fn deployment(tenant: &Tenant, ldif: &str, matching: &str) -> Deploym
             "--client-secret",
             "env:METASYNC_CLIENT_SECRET",
             "--graph-url",
-            &tenant.running.graph_url(),
+            &tenant.graph_url(),
             "--authority-url",
             tenant.running.base_url(),
             "--matching",

@@ -135,7 +135,7 @@ fn deployment(controller: &DomainController, tenant: &Tenant) -> Deployment {
             "--client-secret",
             "env:METASYNC_CLIENT_SECRET",
             "--graph-url",
-            &tenant.running.graph_url(),
+            &tenant.graph_url(),
             "--authority-url",
             tenant.running.base_url(),
             "--matching",

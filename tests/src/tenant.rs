@@ -1,6 +1,7 @@
 //! A rehearsal tenant in this process, over real HTTP, with short ways to look at what it holds.
 
 use azure_ad_emulator::{RehearsalTenant, RunningTenant, SeedSource, TenantOptions};
+use graph_contract::Watch;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -20,6 +21,8 @@ pub const PERMISSIONS: &[&str] = &[
 ];
 
 pub struct Tenant {
+    /// Judges what is said to the tenant at `graph_url` by the public contract.
+    watch: Watch,
     pub running: RunningTenant,
     runtime: tokio::runtime::Runtime,
 }
@@ -33,7 +36,15 @@ impl Tenant {
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
         let options = TenantOptions { seed: Some(SeedSource::Json(seed)), ..TenantOptions::default() };
         let running = runtime.block_on(RehearsalTenant::start(options)).expect("the tenant starts");
-        Tenant { running, runtime }
+        let inside = runtime.enter();
+        let watch = Watch::before(running.address()).expect("a relay in front of the tenant");
+        drop(inside);
+        Tenant { watch, running, runtime }
+    }
+
+    /// Graph by way of the judge.
+    pub fn graph_url(&self) -> String {
+        self.watch.url(&self.running.graph_url())
     }
 
     pub fn tenant_id(&self) -> String {

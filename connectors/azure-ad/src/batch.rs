@@ -87,6 +87,11 @@ impl Call {
         Call::new(Method::POST, path, Some(json))
     }
 
+    /// A POST that has no body (SF4).
+    pub(crate) fn action(path: String) -> Call {
+        Call::new(Method::POST, path, None)
+    }
+
     pub(crate) fn put(path: String, json: serde_json::Map<String, Value>) -> Call {
         Call::new(Method::PUT, path, Some(json))
     }

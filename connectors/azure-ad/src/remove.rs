@@ -35,7 +35,7 @@ pub(crate) async fn detach(desk: &ExportDesk, items: &[ExportItem]) -> Outcomes 
     let block =
         |work: &Work| Call::patch(urls::object(USER, &work.anchor), field("accountEnabled", Value::Bool(false)));
     step(desk, &mut works, block, "blocking the sign-in of", "").await;
-    let revoke = |work: &Work| Call::post(urls::revoke_sessions(&work.anchor), Map::new());
+    let revoke = |work: &Work| Call::action(urls::revoke_sessions(&work.anchor));
     step(desk, &mut works, revoke, "revoking the sessions of", "; the sign-in is blocked").await;
     let clear =
         |work: &Work| Call::patch(urls::object(USER, &work.anchor), field("onPremisesImmutableId", Value::Null));

@@ -3,6 +3,7 @@
 use super::world::{World, anchor, connector, group, link, permissions, told, update, user, world, world_with};
 use azure_ad_emulator::{FaultRule, Knobs, ThrottleKnobs};
 use connector_contract::{Connector as _, ErrorKind, ExportOperation, PrivilegeFact};
+use graph_contract::Watch;
 use metaverse_schema::{Anchor, ObjectType};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -272,7 +273,9 @@ async fn the_roles_of_a_tenant_that_is_gone_are_out_of_reach() {
     world.import_full().await.unwrap();
     let anchors = [world.space.anchor("A")];
     let World { tenant, secret, .. } = world;
-    let connector = connector(&tenant, secret.path(), |settings| settings.max_wait = Duration::from_millis(100));
+    let watch = Watch::before(tenant.address()).unwrap();
+    let connector =
+        connector(&tenant, &watch, secret.path(), |settings| settings.max_wait = Duration::from_millis(100));
     tenant.shutdown().await.unwrap();
     let facts = connector.match_facts().unwrap().privileges(&anchors).await;
     assert!(matches!(facts[0].privilege, PrivilegeFact::OutOfReach { .. }), "{facts:?}");

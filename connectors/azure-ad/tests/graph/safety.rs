@@ -86,7 +86,7 @@ async fn an_unknown_candidate_is_unreadable() {
 async fn a_rejected_credential_is_tried_once() {
     let mut world = world(json!({"users": [{"userPrincipalName": "a@contoso.com", "displayName": "A"}]})).await;
     std::fs::write(world.secret.path(), "wrong").unwrap();
-    world.connector = connector(&world.tenant, world.secret.path(), |_| {});
+    world.connector = connector(&world.tenant, &world.watch, world.secret.path(), |_| {});
     for _ in 0..3 {
         let error = world.import_full().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::Credential);
@@ -182,7 +182,7 @@ async fn check_names_what_is_missing() {
 #[tokio::test]
 async fn an_unreachable_tenant_is_named() {
     let world = world(json!({})).await;
-    let connector = connector(&world.tenant, world.secret.path(), |settings| {
+    let connector = connector(&world.tenant, &world.watch, world.secret.path(), |settings| {
         settings.attempts = 2;
         settings.authority_url = "http://127.0.0.1:9/".parse().unwrap();
     });

@@ -7,6 +7,7 @@ use connector_contract::{
     Connector, ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, FullImport, ImportEnd,
     ImportItem, ImportPage, ImportSink, ReferenceChange, UpdateRequest, Watermark,
 };
+use graph_contract::Watch;
 use metaverse_schema::{
     Anchor, Attributes, AttributesDelta, ObjectType, Setting, SettingValue, SettingsTable, Value, Values,
 };
@@ -17,6 +18,8 @@ pub(crate) const CLIENT_ID: &str = "11111111-2222-4333-8444-555555555555";
 pub(crate) const SECRET: &str = "for rehearsals only";
 
 pub(crate) struct World {
+    /// Judges all that is said to the tenant by the public contract; the test fails when it was not kept.
+    pub(crate) watch: Watch,
     pub(crate) tenant: RunningTenant,
     pub(crate) connector: AzureAd,
     pub(crate) space: Space,
@@ -57,13 +60,15 @@ pub(crate) async fn world_with(
     let tenant = RehearsalTenant::start(options).await.unwrap();
     let secret = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(secret.path(), SECRET).unwrap();
-    let connector = connector(&tenant, secret.path(), change);
-    World { tenant, connector, space: Space::default(), watermark: None, secret, next_id: 0 }
+    let watch = Watch::before(tenant.address()).unwrap();
+    let connector = connector(&tenant, &watch, secret.path(), change);
+    World { watch, tenant, connector, space: Space::default(), watermark: None, secret, next_id: 0 }
 }
 
-/// Waits in milliseconds where an operator's settings wait in seconds.
+/// Speaks to Graph by way of the watch. Waits in milliseconds where an operator's settings wait in seconds.
 pub(crate) fn connector(
     tenant: &RunningTenant,
+    watch: &Watch,
     secret: &std::path::Path,
     change: impl FnOnce(&mut Settings),
 ) -> AzureAd {
@@ -72,7 +77,7 @@ pub(crate) fn connector(
         ("tenant", tenant.tenant_id().to_string()),
         ("client_id", CLIENT_ID.to_owned()),
         ("client_secret", format!("file:{}", secret.display())),
-        ("graph_url", tenant.graph_url()),
+        ("graph_url", watch.url(&tenant.graph_url())),
         ("authority_url", tenant.base_url().to_owned()),
     ] {
         table.entries.insert(name.to_owned(), Setting { value: SettingValue::Text(value), span: 0..0 });
