@@ -242,7 +242,7 @@ impl Plan {
             read: 1 + random.below(6),
             batch: 1 + random.below(5),
             page: random.pick(&[1, 2, 3, 5, 100]),
-            workers: if seed % 2 == 0 { 1 } else { 3 },
+            workers: if seed.is_multiple_of(2) { 1 } else { 3 },
             export_page: random.pick(&[1, 2, 4, 100]),
             shuffle: random.next() % 1_000,
             adopted: random.pick(&[0, 1, 2]),
