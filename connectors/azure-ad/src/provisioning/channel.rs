@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 const CONTENT_TYPE: &str = "application/soap+msbin1";
+/// The cause of a call that the service refuses as a whole.
+pub(super) const FAULT: &str = "fault";
 /// Redirects that one call follows (B.7).
 const MAX_REDIRECTS: u32 = 3;
 
@@ -45,8 +47,8 @@ enum Verdict {
     Result(Element),
     Fault(Fault),
     Throttled(Option<Duration>),
-    /// HTTP 401: the token is not taken.
-    Unauthorised,
+    /// The token is not taken; with what the service says about it.
+    Unauthorised(String),
     /// Trying again may help.
     Outage(ConnectorError),
     /// Trying again does not help.
@@ -116,11 +118,19 @@ impl Channel {
                             continue;
                         }
                         Some(_) => return Err(ended(doubtful, redirected_too_often(&attempted))),
+                        None if fault.says_token_refused() && !renewed => {
+                            renewed = true;
+                            self.graph.tokens().drop_generation(reply.token_generation).await;
+                            continue;
+                        }
                         None if fault.is_the_services() && !fault.says_not_activated() => {
                             doubtful = true;
                             (patience.fault(None), fault_error(&fault, &attempted))
                         }
-                        None => return Err(ended(doubtful, fault_error(&fault, &attempted))),
+                        None => {
+                            let broken = ended(doubtful, fault_error(&fault, &attempted));
+                            return Err(Broken { cause: FAULT, ..broken });
+                        }
                     },
                     Verdict::Throttled(asked) => match patience.throttled(asked) {
                         Ok(pause) => {
@@ -133,17 +143,12 @@ impl Channel {
                             return Err(ended(doubtful, throttled(&attempted, wait)));
                         }
                     },
-                    Verdict::Unauthorised if !renewed => {
+                    Verdict::Unauthorised(_) if !renewed => {
                         renewed = true;
                         self.graph.tokens().drop_generation(reply.token_generation).await;
                         continue;
                     }
-                    Verdict::Unauthorised => {
-                        let remedy = "check the setting scope of the provisioning service";
-                        let message = "HTTP 401: the access token is not taken";
-                        let error = ConnectorError::new(ErrorKind::Credential, &attempted, message, remedy);
-                        return Err(ended(doubtful, error));
-                    }
+                    Verdict::Unauthorised(message) => return Err(ended(doubtful, token_refused(&message, &attempted))),
                     Verdict::Outage(error) => {
                         doubtful = true;
                         (patience.fault(None), error)
@@ -225,6 +230,9 @@ impl Channel {
             .header("x-ms-aadmsods-fimbuildnumber", &self.settings().build)
             .header("x-ms-aadmsods-appid", &self.settings().application_id)
             .header("x-ms-aadmsods-apiaction", operation);
+        if let Some(machine) = &self.settings().machine_id {
+            request = request.header("x-ms-aadmsods-machineid", machine);
+        }
         if let Some(tenant) = self.tenant_id.get() {
             request = request.header("x-ms-aadmsods-tenantid", tenant);
         }
@@ -255,6 +263,14 @@ fn ended(doubtful: bool, error: ConnectorError) -> Broken {
 
 fn judge(reply: &HttpReply, operation: &str, attempted: &str) -> Verdict {
     let error = |kind, message: String, remedy: &str| ConnectorError::new(kind, attempted, message, remedy);
+    // Other statuses than 500 may come with a fault too.
+    let told = |message: &str| {
+        let envelope = binary::decode(&reply.body).ok().filter(|_| reply.is_binary_soap);
+        match envelope.and_then(|envelope| envelope::reply(envelope, operation).ok()) {
+            Some(Reply::Fault(fault)) if !fault.text.is_empty() => format!("{message}: {}", fault.text),
+            _ => message.to_owned(),
+        }
+    };
     match reply.status {
         // A fault is HTTP 500 with a SOAP body (B.1).
         200..=299 | 500 if reply.is_binary_soap => {
@@ -269,7 +285,7 @@ fn judge(reply: &HttpReply, operation: &str, attempted: &str) -> Verdict {
                 }
             }
         }
-        401 => Verdict::Unauthorised,
+        401 => Verdict::Unauthorised(told("HTTP 401")),
         429 => Verdict::Throttled(reply.retry_after),
         // An outage with a time is waited out like throttling.
         503 if reply.retry_after.is_some() => Verdict::Throttled(reply.retry_after),
@@ -279,7 +295,7 @@ fn judge(reply: &HttpReply, operation: &str, attempted: &str) -> Verdict {
         }
         403 => {
             let remedy = "grant the application the permission ADSynchronization.ReadWrite.All and give admin consent";
-            Verdict::Refused(error(ErrorKind::Permission, "HTTP 403".to_owned(), remedy))
+            Verdict::Refused(error(ErrorKind::Permission, told("HTTP 403"), remedy))
         }
         status @ 300..=399 => {
             let message = format!("HTTP {status}: redirects of HTTP are not followed with an access token");
@@ -297,12 +313,21 @@ fn judge(reply: &HttpReply, operation: &str, attempted: &str) -> Verdict {
     }
 }
 
+fn token_refused(message: &str, attempted: &str) -> ConnectorError {
+    let remedy =
+        "check the setting scope of the provisioning service, and that tenant and service are of the same cloud";
+    ConnectorError::new(ErrorKind::Credential, attempted, format!("the access token is not taken: {message}"), remedy)
+}
+
 fn fault_error(fault: &Fault, attempted: &str) -> ConnectorError {
     let text = if fault.text.is_empty() { "a fault without a reason".to_owned() } else { fault.text.clone() };
     if fault.says_not_activated() {
         let remedy = "switch directory synchronisation on: `metasync tenant-sync on`";
         let kind = ErrorKind::CannotStart { status: "no-start-tenant-sync-off" };
         return ConnectorError::new(kind, attempted, text, remedy);
+    }
+    if fault.says_token_refused() {
+        return token_refused(&text, attempted);
     }
     let kind = if fault.is_the_services() { ErrorKind::Connection } else { ErrorKind::Protocol };
     let remedy = "`metasync check` compares the build of the client with what the service takes";
@@ -358,7 +383,7 @@ mod tests {
             Verdict::Result(result) => format!("result {}", result.name.local),
             Verdict::Fault(fault) => format!("fault {}", fault.text),
             Verdict::Throttled(asked) => format!("throttled {asked:?}"),
-            Verdict::Unauthorised => "unauthorised".to_owned(),
+            Verdict::Unauthorised(message) => format!("unauthorised {message}"),
             Verdict::Outage(error) => format!("outage {error}"),
             Verdict::Refused(error) => format!("refused {error}"),
         };
@@ -386,7 +411,11 @@ mod tests {
                 "refused calling: HTTP 200: the reply is no application/soap+msbin1; check the setting url of the provisioning service and any proxy in between"
             ],
         );
-        check(reply(401, Vec::new()), expect!["unauthorised"]);
+        check(reply(401, Vec::new()), expect!["unauthorised HTTP 401"]);
+        check(
+            reply(401, fault()),
+            expect!["unauthorised HTTP 401: Identity synchronization is not yet activated for this company."],
+        );
         check(reply(429, Vec::new()), expect!["throttled None"]);
         let asked = Some(Duration::from_secs(7));
         check(HttpReply { retry_after: asked, ..reply(503, Vec::new()) }, expect!["throttled Some(7s)"]);

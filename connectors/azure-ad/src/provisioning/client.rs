@@ -4,7 +4,7 @@
 use super::batches::{self, Limits, Piece, Round};
 use super::binary::Element;
 use super::capabilities::ServiceCapabilities;
-use super::channel::{Answered, Channel};
+use super::channel::{Answered, Channel, FAULT};
 use super::company::{CompanyConfiguration, DirSyncFeatures};
 use super::credentials::{CredentialChange, CredentialOutcome};
 use super::object::{SyncObject, SyncValue};
@@ -87,13 +87,15 @@ impl ProvisioningClient {
     }
 
     /// One page of what the tenant holds of synchronised objects. Without a cookie from the beginning; with the cookie of
-    /// an earlier page the one after it, or, after the last page, what changed since.
+    /// an earlier page the one after it, or, after the last page, what changed since. A cookie that the service does not take
+    /// any longer asks for a full import.
     pub async fn read_back(&self, cookie: Option<&str>, full: bool) -> Result<ReadBackPage, ConnectorError> {
         let name = match self.settings().api_version {
             ApiVersion::One => "ReadBackAzureADSyncObjects",
             ApiVersion::Two => "ReadBackAzureADSyncObjects2",
         };
-        let result = self.call(name, &requests::read_back(name, cookie, full)).await?;
+        let answered = self.0.channel.call(name, &requests::read_back(name, cookie, full)).await;
+        let result = answered.map_err(|broken| cookie_refused(broken, cookie, full))?.result;
         let (mut page, unknown) = replies::read_back(&result);
         if unknown > 0 {
             tracing::warn!(unknown, "objects of unknown kinds were read back and passed over");
@@ -258,6 +260,21 @@ impl ProvisioningClient {
             }
             None
         })
+    }
+}
+
+/// What a refused reading means: how long a cookie lives, and how the service says that it is over, is not published.
+fn cookie_refused(broken: Broken, cookie: Option<&str>, full: bool) -> ConnectorError {
+    let error = broken.error;
+    match (cookie, &error.kind) {
+        (Some(_), ErrorKind::Protocol) if broken.cause == FAULT && full => {
+            let remedy = "run the import again: the place in the pages grew too old";
+            ConnectorError { kind: ErrorKind::Connection, remedy: remedy.to_owned(), ..error }
+        }
+        (Some(_), ErrorKind::Protocol) if broken.cause == FAULT => {
+            ConnectorError { kind: ErrorKind::FullImportRequired, remedy: "run a full import".to_owned(), ..error }
+        }
+        _ => error,
     }
 }
 

@@ -81,6 +81,14 @@ impl Fault {
         self.code.eq_ignore_ascii_case("Receiver")
     }
 
+    /// The service does not take the token; it may say so in a fault, because its errors are HTTP 500 (B.1).
+    pub(super) fn says_token_refused(&self) -> bool {
+        let text = self.text.to_ascii_lowercase();
+        let token =
+            text.contains("token") && ["expired", "invalid", "not valid"].iter().any(|word| text.contains(word));
+        token || text.contains("authentication failed") || text.contains("failed to authenticate")
+    }
+
     /// The tenant's directory synchronisation is off, or being switched off (B.7).
     pub(super) fn says_not_activated(&self) -> bool {
         let text = self.text.to_ascii_lowercase();

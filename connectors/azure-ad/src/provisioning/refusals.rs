@@ -21,7 +21,7 @@ struct Known {
 }
 
 /// In the order in which they are looked for: a text may name two.
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 13] = [
     Known {
         code: "InvalidSoftMatch",
         signs: &[],
@@ -110,8 +110,15 @@ const KNOWN: [Known; 12] = [
         retry: true,
     },
     Known {
+        code: "DeletingCloudOnlyObjectNotAllowed",
+        signs: &["cloud-only object", "cloud only object"],
+        when: "the object of the tenant is not, or no longer, a synchronised one",
+        remedy: "delete it in the tenant itself, or let it be taken over first",
+        retry: false,
+    },
+    Known {
         code: "cd-missing-object",
-        signs: &["delete, is not valid", "delete is not valid", "cloud-only object", "cloud only object", "0x8023134a"],
+        signs: &["delete, is not valid", "delete is not valid", "deletenotvalid", "0x8023134a"],
         when: "the service knows no synchronised object of this anchor",
         remedy: "the object is no longer synchronised, or gone from the tenant: the next import tells which",
         retry: true,
@@ -231,7 +238,8 @@ mod tests {
             ("", "114", "this synchronization operation, Delete, is not valid", "cd-missing-object"),
             ("", "114", "", "cd-missing-object"),
             ("", "1140", "", "constraint-violation"),
-            ("", "", "Deleting a cloud-only object isn't supported", "cd-missing-object"),
+            ("", "", "Deleting a cloud-only object isn't supported", "DeletingCloudOnlyObjectNotAllowed"),
+            ("DeleteNotValid", "", "", "cd-missing-object"),
             ("", "7", "Something else", "constraint-violation"),
             // The name in the details wins over what the description tells besides.
             ("ObjectTypeMismatch", "", "see also AttributeValueMustBeUnique", "ObjectTypeMismatch"),
@@ -283,6 +291,8 @@ mod tests {
     #[test]
     fn nothing_to_delete_is_told_from_other_refusals() {
         assert!(result("", "114", "").says_nothing_to_delete());
+        // It is there, and stays.
+        assert!(!result("DeletingCloudOnlyObjectNotAllowed", "", "").says_nothing_to_delete());
         assert!(!result("InvalidSoftMatch", "", "").says_nothing_to_delete());
         assert!(!ObjectResult { failed: false, ..result("", "114", "") }.says_nothing_to_delete());
     }

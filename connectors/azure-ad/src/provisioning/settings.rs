@@ -32,6 +32,8 @@ pub struct ProvisioningSettings {
     /// The client application that requests name.
     pub application_id: String,
     pub client_version: String,
+    /// What the tenant shows as the machine that exported last; by it a deployment knows its own writes (SF24).
+    pub machine_id: Option<String>,
     /// The build of the client; the service refuses old ones.
     pub build: String,
     pub protocol_version: String,
@@ -64,6 +66,12 @@ impl ProvisioningSettings {
         let url = read_address(&mut reader, "url", &text, allow_http);
         let scope = reader.text("scope").unwrap_or_else(|| SCOPE.to_owned());
         let application_id = read_guid(&mut reader, "application_id", APPLICATION_ID);
+        let machine_id = reader.text("machine_id");
+        let is_plain = |text: &String| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if machine_id.as_ref().is_some_and(|id| id.is_empty() || !is_plain(id)) {
+            let message = "the machine's name has only letters, digits and signs, 64 at most";
+            reader.invalid("machine_id", message, "write a GUID or a host name");
+        }
         let client_version = read_version(&mut reader, "client_version", "8.0");
         let build = read_version(&mut reader, "build", BUILD);
         let protocol_version = read_version(&mut reader, "protocol_version", "2.0");
@@ -83,6 +91,7 @@ impl ProvisioningSettings {
                 url,
                 scope,
                 application_id,
+                machine_id,
                 client_version,
                 build,
                 protocol_version,
@@ -153,6 +162,7 @@ pub(crate) mod tests {
             &table(&[
                 ("url", text("http://service.example/provisioningservice.svc")),
                 ("application_id", text("me")),
+                ("machine_id", text("a b")),
                 ("build", text("2.5\r\nx-evil: 1")),
                 ("api_version", SettingValue::Integer(3)),
                 ("colour", text("blue")),
@@ -161,10 +171,10 @@ pub(crate) mod tests {
             None,
         );
         let found: Vec<String> = problems.unwrap_err().into_iter().map(|problem| problem.message).collect();
-        for part in ["readably", "`me`", "not a version", "cannot be 3", "colour"] {
+        for part in ["readably", "`me`", "64 at most", "not a version", "cannot be 3", "colour"] {
             assert!(found.iter().any(|message| message.contains(part)), "{part} is missing in {found:?}");
         }
-        assert_eq!(found.len(), 5);
+        assert_eq!(found.len(), 6);
         let local = table(&[("url", text("http://127.0.0.1:8080/provisioningservice.svc"))]);
         assert!(ProvisioningSettings::read(&local, false, None).is_ok());
     }

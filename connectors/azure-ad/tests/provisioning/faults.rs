@@ -36,7 +36,7 @@ fn shown(outcomes: &[SyncOutcome]) -> Vec<String> {
 #[tokio::test]
 async fn requests_carry_the_headers_of_the_contract() {
     let service = Service::start(vec![done("FinalizeExport")]).await;
-    client(&service, |_| {}).finalize_export(3, 2).await.unwrap();
+    client(&service, |settings| settings.machine_id = Some("ours".to_owned())).finalize_export(3, 2).await.unwrap();
     let asked = &service.asked()[0];
     assert!(asked.head.starts_with("POST /provisioningservice.svc HTTP/1.1"), "{}", asked.head);
     for (name, value) in [
@@ -46,6 +46,7 @@ async fn requests_carry_the_headers_of_the_contract() {
         ("x-ms-aadmsods-dirsyncbuildnumber", "2.5.190.0"),
         ("x-ms-aadmsods-fimbuildnumber", "2.5.190.0"),
         ("x-ms-aadmsods-tenantid", TENANT),
+        ("x-ms-aadmsods-machineid", "ours"),
         ("x-ms-aadmsods-appid", "1651564e-7ce4-4d99-88be-0a65050d8dc3"),
         ("x-ms-aadmsods-apiaction", "FinalizeExport"),
     ] {
@@ -122,6 +123,14 @@ async fn an_expired_token_is_renewed_once() {
     service.script(vec![Answer::Plain(401, "")]);
     assert_eq!(client.finalize_export(1, 1).await.unwrap_err().kind, ErrorKind::Credential);
     assert_eq!(service.asked().len(), 4);
+    // The service's errors are HTTP 500: it may say it in a fault.
+    let refused = fault("Sender", "Authentication failed: the access token has expired.", &[]);
+    service.script(vec![refused.clone(), done("FinalizeExport")]);
+    client.finalize_export(1, 1).await.unwrap();
+    service.script(vec![refused]);
+    let error = client.finalize_export(1, 1).await.unwrap_err();
+    assert!(error.kind == ErrorKind::Credential && error.to_string().contains("has expired"), "{error}");
+    assert_eq!(service.asked().len(), 8);
 }
 
 /// Outages, throttling, cut connections and broken replies: the request is sent again, and each object settled once.
@@ -276,6 +285,19 @@ async fn a_page_that_goes_nowhere_is_the_last() {
     assert_eq!(service.asked()[1].count("AQID"), 1);
     service.script(vec![page(&[cookie("AQID"), more()])]);
     assert!(!client.read_back(Some("AQID"), false).await.unwrap().more);
+}
+
+/// A cookie that is not taken any longer: a delta needs a full import, a full import is begun again. Without a cookie a
+/// fault is a fault.
+#[tokio::test]
+async fn a_cookie_that_is_not_taken_asks_for_a_full_import() {
+    let service = Service::start(vec![fault("Sender", "The cookie is too old.", &[])]).await;
+    let client = client(&service, |_| {});
+    let mut kinds = Vec::new();
+    for (cookie, full) in [(Some("AQID"), false), (Some("AQID"), true), (None, true)] {
+        kinds.push(client.read_back(cookie, full).await.unwrap_err().kind);
+    }
+    assert_eq!(kinds, [ErrorKind::FullImportRequired, ErrorKind::Connection, ErrorKind::Protocol]);
 }
 
 /// B.6: each hash has its own result; a lost reply is no result.
