@@ -6,7 +6,7 @@ use super::recorded::{Batch, Recorded};
 use super::stage::Tenant;
 use super::{DriverError, Measured};
 use crate::bare_client::{BareClient, Control, End, INCREMENTAL, Query, decode};
-use crate::world::{ATTRIBUTES, DOMAIN};
+use crate::world::{ATTRIBUTES, DOMAIN, World};
 use rusqlite::Connection;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -268,7 +268,9 @@ fn link_of(body: &[u8], name: &str) -> Option<String> {
     std::str::from_utf8(&rest[..end]).ok().map(str::to_owned)
 }
 
-/// What a tenant holds, without what it made up itself: the same for two tenants to which the same was written.
+/// What a tenant holds, without what it made up itself: the same for two tenants to which the same was written. Of two people
+/// who claim one name or address, whoever comes first is created, and stands in groups: who that is, several connections
+/// decide. Such people are counted, and not looked at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Contents {
     pub users: u64,
@@ -286,20 +288,31 @@ impl std::fmt::Display for Contents {
 
 /// # Errors
 /// When the tenant cannot be read.
-pub fn contents(tenant: &Tenant, recorded: &Recorded) -> Measured<Contents> {
+pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured<Contents> {
     let mut contents = Contents::default();
     let mut groups = HashSet::new();
+    let mut contested = HashSet::new();
     let mut wrong = None;
-    TenantDelta::begin(tenant, recorded)?.drain(tenant, |page| {
+    let mut delta = TenantDelta::begin(tenant, recorded)?;
+    // People before the groups that they stand in.
+    delta.links.sort_by_key(|link| !link.contains("/users/"));
+    delta.drain(tenant, |page| {
         let page: Value = match serde_json::from_slice(page) {
             Ok(page) => page,
             Err(error) => return wrong = Some(error),
         };
         for entry in page.get("value").and_then(Value::as_array).into_iter().flatten() {
             let mut entry = entry.as_object().cloned().unwrap_or_default();
-            let is_user = entry.contains_key("userPrincipalName");
-            let members = entry.get("members@delta").and_then(Value::as_array).map_or(0, Vec::len);
-            contents.members += members as u64;
+            let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
+            let name = entry.get("userPrincipalName").and_then(Value::as_str);
+            let is_user = name.is_some();
+            if name.is_some_and(|name| world.is_contested(name)) {
+                contents.users += 1;
+                contested.insert(text(entry.get("id")));
+                continue;
+            }
+            let members = entry.get("members@delta").and_then(Value::as_array).into_iter().flatten();
+            contents.members += members.filter(|member| !contested.contains(&text(member.get("id")))).count() as u64;
             entry.retain(|name, _| {
                 !matches!(name.as_str(), "id" | "securityIdentifier" | "createdDateTime") && !name.contains('@')
             });
@@ -325,6 +338,24 @@ pub fn contents(tenant: &Tenant, recorded: &Recorded) -> Measured<Contents> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::world::Options;
+
+    #[test]
+    fn who_shares_a_name_or_an_address_is_contested() {
+        let world = World::new(Options { users: 20_000, ..Options::default() });
+        let shares = |number: u64| {
+            let dirt = world.person(number).dirt;
+            dirt.duplicate_upn || dirt.duplicate_mail || dirt.duplicate_proxy
+        };
+        for number in 1..20_000 {
+            let mut name = Vec::new();
+            world.person(number).write_upn(&world, &mut name);
+            let name = String::from_utf8(name).unwrap();
+            let claims = number - u64::from(world.person(number).dirt.duplicate_upn);
+            assert_eq!(world.is_contested(&name), shares(claims) || shares(claims + 1), "{name}");
+        }
+        assert!(!world.is_contested("admin@contoso.example"));
+    }
 
     #[test]
     fn refused_items_and_links_are_found_in_the_bytes() {

@@ -394,6 +394,13 @@ impl World {
             .or_else(|| (0..self.counts.containers).map(Object::Container).find(|object| same(*object)))
     }
 
+    /// Whether two users claim this sign-in name, or the addresses of whoever has it.
+    pub fn is_contested(&self, sign_in_name: &str) -> bool {
+        let local = sign_in_name.split('@').next().unwrap_or_default();
+        let number = local.rsplit('.').next().and_then(|number| number.parse::<u64>().ok());
+        number.is_some_and(|number| [number, number + 1].iter().any(|number| self.person(*number).claims_another()))
+    }
+
     pub fn person(&self, number: u64) -> Person {
         Person::of(self, number)
     }

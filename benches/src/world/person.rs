@@ -161,6 +161,12 @@ impl Person {
         }
     }
 
+    /// Claims a name or an address of the user before.
+    pub(crate) fn claims_another(&self) -> bool {
+        let Dirt { duplicate_mail, duplicate_proxy, duplicate_upn, .. } = self.dirt;
+        self.number > 0 && (duplicate_mail || duplicate_proxy || duplicate_upn)
+    }
+
     pub fn has_mail(&self) -> bool {
         !self.dirt.no_mail
     }

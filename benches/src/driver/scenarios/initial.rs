@@ -31,7 +31,7 @@ impl Scale<'_> {
         let Some((tenant, deployment, engine, writes)) = last else {
             return Err(DriverError::Failed("no round".to_owned()));
         };
-        let contents = bare::contents(&tenant, &recorded)?;
+        let contents = bare::contents(&tenant, &recorded, &self.people())?;
         let limits = &self.limits;
         let decided = limits.create_seconds / self.plan.cores as f64;
         let limit =
@@ -113,7 +113,7 @@ impl Scale<'_> {
             Recorded::read(&log, &self.programs.folder.join("batches"))
         };
         let recorded = recorded_with_token(&tenant)?;
-        let twin = bare::contents(&tenant, &recorded)?;
+        let twin = bare::contents(&tenant, &recorded, &self.people())?;
         drop(tenant);
         let _gone = std::fs::remove_file(&log);
 

@@ -18,6 +18,7 @@ use super::recorded::Recorded;
 use super::report::{Line, Report};
 use super::stage::{Deployment, Directory, Engine, Programs, Tenant};
 use super::{DriverError, Measured};
+use crate::world::{Options, World};
 use std::collections::BTreeSet;
 
 /// Rows that a few steps without any change may write: watermarks and marks of a connector, whatever the number of objects.
@@ -125,6 +126,11 @@ impl Scale<'_> {
             self.killed(loaded)?;
         }
         Ok(())
+    }
+
+    /// The people of the directory, as the load server begins: which groups there are makes no difference to them.
+    fn people(&self) -> World {
+        World::new(Options { users: self.users, ..Options::default() })
     }
 
     fn say(&self, text: &str) {
