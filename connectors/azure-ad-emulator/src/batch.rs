@@ -124,7 +124,7 @@ pub(crate) fn response(id: &str, reply: &Reply) -> Value {
     response.insert("id".to_owned(), json!(id));
     response.insert("status".to_owned(), json!(reply.status));
     match &reply.body {
-        ReplyBody::Empty => {
+        ReplyBody::Empty | ReplyBody::Bytes { .. } => {
             response.insert("headers".to_owned(), Value::Object(headers));
         }
         ReplyBody::Json(body) => {

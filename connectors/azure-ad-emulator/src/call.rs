@@ -117,6 +117,7 @@ pub(crate) enum ReplyBody {
     Empty,
     Json(Value),
     Text(String),
+    Bytes { content_type: &'static str, bytes: Vec<u8> },
 }
 
 impl Reply {

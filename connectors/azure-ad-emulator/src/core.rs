@@ -10,10 +10,11 @@ use crate::context::Context;
 use crate::device_code::DeviceCodeSetting;
 use crate::directory::Directory;
 use crate::errors::{GraphError, GraphResult};
-use crate::faults::{FaultAction, FaultCounters, usual_code};
+use crate::faults::{FaultAction, FaultCounters, Redirects, usual_code};
 use crate::guid::Guid;
 use crate::indexes::Table;
 use crate::knobs::{Knobs, SyncState};
+use crate::provisioning;
 use crate::request_log::{LoggedRequest, RequestLog, redact, redact_form};
 use crate::routes;
 use crate::synchronisation;
@@ -25,12 +26,13 @@ pub(crate) struct Core {
     pub(crate) knobs: Knobs,
     pub(crate) log: RequestLog,
     faults: FaultCounters,
-    throttle: Throttle,
-    tokens: Tokens,
+    pub(crate) redirects: Redirects,
+    pub(crate) throttle: Throttle,
+    pub(crate) tokens: Tokens,
     /// `http://127.0.0.1:port`.
     base_url: String,
     /// `http://127.0.0.1:port/v1.0/`.
-    graph_url: String,
+    pub(crate) graph_url: String,
     /// Counts up for request ids.
     request_ids: u128,
     /// When outlived objects were last looked for; none: look again.
@@ -39,9 +41,9 @@ pub(crate) struct Core {
 
 /// A request that has been numbered and matched with the fault script.
 pub(crate) struct Arrival {
-    sequence: u64,
-    method: String,
-    path: String,
+    pub(crate) sequence: u64,
+    pub(crate) method: String,
+    pub(crate) path: String,
     pub(crate) fault: Option<FaultAction>,
 }
 
@@ -82,6 +84,7 @@ impl Core {
             knobs: Knobs::default(),
             log,
             faults: FaultCounters::default(),
+            redirects: Redirects::default(),
             throttle: Throttle::default(),
             tokens: Tokens::default(),
             base_url,
@@ -111,7 +114,10 @@ impl Core {
         if knobs.faults != self.knobs.faults {
             self.faults.reset();
         }
-        if knobs.throttle != self.knobs.throttle {
+        if knobs.provisioning_redirect != self.knobs.provisioning_redirect {
+            self.redirects = Redirects::default();
+        }
+        if knobs.throttle != self.knobs.throttle || knobs.provisioning_throttle != self.knobs.provisioning_throttle {
             self.throttle.reset();
         }
         if let Some(offset) = knobs.clock_offset_ms {
@@ -160,6 +166,15 @@ impl Core {
     pub(crate) fn expire(&mut self) {
         let now = self.now();
         synchronisation::settle(&mut self.directory, now);
+        let mut context = Context {
+            directory: &mut self.directory,
+            knobs: &self.knobs,
+            graph_url: &self.graph_url,
+            now,
+            permissions: &[],
+            person: None,
+        };
+        provisioning::sweep(&mut context);
         if self.expired_at.is_some_and(|at| at <= now && now < at.saturating_add(10 * SECOND_MS)) {
             return;
         }

@@ -130,6 +130,15 @@ impl Directory {
         self.indexes.holders(table, key).filter_map(|id| self.objects.get(&id))
     }
 
+    pub(crate) fn tombstone(&self, id: Guid) -> Option<&Tombstone> {
+        self.tombstones.get(&id)
+    }
+
+    /// Live objects with values that are held back.
+    pub(crate) fn with_held_back(&self) -> Vec<Guid> {
+        self.indexes.held_back.iter().copied().collect()
+    }
+
     /// Live groups that the object is a direct member of.
     pub(crate) fn groups_of(&self, id: Guid) -> impl Iterator<Item = &Entry> {
         self.indexes.member_of.get(&id).into_iter().flatten().filter_map(|group| self.live(*group))
@@ -204,6 +213,10 @@ impl Directory {
             links: BTreeMap::new(),
             owners: Vec::new(),
             is_cloud_managed: false,
+            is_returning: false,
+            source_anchor: None,
+            synced: Map::new(),
+            held_back: Vec::new(),
             deleted: None,
         };
         self.put_back(entry);
@@ -232,9 +245,19 @@ impl Directory {
 
     pub(crate) fn set_cloud_managed(&mut self, id: Guid, is_cloud_managed: bool) {
         if let Some(entry) = self.objects.get_mut(&id) {
+            entry.is_returning = entry.is_cloud_managed && !is_cloud_managed;
             entry.is_cloud_managed = is_cloud_managed;
             self.generation += 1;
         }
+    }
+
+    /// Changes what only synchronisation knows of an object. Takes a change number, so that a read-back tells of it;
+    /// Graph's deltas find no changed property.
+    pub(crate) fn change_synced(&mut self, id: Guid, change: impl FnOnce(&mut Entry)) {
+        let Some(mut entry) = self.take_out(id) else { return };
+        change(&mut entry);
+        entry.changed = self.next_change();
+        self.put_back(entry);
     }
 
     pub(crate) fn set_owners(&mut self, id: Guid, owners: Vec<Guid>) {
@@ -315,7 +338,8 @@ impl Directory {
         for member in entry.members() {
             self.forget_membership(member, id);
         }
-        let tombstone = Tombstone { kind: entry.kind, changed: self.next_change(), at_ms: now };
+        let source_anchor = entry.source_anchor.clone();
+        let tombstone = Tombstone { kind: entry.kind, source_anchor, changed: self.next_change(), at_ms: now };
         self.indexes.add_tombstone(id, &tombstone);
         self.tombstones.insert(id, tombstone);
     }

@@ -40,6 +40,18 @@ pub(crate) struct Entry {
     /// Source of authority was moved to the cloud (A.11).
     #[serde(default)]
     pub(crate) is_cloud_managed: bool,
+    /// Source of authority was moved back and the next synchronisation takes it (A.11).
+    #[serde(default)]
+    pub(crate) is_returning: bool,
+    /// What ties it to its object on premises, from the first synchronisation on; a user has it as immutable id too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_anchor: Option<String>,
+    /// What synchronisation sent last, by the keys of that wire; Graph's properties are computed from it.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub(crate) synced: Map<String, Value>,
+    /// Values that another object holds, kept until it lets go of them (D.4).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) held_back: Vec<HeldBack>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deleted: Option<Deletion>,
 }
@@ -50,6 +62,32 @@ pub(crate) struct Link {
     pub(crate) changed: u64,
     pub(crate) present: bool,
     pub(crate) kind: Kind,
+}
+
+/// A value that synchronisation sent and that is not set because another object holds it (D.4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldBack {
+    pub(crate) property: Unique,
+    /// A sign-in name, or a proxy address with its prefix.
+    pub(crate) value: String,
+    pub(crate) since_ms: Millis,
+}
+
+/// The properties whose conflicts are held back rather than refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Unique {
+    UserPrincipalName,
+    ProxyAddresses,
+}
+
+impl Unique {
+    /// As `onPremisesProvisioningErrors` names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Unique::UserPrincipalName => "UserPrincipalName",
+            Unique::ProxyAddresses => "ProxyAddresses",
+        }
+    }
 }
 
 /// What the recycle bin remembers (A.9).
@@ -65,9 +103,11 @@ pub(crate) struct Deletion {
 }
 
 /// What is left of an object that is gone for good, for deltas to tell of.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Tombstone {
     pub(crate) kind: Kind,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source_anchor: Option<String>,
     pub(crate) changed: u64,
     pub(crate) at_ms: Millis,
 }
@@ -88,6 +128,17 @@ impl Entry {
     /// Whether the source of authority is on premises.
     pub(crate) fn is_synced(&self) -> bool {
         self.flag("onPremisesSyncEnabled") == Some(true)
+    }
+
+    /// The object on premises that it belongs or belonged to; for a user of the cloud, the immutable id it was given.
+    pub(crate) fn anchor(&self) -> Option<&str> {
+        let immutable = if self.kind == Kind::User { self.text("onPremisesImmutableId") } else { None };
+        immutable.or(self.source_anchor.as_deref())
+    }
+
+    pub(crate) fn is_guest(&self) -> bool {
+        self.text("userType").is_some_and(|kind| kind.eq_ignore_ascii_case("Guest"))
+            || self.text("userPrincipalName").is_some_and(|name| name.contains("#EXT#"))
     }
 
     pub(crate) fn is_live(&self) -> bool {

@@ -98,6 +98,32 @@ impl FaultCounters {
     }
 }
 
+/// Requests for the provisioning web service are sent elsewhere by a fault that names the address (B.7).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvisioningRedirect {
+    /// What the fault names; a client takes the host of it.
+    pub url: String,
+    /// How many requests are sent there; unset: all.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// Redirects given so far.
+#[derive(Debug, Default)]
+pub(crate) struct Redirects {
+    given: u32,
+}
+
+impl Redirects {
+    /// The address that the next request is sent to, if any.
+    pub(crate) fn next(&mut self, redirect: Option<&ProvisioningRedirect>) -> Option<String> {
+        let redirect = redirect.filter(|redirect| redirect.times.is_none_or(|times| self.given < times))?;
+        self.given += 1;
+        Some(redirect.url.clone())
+    }
+}
+
 impl FaultRule {
     fn matches(&self, method: &str, path: &str) -> bool {
         self.method.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(method))

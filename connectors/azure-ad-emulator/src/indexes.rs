@@ -17,6 +17,12 @@ pub(crate) struct Indexes {
     /// Base64 is case-sensitive: who asks whether an immutable id is taken compares the holders' values exactly.
     immutable_id: HashMap<String, BTreeSet<Guid>>,
     unique_name: HashMap<String, BTreeSet<Guid>>,
+    anchor: HashMap<String, BTreeSet<Guid>>,
+    security_identifier: HashMap<String, BTreeSet<Guid>>,
+    /// Anchors of the recycle bin.
+    deleted_anchor: HashMap<String, BTreeSet<Guid>>,
+    /// Live objects with values that are held back.
+    pub(crate) held_back: BTreeSet<Guid>,
     pub(crate) live: BTreeMap<(Kind, u64), Guid>,
     pub(crate) deleted: BTreeSet<(Millis, Guid)>,
     /// Each object once, at its last change: the log never outgrows the directory.
@@ -30,11 +36,17 @@ impl Indexes {
         self.log.insert((entry.kind, entry.changed), entry.id);
         if let Some(deletion) = &entry.deleted {
             self.deleted.insert((deletion.at_ms, entry.id));
+            if let Some(anchor) = entry.anchor() {
+                self.deleted_anchor.entry(anchor.to_lowercase()).or_default().insert(entry.id);
+            }
             return;
         }
         self.live.insert((entry.kind, entry.ordinal), entry.id);
         if entry.kind == Kind::User {
             self.live_users += 1;
+        }
+        if !entry.held_back.is_empty() {
+            self.held_back.insert(entry.id);
         }
         for (table, key) in keys(entry) {
             self.table(table).entry(key).or_default().insert(entry.id);
@@ -45,19 +57,18 @@ impl Indexes {
         self.log.remove(&(entry.kind, entry.changed));
         if let Some(deletion) = &entry.deleted {
             self.deleted.remove(&(deletion.at_ms, entry.id));
+            if let Some(anchor) = entry.anchor() {
+                take(&mut self.deleted_anchor, &anchor.to_lowercase(), entry.id);
+            }
             return;
         }
         self.live.remove(&(entry.kind, entry.ordinal));
         if entry.kind == Kind::User {
             self.live_users -= 1;
         }
+        self.held_back.remove(&entry.id);
         for (table, key) in keys(entry) {
-            if let Some(holders) = self.table(table).get_mut(&key) {
-                holders.remove(&entry.id);
-                if holders.is_empty() {
-                    self.table(table).remove(&key);
-                }
-            }
+            take(self.table(table), &key, entry.id);
         }
     }
 
@@ -76,6 +87,9 @@ impl Indexes {
             Table::Mail => &self.mail,
             Table::ImmutableId => &self.immutable_id,
             Table::UniqueName => &self.unique_name,
+            Table::Anchor => &self.anchor,
+            Table::SecurityIdentifier => &self.security_identifier,
+            Table::DeletedAnchor => &self.deleted_anchor,
         };
         let holders = table.get(&key.to_lowercase());
         holders.into_iter().flatten().copied()
@@ -88,11 +102,14 @@ impl Indexes {
             Table::Mail => &mut self.mail,
             Table::ImmutableId => &mut self.immutable_id,
             Table::UniqueName => &mut self.unique_name,
+            Table::Anchor => &mut self.anchor,
+            Table::SecurityIdentifier => &mut self.security_identifier,
+            Table::DeletedAnchor => &mut self.deleted_anchor,
         }
     }
 }
 
-/// The look-up tables that hold live objects by value.
+/// The look-up tables by value; of live objects, but for the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
     UserPrincipalName,
@@ -100,6 +117,19 @@ pub(crate) enum Table {
     Mail,
     ImmutableId,
     UniqueName,
+    Anchor,
+    SecurityIdentifier,
+    /// The recycle bin's.
+    DeletedAnchor,
+}
+
+fn take(table: &mut HashMap<String, BTreeSet<Guid>>, key: &str, id: Guid) {
+    if let Some(holders) = table.get_mut(key) {
+        holders.remove(&id);
+        if holders.is_empty() {
+            table.remove(key);
+        }
+    }
 }
 
 fn keys(entry: &Entry) -> Vec<(Table, String)> {
@@ -115,6 +145,12 @@ fn keys(entry: &Entry) -> Vec<(Table, String)> {
     }
     if let Some(name) = entry.text("uniqueName") {
         keys.push((Table::UniqueName, name.to_lowercase()));
+    }
+    if let Some(anchor) = entry.anchor() {
+        keys.push((Table::Anchor, anchor.to_lowercase()));
+    }
+    if let Some(sid) = entry.text("onPremisesSecurityIdentifier") {
+        keys.push((Table::SecurityIdentifier, sid.to_lowercase()));
     }
     for proxy in entry.list("proxyAddresses") {
         keys.push((Table::Proxy, proxy.to_lowercase()));

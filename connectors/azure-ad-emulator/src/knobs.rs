@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::faults::FaultRule;
+use crate::faults::{FaultRule, ProvisioningRedirect};
 use crate::token::PROVISIONING_RESOURCE;
 
 /// All knobs. In JSON (`/_tenant/knobs`) the names are as here; a PATCH changes the ones it names.
@@ -76,6 +76,52 @@ pub struct Knobs {
     pub prefix_deleted_sign_in_names: bool,
     /// The first round of a delta tells of deleted objects too (A.6: it may).
     pub removed_in_first_round: bool,
+    /// Oldest build of a synchronising client that the web service takes (B.1).
+    pub minimum_build: String,
+    /// HTTP status of a refused token on the web service (unconfirmed); the body is a fault in any case.
+    pub provisioning_unauthorised_status: u16,
+    /// Sends requests for the web service elsewhere.
+    pub provisioning_redirect: Option<ProvisioningRedirect>,
+    /// Objects that the web service takes per window, over all clients.
+    pub provisioning_throttle: ProvisioningThrottle,
+    /// `AnchorAttribute` of the company configuration; unset: none was set yet.
+    pub anchor_attribute: Option<String>,
+    /// `MaxLinksSupportedAcrossBatchInProvision2` (B.4).
+    pub most_links_in_request: usize,
+    /// Objects on a page of a read-back.
+    pub read_back_page_size: usize,
+    /// Names of the cookie and of the flag that says that more is there (B.4, unconfirmed).
+    pub read_back_cookie_element: String,
+    pub read_back_more_element: String,
+    /// Life of a read-back's cookie, in seconds (unconfirmed).
+    pub read_back_cookie_life_s: u64,
+    /// A read-back tells of objects too that were never synchronised (unconfirmed).
+    pub read_back_cloud_objects: bool,
+    /// An object that the web service created is found by its anchor as a member, a manager or a password's owner only after
+    /// this long (B.5, B.6: about 30 seconds on a live tenant).
+    pub anchor_delay_ms: u64,
+    /// An incoming primary address matches any address of an existing object, not its primary one alone (D.1).
+    pub soft_match_any_address: bool,
+    /// An incoming object without primary address is matched by its mail attribute (unconfirmed).
+    pub soft_match_on_mail: bool,
+    /// Guests may be taken over (unconfirmed).
+    pub match_guests: bool,
+    /// No hard match onto holders of a directory role (section H).
+    pub block_hard_match_of_role_holders: bool,
+    /// The anchor of a synchronised object is not changed (section H).
+    pub block_anchor_change: bool,
+    /// An object in the recycle bin comes back when its anchor is synchronised again (D.6).
+    pub restore_by_anchor: bool,
+    /// Groups and contacts are found by their anchor again after synchronisation was off in between (unconfirmed).
+    pub anchors_survive_sync_off: bool,
+    /// Conflicting sign-in names and addresses are held back rather than refused (D.4).
+    pub duplicate_resiliency: bool,
+    /// Pause between two looks at what is held back, in seconds (D.4).
+    pub sweep_interval_s: u64,
+    /// Most proxy addresses of an object (D.5).
+    pub most_proxy_addresses: usize,
+    /// An object whose manager is not there is refused; else only the manager is left out (D.5, unconfirmed).
+    pub unknown_manager_refused: bool,
     /// Requests kept in memory for `/_tenant/log`; the oldest fall out first.
     pub request_log_limit: usize,
 }
@@ -115,6 +161,29 @@ impl Default for Knobs {
             mail_clash: MailClash::Refuse,
             prefix_deleted_sign_in_names: true,
             removed_in_first_round: false,
+            minimum_build: "2.5.79.0".to_owned(),
+            provisioning_unauthorised_status: 401,
+            provisioning_redirect: None,
+            provisioning_throttle: ProvisioningThrottle::default(),
+            anchor_attribute: Some("mS-DS-ConsistencyGuid".to_owned()),
+            most_links_in_request: 15_000,
+            read_back_page_size: 500,
+            read_back_cookie_element: "NextPageCookie".to_owned(),
+            read_back_more_element: "MoreAvailable".to_owned(),
+            read_back_cookie_life_s: 30 * 86_400,
+            read_back_cloud_objects: false,
+            anchor_delay_ms: 0,
+            soft_match_any_address: true,
+            soft_match_on_mail: false,
+            match_guests: false,
+            block_hard_match_of_role_holders: true,
+            block_anchor_change: true,
+            restore_by_anchor: true,
+            anchors_survive_sync_off: true,
+            duplicate_resiliency: true,
+            sweep_interval_s: 3_600,
+            most_proxy_addresses: 300,
+            unknown_manager_refused: false,
             request_log_limit: 200_000,
         }
     }
@@ -145,6 +214,25 @@ impl Default for ThrottleKnobs {
             write_window_ms: 150_000,
             retry_after: true,
         }
+    }
+}
+
+/// Token bucket of the provisioning web service; what a live tenant takes is not published (7,000 objects in five minutes
+/// are what a client is advised to stay below).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProvisioningThrottle {
+    pub enabled: bool,
+    /// Objects per window.
+    pub objects: u32,
+    pub window_ms: u64,
+    /// Whether a 429 carries `Retry-After`.
+    pub retry_after: bool,
+}
+
+impl Default for ProvisioningThrottle {
+    fn default() -> ProvisioningThrottle {
+        ProvisioningThrottle { enabled: true, objects: 7_000, window_ms: 300_000, retry_after: true }
     }
 }
 

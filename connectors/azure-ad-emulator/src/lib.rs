@@ -1,5 +1,5 @@
-//! The rehearsal tenant: a real HTTP server on loopback that behaves like Microsoft Graph v1.0 and the token endpoint
-//! of a Microsoft Entra tenant, seen from the server's side, with its refusals, limits and delays. It never talks to
+//! The rehearsal tenant: a real HTTP server on loopback that behaves like Microsoft Graph v1.0, the provisioning web
+//! service and the token endpoint of a Microsoft Entra tenant, over one directory, with their refusals, limits and delays. It never talks to
 //! Microsoft, and shares no code with the connector that is rehearsed against it.
 //!
 //! ```no_run
@@ -28,6 +28,8 @@
 //! - The behaviour is turned by [`Knobs`], in process or over HTTP under `/_tenant/` (knobs, state, log, clock).
 //! - Access tokens are asked for at [`RunningTenant::token_url`] with the scope `https://graph.microsoft.com/.default`
 //!   or the tenant's own address plus `/.default`.
+//! - The web service is at [`RunningTenant::provisioning_url`]; its tokens have the scope
+//!   `6bf85cfa-ac8a-4be5-b5de-425a0d0dc016/.default`, and directory synchronisation must be on ([`Knobs::sync`]).
 //! - Sign-in is not offered: passwords are looked at and forgotten.
 
 mod call;
@@ -69,6 +71,8 @@ mod tenant_objects;
 
 mod delta;
 
+mod provisioning;
+
 mod routes;
 
 mod assertion;
@@ -87,9 +91,11 @@ mod core;
 mod server;
 mod tenant;
 
-pub use faults::{FaultAction, FaultRule};
+pub use faults::{FaultAction, FaultRule, ProvisioningRedirect};
 pub use guid::Guid;
-pub use knobs::{Knobs, MailClash, NormalForm, Normalisation, SilentRevert, SyncState, ThrottleKnobs};
+pub use knobs::{
+    Knobs, MailClash, NormalForm, Normalisation, ProvisioningThrottle, SilentRevert, SyncState, ThrottleKnobs,
+};
 pub use request_log::LoggedRequest;
 pub use seed::Seed;
 pub use tenant::{KeptTenant, RehearsalTenant, RunningTenant, SeedSource, TenantError, TenantOptions};

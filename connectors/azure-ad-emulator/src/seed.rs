@@ -48,7 +48,7 @@ use crate::guid::Guid;
 use crate::schema::{self, Kind, Shape};
 use crate::synchronisation::DeletionPrevention;
 use crate::tenant_facts::{
-    Application, Domain, RoleGrant, ServicePlan, Sku, TenantFacts, default_features, role_definition,
+    Application, Domain, RoleGrant, ServicePlan, Sku, SyncClient, TenantFacts, default_features, role_definition,
 };
 
 /// The content of a new tenant. `Seed::default()` is an empty tenant of the domain `contoso.onmicrosoft.com`.
@@ -193,6 +193,9 @@ pub struct GroupSeed {
     pub roles: RolesSeed,
     #[serde(default)]
     pub is_cloud_managed: bool,
+    /// Of a group that is or was synchronised.
+    #[serde(default)]
+    pub source_anchor: Option<String>,
     /// Any other property of a group, under Graph's name.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
@@ -207,6 +210,9 @@ pub struct ContactSeed {
     pub display_name: String,
     #[serde(default)]
     pub is_cloud_managed: bool,
+    /// Of a contact that is or was synchronised.
+    #[serde(default)]
+    pub source_anchor: Option<String>,
     /// Any other property of a contact, under Graph's name.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
@@ -298,6 +304,9 @@ fn facts(seed: &Seed, tenant_id: Guid, now: Millis) -> TenantFacts {
         on_premises_last_sync: seed.tenant.on_premises_last_sync_date_time.clone(),
         pending_switch: None,
         deletion_prevention: DeletionPrevention::default(),
+        sync_client: SyncClient::default(),
+        other_feature_bits: None,
+        swept_ms: None,
         domains: Vec::new(),
         skus: Vec::new(),
         applications: Vec::new(),
@@ -425,6 +434,7 @@ impl Planting {
         set_default(&mut properties, "createdDateTime", json!(graph_time(self.now)));
         let id = self.add(Kind::Group, &what, seed.id, properties);
         self.directory.set_cloud_managed(id, seed.is_cloud_managed);
+        self.anchor(id, seed.source_anchor.as_ref());
         self.name(&seed.display_name, id);
         id
     }
@@ -448,10 +458,17 @@ impl Planting {
         let mail = properties.get("mail").and_then(Value::as_str).map(str::to_owned);
         let id = self.add(Kind::Contact, &what, seed.id, properties);
         self.directory.set_cloud_managed(id, seed.is_cloud_managed);
+        self.anchor(id, seed.source_anchor.as_ref());
         if let Some(mail) = mail {
             self.name(&mail, id);
         }
         id
+    }
+
+    fn anchor(&mut self, id: Guid, anchor: Option<&String>) {
+        if let Some(anchor) = anchor {
+            self.directory.change_synced(id, |entry| entry.source_anchor = Some(anchor.clone()));
+        }
     }
 
     /// Checks the free part of an object and completes `proxyAddresses` from `mail`.

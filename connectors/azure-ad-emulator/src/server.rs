@@ -26,6 +26,7 @@ use crate::control;
 use crate::core::{Answer, WireEffect};
 use crate::errors::GraphError;
 use crate::faults::FaultAction;
+use crate::provisioning::{PATH as PROVISIONING_PATH, ProvisioningCall};
 use crate::tenant::Shared;
 use crate::token::TokenRequest;
 
@@ -61,12 +62,14 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let surface = match (parts.method.as_str(), segments.as_slice()) {
         (_, ["v1.0", ..]) => Surface::Graph,
+        _ if path.eq_ignore_ascii_case(PROVISIONING_PATH) => Surface::Provisioning,
         ("POST", [tenant, "oauth2", "v2.0", "token"]) => Surface::Token(tenant),
         ("POST", [tenant, "oauth2", "v2.0", "devicecode"]) => Surface::DeviceCode(tenant),
         ("GET", [tenant, ".well-known", "openid-configuration"])
         | ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"]) => Surface::Discovery(tenant),
         _ => {
-            return plain(404, "the rehearsal tenant has /v1.0/, /{tenant}/oauth2/v2.0/token and /_tenant/");
+            let surfaces = "/v1.0/, /provisioningservice.svc, /{tenant}/oauth2/v2.0/token and /_tenant/";
+            return plain(404, &format!("the rehearsal tenant has {surfaces}"));
         }
     };
 
@@ -97,6 +100,10 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
             }
         }
         Surface::Discovery(tenant) => shared.core().discovery(tenant, arrival),
+        Surface::Provisioning => {
+            let call = ProvisioningCall { method: parts.method.as_str(), headers: &headers, body: &bytes };
+            shared.core().provisioning(&call, arrival)
+        }
     };
     if answer.delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
@@ -109,6 +116,7 @@ enum Surface<'a> {
     Token(&'a str),
     DeviceCode(&'a str),
     Discovery(&'a str),
+    Provisioning,
 }
 
 fn read_headers(headers: &axum::http::HeaderMap) -> Headers {
@@ -176,15 +184,19 @@ fn render(wire: &Wire, answer: Answer) -> Response {
             return plain(reply.status, "");
         }
         Some(WireEffect::BadJson) => {
-            let body = HttpBody::from("{\"value\":[{\"id\":\"");
-            return respond(reply.status, reply.headers, body, Some("application/json"));
+            // Of either wire, its first bytes and no more.
+            let (start, content_type): (&[u8], _) = match &reply.body {
+                ReplyBody::Bytes { content_type, .. } => (&[0x56, 0x02, 0x0b, 0x01], *content_type),
+                _ => (b"{\"value\":[{\"id\":\"", "application/json"),
+            };
+            return respond(reply.status, reply.headers, HttpBody::from(start), Some(content_type));
         }
         Some(WireEffect::TruncateBody) => {
-            if let ReplyBody::Json(body) = &reply.body {
-                wire.cut_off_after(body.to_string().len() / 2);
-            } else {
+            match &reply.body {
+                ReplyBody::Json(body) => wire.cut_off_after(body.to_string().len() / 2),
+                ReplyBody::Bytes { bytes, .. } => wire.cut_off_after(bytes.len() / 2),
                 // Without a body there is nothing to stop half-way: the reply is lost as a whole.
-                wire.cut_off();
+                ReplyBody::Empty | ReplyBody::Text(_) => wire.cut_off(),
             }
         }
         None => {}
@@ -193,6 +205,9 @@ fn render(wire: &Wire, answer: Answer) -> Response {
         ReplyBody::Empty => respond(reply.status, reply.headers, HttpBody::empty(), None),
         ReplyBody::Json(body) => json_response(reply.status, reply.headers, &body),
         ReplyBody::Text(text) => respond(reply.status, reply.headers, HttpBody::from(text), Some("text/plain")),
+        ReplyBody::Bytes { content_type, bytes } => {
+            respond(reply.status, reply.headers, HttpBody::from(bytes), Some(content_type))
+        }
     }
 }
 

@@ -46,6 +46,9 @@ fn object(directory: &Directory, entry: &Entry) -> Value {
     let mut printed = Map::new();
     printed.insert("id".to_owned(), json!(entry.id));
     printed.extend(properties.into_iter().map(|(name, value)| (name.clone(), value.clone())));
+    if let (Some(anchor), true) = (&entry.source_anchor, entry.kind != Kind::User) {
+        printed.insert("sourceAnchor".to_owned(), json!(anchor));
+    }
     if entry.is_cloud_managed {
         printed.insert("isCloudManaged".to_owned(), json!(true));
     }

@@ -194,6 +194,12 @@ impl RunningTenant {
         format!("{}/{}/oauth2/v2.0/token", self.base_url, self.tenant_id)
     }
 
+    /// `http://127.0.0.1:port/provisioningservice.svc`, in place of
+    /// `https://adminwebservice.microsoftonline.com/provisioningservice.svc`.
+    pub fn provisioning_url(&self) -> String {
+        format!("{}{}", self.base_url, crate::provisioning::PATH)
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

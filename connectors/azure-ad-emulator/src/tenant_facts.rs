@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::clock::Millis;
 use crate::guid::Guid;
 use crate::synchronisation::{DeletionPrevention, PendingSwitch};
 
@@ -22,6 +23,15 @@ pub(crate) struct TenantFacts {
     pub(crate) pending_switch: Option<PendingSwitch>,
     #[serde(default)]
     pub(crate) deletion_prevention: DeletionPrevention,
+    /// Who synchronised last.
+    #[serde(default)]
+    pub(crate) sync_client: SyncClient,
+    /// Bits of `DirSyncFeatures` that no feature of Graph stands for; unset: those of a new tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) other_feature_bits: Option<u32>,
+    /// When held back values were last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) swept_ms: Option<Millis>,
     pub(crate) domains: Vec<Domain>,
     pub(crate) skus: Vec<Sku>,
     pub(crate) applications: Vec<Application>,
@@ -29,6 +39,14 @@ pub(crate) struct TenantFacts {
     pub(crate) eligible_roles: Vec<RoleGrant>,
     /// The twenty switches of A.10.
     pub(crate) features: BTreeMap<String, bool>,
+}
+
+/// What the last synchronising client said of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SyncClient {
+    pub(crate) machine: Option<String>,
+    pub(crate) build: Option<String>,
+    pub(crate) objects: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use crate::clock::{Millis, SECOND_MS};
 use crate::errors::GraphError;
 use crate::guid::Guid;
-use crate::knobs::ThrottleKnobs;
+use crate::knobs::{ProvisioningThrottle, ThrottleKnobs};
 
 /// Cost of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(crate) struct Cost {
 #[derive(Debug, Default)]
 pub(crate) struct Throttle {
     buckets: HashMap<Guid, Buckets>,
+    /// Objects of the provisioning web service, over all clients.
+    objects: Option<Bucket>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,18 @@ impl Throttle {
     /// Forgets what was used, when the buckets' sizes were changed.
     pub(crate) fn reset(&mut self) {
         self.buckets.clear();
+        self.objects = None;
+    }
+
+    /// Takes objects out of the web service's bucket. Where they do not pass: the seconds to wait.
+    pub(crate) fn admit_objects(&mut self, knobs: &ProvisioningThrottle, objects: u32, now: Millis) -> Option<u64> {
+        if !knobs.enabled {
+            return None;
+        }
+        let limit = Limit { capacity: f64::from(knobs.objects), window_ms: knobs.window_ms as f64 };
+        let bucket = self.objects.get_or_insert(Bucket { level: limit.capacity, filled_at: now });
+        let wait_ms = bucket.take(&limit, f64::from(objects), now);
+        (wait_ms > 0.0).then(|| (wait_ms / SECOND_MS as f64).ceil().max(1.0) as u64)
     }
 
     /// Takes the cost out of the caller's buckets. `Ok` carries the headers of a passing reply.

@@ -161,7 +161,11 @@ fn content(record: u8, reader: &mut Reader<'_>) -> Result<(String, bool), Decode
         if record < 0x80 {
             return Err(reader.unknown_record(record));
         }
-        return Ok((text::read(record & !1, reader)?, record & 1 == 1));
+        let ends = record & 1 == 1;
+        return match text::read(record & !1, reader) {
+            Err(DecodeError::UnknownRecord { at, .. }) => Err(DecodeError::UnknownRecord { record, at }),
+            read => Ok((read?, ends)),
+        };
     }
     let mut list = String::new();
     let mut is_first = true;

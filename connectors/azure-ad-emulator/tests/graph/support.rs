@@ -43,6 +43,7 @@ pub(crate) fn seed(more: Value) -> Value {
         "applications": [
             { "clientId": CLIENT, "clientSecret": SECRET, "permissions": ALL },
             { "clientId": READER, "clientSecret": SECRET, "permissions": ["User.Read.All"] },
+            { "clientId": "33333333-2222-4333-8444-555555555555", "clientSecret": SECRET, "permissions": ["ADSynchronization.ReadWrite.All"] },
         ],
     });
     if let (Some(seed), Value::Object(more)) = (seed.as_object_mut(), more) {

@@ -21,7 +21,7 @@ pub(crate) const SEED: &str = "tenant/seed.json";
 pub(crate) const STATE: &str = "tenant/state.json";
 
 /// What the connector asks for, and what a test of it may want besides. `check` names the ones that a live tenant needs.
-const PERMISSIONS: [&str; 9] = [
+const PERMISSIONS: [&str; 10] = [
     "User.ReadWrite.All",
     "User.RevokeSessions.All",
     "User-PasswordProfile.ReadWrite.All",
@@ -31,6 +31,7 @@ const PERMISSIONS: [&str; 9] = [
     "Organization.Read.All",
     "OrgContact.Read.All",
     "RoleManagement.Read.Directory",
+    "ADSynchronization.ReadWrite.All",
 ];
 
 pub(crate) async fn run(context: &Context, args: &TenantArgs) -> Result<Report, Failure> {
@@ -194,6 +195,7 @@ fn announce(context: &Context, tenant: &RunningTenant, state: Option<&Path>) {
   Graph      {}
   authority  {}/
   tokens     {}
+  writes     {}
   knobs      curl -s {base}/_tenant/knobs; curl -s -X PATCH -d '{{\"replication_delay_ms\": 2000}}' {base}/_tenant/knobs
   log        curl -s {base}/_tenant/log
   state      curl -s {base}/_tenant/state
@@ -203,6 +205,7 @@ Ctrl-C stops it.
         tenant.graph_url(),
         tenant.base_url(),
         tenant.token_url(),
+        tenant.provisioning_url(),
         base = tenant.base_url(),
     );
     if context.output.json {
@@ -212,6 +215,7 @@ Ctrl-C stops it.
             "graph_url": tenant.graph_url(),
             "authority_url": format!("{}/", tenant.base_url()),
             "token_url": tenant.token_url(),
+            "provisioning_url": tenant.provisioning_url(),
             "state_file": state,
             "pid": std::process::id(),
         });
