@@ -55,14 +55,14 @@ pub(crate) fn properties<'a>(
 
 fn json(name: &str, shape: Shape, values: &Values) -> Result<Value, ExportProblem> {
     match shape {
-        Shape::Texts | Shape::Issuers | Shape::Skus => {
+        Shape::Texts | Shape::Issuers | Shape::Skus | Shape::PutAside => {
             if name == "businessPhones" && values.len() > 1 {
                 let message = "businessPhones takes one number only";
                 return Err(problem("constraint-violation", Some(name), message, "let one number flow", false));
             }
             values.iter().map(|value| text(name, value)).collect::<Result<Vec<_>, _>>().map(Value::Array)
         }
-        Shape::Text | Shape::Boolean => single(name, values),
+        Shape::Text | Shape::Boolean | Shape::Sid => single(name, values),
     }
 }
 

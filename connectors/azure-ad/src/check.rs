@@ -5,6 +5,7 @@ use crate::client::GraphClient;
 use crate::credential::{Credential, Proof};
 use crate::roles;
 use crate::schema::{CONTACT, DELETED_USER, GROUP, USER};
+use crate::settings::Mode;
 use crate::tenant::{self, SKEW_STOP_SECONDS, SKEW_WARNING_SECONDS, Tenant};
 use crate::urls;
 use connector_contract::{Check, ConnectorError, ErrorKind, Severity};
@@ -61,6 +62,9 @@ pub(crate) async fn check(graph: &GraphClient) -> Check {
         Err(error) => failed(&mut check, "RoleManagement.Read.Directory", error),
     }
     clock(graph, &mut check);
+    if graph.settings().mode == Mode::Connect {
+        return check;
+    }
     for (code, message) in LIMITATIONS {
         check.add(Severity::Ok, code, format!("Graph mode: {message}"), "");
     }
@@ -127,7 +131,11 @@ fn failed(check: &mut Check, right: &str, error: ConnectorError) {
 fn describe_tenant(tenant: &Tenant, graph: &GraphClient, check: &mut Check) {
     let message = format!("tenant {} ({}), verified domains: {}", tenant.name, tenant.id, tenant.domains.join(", "));
     check.add(Severity::Ok, "tenant", message, "");
+    let is_graph = graph.settings().mode == Mode::Graph;
     match tenant.sync_enabled {
+        Some(true) if !is_graph => {
+            check.add(Severity::Ok, "synchronisation-on", "directory synchronisation is switched on", "");
+        }
         Some(true) => check.add(
             Severity::Warning,
             "synchronisation-on",
@@ -137,7 +145,8 @@ fn describe_tenant(tenant: &Tenant, graph: &GraphClient, check: &mut Check) {
         Some(false) => check.add(Severity::Ok, "synchronisation-off", "directory synchronisation was switched off", ""),
         None => check.add(Severity::Ok, "synchronisation-never", "the tenant was never synchronised", ""),
     }
-    if let Some(message) = tenant.other_writer(Timestamp::now()) {
+    // In Connect mode the last writer may be this deployment itself, which the provisioning service tells.
+    if let Some(message) = tenant.other_writer(Timestamp::now()).filter(|_| is_graph) {
         let severity = if graph.settings().allow_other_writer { Severity::Warning } else { Severity::Error };
         check.add(severity, "other-writer", message, "stop the other tool, or set allow_other_writer = true");
     }

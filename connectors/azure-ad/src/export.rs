@@ -66,6 +66,11 @@ impl ExportDesk {
         }
         self.graph.ready().await?;
         self.guard_tenant().await?;
+        Ok(self.write(items).await)
+    }
+
+    /// The same behind the guard.
+    pub(crate) async fn write(&self, items: &[ExportItem]) -> Outcomes {
         let mut outcomes = Vec::with_capacity(items.len());
         for run in items.chunk_by(|a, b| lane(a) == lane(b)) {
             let lane = run.first().map_or(Lane::Refused, lane);
@@ -78,7 +83,7 @@ impl ExportDesk {
                 Lane::Refused => run.iter().map(|item| (item.id, ExportOutcome::Refused(refusal(item)))).collect(),
             });
         }
-        Ok(outcomes)
+        outcomes
     }
 
     /// SF24: another writer within a day stops an export. SF26: so does a clock that is far off.

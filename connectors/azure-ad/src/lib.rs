@@ -1,6 +1,7 @@
-//! Azure AD (Microsoft Entra ID) as a connected system, in Graph mode: objects stay cloud-managed, the engine matches
-//! them and stamps the immutable id. Speaks the public Microsoft Graph v1.0 API and nothing else; holds no engine
-//! decision. What Graph mode cannot write is refused by name, never dropped and never turned into another kind.
+//! Azure AD (Microsoft Entra ID) as a connected system. In Graph mode objects stay cloud-managed, the engine matches them
+//! and stamps the immutable id, over the public Microsoft Graph v1.0 API alone; in Connect mode they become synchronised
+//! objects through the provisioning service, and Graph is read. Holds no engine decision. What a mode cannot write is
+//! refused by name, never dropped and never turned into another kind.
 
 mod credential;
 mod settings;
@@ -34,27 +35,40 @@ mod members;
 mod password;
 mod remove;
 mod update;
+// Connect mode.
+mod connect;
 // The provisioning web service, for Connect mode.
 pub mod provisioning;
 
 pub use check::LIMITATIONS;
+pub use connect::CONNECT_LIMITATIONS;
 pub use credential::{Credential, ManagedIdentity};
-pub use settings::Settings;
+pub use settings::{Mode, Settings};
 
 use async_trait::async_trait;
 use client::GraphClient;
+use connect::ConnectMode;
 use connector_contract::{
     Check, Connector, ConnectorError, CreateRequest, DeltaImport, ExportItem, ExportOutcome, Exporter, Fact,
     FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, Watermark,
 };
 use export::ExportDesk;
 use metaverse_schema::{Anchor, ConnectorSchema, ObjectType};
+use provisioning::ProvisioningClient;
+use std::sync::Arc;
 
-/// One tenant in Graph mode.
+/// One tenant.
 #[derive(Debug)]
 pub struct AzureAd {
     graph: GraphClient,
-    desk: ExportDesk,
+    way: Way,
+}
+
+/// How it is written, and read beyond Graph.
+#[derive(Debug)]
+enum Way {
+    Graph(ExportDesk),
+    Connect(ConnectMode),
 }
 
 impl AzureAd {
@@ -62,22 +76,38 @@ impl AzureAd {
     /// the first token is needed.
     pub fn new(settings: Settings) -> Result<AzureAd, ConnectorError> {
         let graph = GraphClient::new(settings)?;
-        Ok(AzureAd { desk: ExportDesk::new(graph.clone()), graph })
+        let way = match graph.settings().mode {
+            Mode::Graph => Way::Graph(ExportDesk::new(graph.clone())),
+            Mode::Connect => {
+                let service = ProvisioningClient::beside(&graph);
+                Way::Connect(ConnectMode::new(&graph, Arc::new(service)))
+            }
+        };
+        Ok(AzureAd { graph, way })
     }
 }
 
 #[async_trait]
 impl Connector for AzureAd {
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
-        Ok(schema::connector_schema())
+        Ok(schema::connector_schema(self.graph.settings().mode))
     }
 
     async fn check(&self) -> Check {
-        check::check(&self.graph).await
+        let mut check = check::check(&self.graph).await;
+        match &self.way {
+            Way::Graph(_) => {}
+            // Whether the service can be reached is told beside what Graph says.
+            Way::Connect(connect) => connect.check(&mut check).await,
+        }
+        check
     }
 
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
-        import::import_full(&self.graph, request, sink).await
+        match &self.way {
+            Way::Graph(_) => import::import_full(&self.graph, request, sink).await,
+            Way::Connect(connect) => connect.import_full(request, sink).await,
+        }
     }
 
     fn delta_import(&self) -> Option<&dyn DeltaImport> {
@@ -100,15 +130,23 @@ impl Connector for AzureAd {
 #[async_trait]
 impl DeltaImport for AzureAd {
     async fn import_delta(&self, since: &Watermark, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
-        delta::import_delta(&self.graph, since, sink).await
+        match &self.way {
+            Way::Graph(_) => delta::import_delta(&self.graph, since, sink).await,
+            Way::Connect(connect) => connect.import_delta(since, sink).await,
+        }
     }
 }
 
 #[async_trait]
 impl ObjectReader for AzureAd {
     async fn read_objects(&self, anchors: &[Anchor]) -> Result<Vec<ImportItem>, ConnectorError> {
-        let ids: Vec<String> = anchors.iter().map(Anchor::to_string).collect();
-        objects::read_objects(&self.graph, &ids).await
+        match &self.way {
+            Way::Graph(_) => {
+                let ids: Vec<String> = anchors.iter().map(Anchor::to_string).collect();
+                objects::read_objects(&self.graph, &ids).await
+            }
+            Way::Connect(connect) => connect.read_objects(anchors).await,
+        }
     }
 }
 
@@ -122,11 +160,31 @@ impl MatchFacts for AzureAd {
 #[async_trait]
 impl Exporter for AzureAd {
     fn batch_size(&self) -> usize {
-        batch::BATCH
+        match &self.way {
+            Way::Graph(_) => batch::BATCH,
+            Way::Connect(_) => connect::BATCH,
+        }
+    }
+
+    fn named_by(&self) -> &'static [&'static str] {
+        match &self.way {
+            Way::Graph(_) => &[],
+            Way::Connect(_) => connect::NAMED_BY,
+        }
     }
 
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
-        self.desk.export(items).await
+        match &self.way {
+            Way::Graph(desk) => desk.export(items).await,
+            Way::Connect(connect) => connect.export(items).await,
+        }
+    }
+
+    async fn export_ended(&self, sent: u64, accepted: u64) -> Result<(), ConnectorError> {
+        match &self.way {
+            Way::Graph(_) => Ok(()),
+            Way::Connect(connect) => connect.export_ended(sent, accepted).await,
+        }
     }
 
     async fn find_created(
@@ -134,6 +192,9 @@ impl Exporter for AzureAd {
         object_type: &ObjectType,
         create: &CreateRequest,
     ) -> Result<Option<Anchor>, ConnectorError> {
-        self.desk.find_created(object_type, create).await
+        match &self.way {
+            Way::Graph(desk) => desk.find_created(object_type, create).await,
+            Way::Connect(connect) => connect.find_created(object_type, create).await,
+        }
     }
 }

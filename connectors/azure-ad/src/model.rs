@@ -161,13 +161,20 @@ fn read(property: &Property, value: &Value) -> Result<Values, String> {
     };
     match (property.shape, value) {
         (_, Value::Null) => Ok(Values::default()),
-        (Shape::Text, value) => text(value),
+        (Shape::Text | Shape::Sid, value) => text(value),
         (Shape::Boolean, Value::Bool(truth)) => Ok(Values::single(Held::Boolean(*truth))),
         (Shape::Texts, Value::Array(items)) => merged(items.iter().map(text)),
         (Shape::Issuers, Value::Array(items)) => merged(items.iter().map(|item| value_of(item, "issuer"))),
         (Shape::Skus, Value::Array(items)) => merged(items.iter().map(|item| value_of(item, "skuId"))),
+        (Shape::PutAside, Value::Array(items)) => merged(items.iter().map(put_aside)),
         (_, other) => Err(format!("{} is not what the property holds", kind(other))),
     }
+}
+
+/// `{"propertyCausingError": "ProxyAddresses", "value": "SMTP:ann@contoso.com", ..}`.
+fn put_aside(item: &Value) -> Result<Values, String> {
+    let part = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+    text(&Value::String(format!("{} {}", part("propertyCausingError"), part("value")).trim().to_owned()))
 }
 
 fn merged(parts: impl Iterator<Item = Result<Values, String>>) -> Result<Values, String> {

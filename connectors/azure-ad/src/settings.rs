@@ -13,9 +13,19 @@ const AUTHORITY_URL: &str = "https://login.microsoftonline.com/";
 /// The public cloud's scope (A.1); a tenant on a loopback address plays that cloud.
 const GRAPH_SCOPE: &str = "https://graph.microsoft.com/.default";
 
-/// Checked settings of one Azure AD connector in Graph mode.
+/// By which of the two ways the tenant is written. Reading goes over Microsoft Graph in both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The public API: objects stay managed in the cloud, and carry a stamp.
+    Graph,
+    /// The provisioning service of the official tool: objects become synchronised ones.
+    Connect,
+}
+
+/// Checked settings of one Azure AD connector.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    pub mode: Mode,
     /// The tenant: its GUID or one of its verified domains.
     pub tenant: String,
     /// The application's ID; of a managed identity the user-assigned one's, empty for the machine's own.
@@ -63,7 +73,7 @@ impl Settings {
     /// Reads the connector's table. All problems are returned together, settings that nobody knows included.
     pub fn read(table: &SettingsTable) -> Result<Settings, Vec<SettingProblem>> {
         let mut reader = SettingsReader::new(table);
-        read_mode(&mut reader);
+        let mode = read_mode(&mut reader);
         let tenant = reader.required_text("tenant", "write the tenant's GUID or one of its verified domains");
         if !tenant.is_empty() && !is_plain_name(&tenant) {
             let message = format!("`{tenant}` is neither a tenant GUID nor a domain name");
@@ -102,11 +112,17 @@ impl Settings {
         let restore_deleted = reader.boolean("restore_deleted").unwrap_or(true);
         let allow_other_writer = reader.boolean("allow_other_writer").unwrap_or(false);
         let provisioning = read_provisioning(&mut reader, allow_http, graph_url.as_ref());
+        let is_anonymous = provisioning.as_ref().is_ok_and(|provisioning| provisioning.machine_id.is_none());
+        if mode == Mode::Connect && is_anonymous {
+            let help = "write a GUID that only this deployment has (`init` draws one): by it this deployment knows its own writes";
+            reader.invalid("provisioning", "the setting `machine_id` is missing in the table `provisioning`", help);
+        }
         let mut problems = reader.finish();
         let provisioning = provisioning.map_err(|mistakes| problems.extend(mistakes)).ok();
         match (credential, graph_url, authority_url, provisioning) {
             (Some(credential), Some(graph_url), Some(authority_url), Some(provisioning)) if problems.is_empty() => {
                 Ok(Settings {
+                    mode,
                     tenant,
                     client_id,
                     credential,
@@ -136,17 +152,18 @@ impl Settings {
     }
 }
 
-fn read_mode(reader: &mut SettingsReader<'_>) {
+fn read_mode(reader: &mut SettingsReader<'_>) -> Mode {
     match reader.text("mode").as_deref() {
-        None | Some("graph") => {}
-        Some("connect") => reader.invalid(
-            "mode",
-            "the mode `connect` is not available yet: this version speaks Microsoft Graph only",
-            "write `mode = \"graph\"`; contacts, proxyAddresses and password hashes need the connect mode",
-        ),
+        None | Some("graph") => Mode::Graph,
+        Some("connect") => {
+            let help = "write `mode = \"graph\"`; contacts, proxyAddresses and password hashes need the connect mode";
+            reader.invalid("mode", "the mode `connect` is not available yet", help);
+            Mode::Connect
+        }
         Some(other) => {
             let message = format!("there is no mode `{other}`");
-            reader.invalid("mode", message, "write `mode = \"graph\"`");
+            reader.invalid("mode", message, "write `mode = \"graph\"` or `mode = \"connect\"`");
+            Mode::Graph
         }
     }
 }
@@ -311,7 +328,7 @@ pub(crate) mod tests {
     #[test]
     fn every_mistake_is_reported_at_once() {
         let found = messages(&[
-            ("mode", text("connect")),
+            ("mode", text("cloud")),
             ("tenant", text("contoso/../x")),
             ("client_secret", text("hunter2")),
             ("graph_url", text("http://graph.example/v1.0")),
@@ -323,7 +340,7 @@ pub(crate) mod tests {
         let all = found.join("\n");
         assert_eq!(found.len(), 9, "{all}");
         for part in [
-            "not available yet",
+            "no mode `cloud`",
             "contoso/../x",
             "client_id",
             "env:NAME",
@@ -336,6 +353,18 @@ pub(crate) mod tests {
             assert!(all.contains(part), "{part} is missing in:\n{all}");
         }
         assert!(!all.contains("hunter2"), "a secret must not be repeated");
+    }
+
+    /// SF24: who writes through the provisioning service says who it is.
+    #[test]
+    fn connect_mode_needs_to_know_its_own_writes() {
+        let mut entries = minimal();
+        entries.push(("mode", text("connect")));
+        assert!(messages(&entries).join("\n").contains("machine_id"));
+        let machine = ("machine_id", text("0f0e0d0c-0b0a-4908-8706-050403020100"));
+        entries.push(("provisioning", SettingValue::Table(table(&[machine]))));
+        assert!(!messages(&entries).join("\n").contains("machine_id"));
+        assert_eq!(Settings::read(&table(&minimal())).unwrap().mode, Mode::Graph);
     }
 
     #[test]

@@ -24,6 +24,9 @@ pub(crate) struct Mark {
     contacts: Option<String>,
     /// The verified domains when it was made (SF25).
     pub(crate) domains: Vec<String>,
+    /// Connect mode: where ReadBack continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) read_back: Option<String>,
 }
 
 /// Digest of what is asked for: a changed list means that values were never requested (SF27).
@@ -60,7 +63,13 @@ impl Mark {
             groups: kept(groups)?,
             contacts: contacts.map(kept).transpose()?,
             domains: tenant.domains.clone(),
+            read_back: None,
         })
+    }
+
+    /// The same, with the place where ReadBack continues.
+    pub(crate) fn continued_by(self, read_back: Option<String>) -> Mark {
+        Mark { read_back, ..self }
     }
 
     pub(crate) fn to_watermark(&self) -> Result<Watermark, ConnectorError> {

@@ -128,6 +128,12 @@ pub trait Exporter: Send + Sync {
     /// nothing of this call was sent.
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
 
+    /// Told when an export is over, with the number of objects that were sent and of those that were accepted. Nothing hangs
+    /// on it: what an error says is noted.
+    async fn export_ended(&self, _sent: u64, _accepted: u64) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
     /// Asks the system whether the account may write what the rules intend, and names each missing right with the way to
     /// grant it; writes nothing. A system that cannot be asked says nothing.
     async fn check_rights(&self, _intended: &[IntendedExport]) -> Check {

@@ -115,6 +115,12 @@ impl Engine {
         let number = self.store.begin_export_step(&step.connector)?;
         let mut tally = Tally { total: self.store.export_count(&step.connector)?, ..Tally::default() };
         let halt = self.export_all(step, &connector, &mut tally).await?;
+        if tally.settled() > 0
+            && let Some(exporter) = connector.exporter()
+            && let Err(error) = exporter.export_ended(tally.settled(), tally.accepted).await
+        {
+            step.note("export-not-closed", error.to_string());
+        }
         let refused = std::mem::take(&mut tally.refused);
         step.report.processed = tally.accepted + refused.len() as u64;
         if !refused.is_empty() {

@@ -1,0 +1,119 @@
+//! `check` in Connect mode: whether the provisioning service can be reached, what state the tenant's synchronisation is in,
+//! and which of its switches stand in the way of a takeover. Writes nothing.
+
+use super::guard::other_writer;
+use super::service::Service;
+use crate::client::GraphClient;
+use crate::provisioning::{CompanyConfiguration, DirSyncFeatures};
+use crate::tenant;
+use connector_contract::{Check, ErrorKind, Severity};
+use jiff::Timestamp;
+
+/// What Connect mode cannot do: code and sentence. The codes are those of refused exports and of holds.
+pub const CONNECT_LIMITATIONS: [(&str, &str); 8] = [
+    ("limitation-read-only", "licences, roles and what only the cloud knows of an object are never sent"),
+    ("limitation-microsoft-365-group", "Microsoft 365 groups are neither made nor taken over"),
+    ("limitation-dynamic-group", "groups with a membership rule are never taken over"),
+    ("limitation-role-assignable-group", "groups that directory roles can be assigned to are never taken over"),
+    (
+        "limitation-cloud-mastered",
+        "objects whose source of authority was moved to the cloud are neither written nor deleted",
+    ),
+    ("limitation-detach", "a synchronised object cannot be let go by itself: it is deleted, or it stays"),
+    (
+        "limitation-takeover",
+        "an existing object is taken over only where the service itself can match it: by anchor or address",
+    ),
+    ("limitation-password", "password hashes are not synchronised by this version"),
+];
+
+const RIGHT: &str = "ADSynchronization.ReadWrite.All";
+
+pub(super) async fn check(graph: &GraphClient, service: &dyn Service, check: &mut Check) {
+    let company = match service.company().await {
+        Ok(company) => company,
+        Err(error) => {
+            let code = match error.kind {
+                ErrorKind::Permission => "permission-missing",
+                ErrorKind::Credential => "credential-rejected",
+                ErrorKind::BackOff { .. } => "throttled",
+                _ => "provisioning-unreachable",
+            };
+            let remedy = match error.remedy.is_empty() {
+                true => format!("grant the application {RIGHT}, and check the table `provisioning` of the settings"),
+                false => error.remedy.clone(),
+            };
+            check.add(Severity::Error, code, format!("{}: {}", error.attempted, error.message), remedy);
+            return;
+        }
+    };
+    check.add(Severity::Ok, "provisioning", format!("the provisioning service answers: {RIGHT} is granted"), "");
+    let settings = graph.settings();
+    if let Ok(tenant) = tenant::read(graph).await
+        && let Some(message) =
+            other_writer(&company, &tenant, settings.provisioning.machine_id.as_deref(), Timestamp::now())
+    {
+        let severity = if settings.allow_other_writer { Severity::Warning } else { Severity::Error };
+        check.add(severity, "other-writer", message, "stop the other tool, or set allow_other_writer = true");
+    }
+    switches(&company, check);
+    for (code, message) in CONNECT_LIMITATIONS {
+        check.add(Severity::Ok, code, format!("Connect mode: {message}"), "");
+    }
+}
+
+/// What the tenant's synchronisation is set to.
+fn switches(company: &CompanyConfiguration, check: &mut Check) {
+    if company.is_dir_syncing == Some(false) {
+        let message = "directory synchronisation is switched off in this tenant: nothing can be exported";
+        check.add(Severity::Warning, "synchronisation-off", message, "switch it on: `metasync tenant-sync on`");
+    }
+    for (switch, code, message, remedy) in [
+        (
+            DirSyncFeatures::BLOCK_SOFT_MATCH,
+            "soft-match-blocked",
+            "BlockSoftMatch is on: existing objects without an anchor cannot be taken over",
+            "switch it off for the time of the takeover",
+        ),
+        (
+            DirSyncFeatures::BLOCK_TAKEOVER_BY_HARD_MATCH,
+            "hard-match-blocked",
+            "BlockCloudObjectTakeoverThroughHardMatch is on: cloud users that carry their anchor already (stamped in Graph \
+             mode, or synchronised before) cannot be taken over",
+            "switch it off for the time of the takeover, and on again behind it",
+        ),
+    ] {
+        if company.features.contains(switch) {
+            check.add(Severity::Warning, code, message, remedy);
+        }
+    }
+    if let Some(prevention) = company.deletion_prevention.as_ref().filter(|prevention| prevention.kind != "Disabled") {
+        let threshold = prevention.threshold_count.or(prevention.threshold_percentage).unwrap_or_default();
+        let message = format!(
+            "the tenant asks its clients to stop at {threshold} deletions ({}); [guards] is what stops this one",
+            prevention.kind
+        );
+        check.add(Severity::Ok, "deletion-prevention", message, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Which switch must be off for the window of a takeover is named, and only those that are on.
+    #[test]
+    fn switches_in_the_way_are_named() {
+        let warned = |features| {
+            let mut found = Check::default();
+            switches(&CompanyConfiguration { features, ..CompanyConfiguration::default() }, &mut found);
+            let warnings = found.findings.iter().filter(|finding| finding.severity != Severity::Ok);
+            warnings.map(|finding| finding.code.clone()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(warned(DirSyncFeatures(41_016)), "");
+        assert_eq!(warned(DirSyncFeatures::BLOCK_SOFT_MATCH), "soft-match-blocked");
+        let both =
+            DirSyncFeatures(DirSyncFeatures::BLOCK_SOFT_MATCH.0 | DirSyncFeatures::BLOCK_TAKEOVER_BY_HARD_MATCH.0);
+        assert_eq!(warned(both), "soft-match-blocked hard-match-blocked");
+    }
+}

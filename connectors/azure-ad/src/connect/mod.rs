@@ -1,0 +1,82 @@
+//! Connect mode: objects become synchronised ones through the provisioning service; everything is read over Graph, and
+//! completed with what only that service tells. Holds no engine decision; the wire is `provisioning`'s.
+
+mod check;
+mod guard;
+mod service;
+// What is read.
+mod import;
+mod overlay;
+// What is written.
+mod export;
+mod references;
+mod takeover;
+mod words;
+
+#[cfg(test)]
+mod scripted;
+#[cfg(test)]
+mod tests;
+
+pub use check::CONNECT_LIMITATIONS;
+pub(crate) use export::{BATCH, NAMED_BY};
+
+use crate::client::GraphClient;
+use crate::export::{ExportDesk, Outcomes};
+use connector_contract::{
+    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, Watermark,
+};
+use export::ConnectDesk;
+use import::Known;
+use metaverse_schema::{Anchor, ObjectType};
+use service::Service;
+use std::sync::Arc;
+
+/// One tenant in Connect mode.
+#[derive(Debug)]
+pub(crate) struct ConnectMode {
+    graph: GraphClient,
+    service: Arc<dyn Service>,
+    known: Arc<Known>,
+    desk: ConnectDesk,
+}
+
+impl ConnectMode {
+    pub(crate) fn new(graph: &GraphClient, service: Arc<dyn Service>) -> ConnectMode {
+        let known = Arc::new(Known::default());
+        let desk = ConnectDesk::new(ExportDesk::new(graph.clone()), Arc::clone(&service), Arc::clone(&known));
+        ConnectMode { graph: graph.clone(), service, known, desk }
+    }
+
+    pub(crate) async fn check(&self, check: &mut Check) {
+        check::check(&self.graph, &*self.service, check).await;
+    }
+
+    pub(crate) async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        import::import_full(&self.graph, &*self.service, &self.known, request, sink).await
+    }
+
+    pub(crate) async fn import_delta(&self, since: &Watermark, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        import::import_delta(&self.graph, &*self.service, &self.known, since, sink).await
+    }
+
+    pub(crate) async fn read_objects(&self, anchors: &[Anchor]) -> Result<Vec<ImportItem>, ConnectorError> {
+        import::read_objects(&self.graph, &*self.service, &self.known, anchors).await
+    }
+
+    pub(crate) async fn export(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
+        self.desk.export(items).await
+    }
+
+    pub(crate) async fn export_ended(&self, sent: u64, accepted: u64) -> Result<(), ConnectorError> {
+        self.service.finalize(sent, accepted).await
+    }
+
+    pub(crate) async fn find_created(
+        &self,
+        object_type: &ObjectType,
+        create: &CreateRequest,
+    ) -> Result<Option<Anchor>, ConnectorError> {
+        self.desk.find_created(object_type, create).await
+    }
+}

@@ -1,0 +1,246 @@
+//! What only the provisioning service tells of an object: the source anchor of groups and contacts, and whether the cloud
+//! masters it again (SF30). Read by ReadBack and laid over what Graph tells of the same object; decides nothing.
+
+use super::service::Service;
+use super::words::class_of;
+use crate::provisioning::{SyncKind, SyncObject, SyncOperation};
+use crate::schema::{CLOUD_MASTERED, Class, SOURCE_ANCHOR, USER};
+use connector_contract::{ConnectorError, ErrorKind, ImportItem, ImportedChange};
+use metaverse_schema::{Anchor, AttributesDelta, Guid, ObjectType, Value, Values};
+use std::collections::{BTreeMap, HashMap};
+
+/// Pages that one reading may have at most: a service that never ends is not followed for ever.
+const MOST_PAGES: usize = 1_000_000;
+
+/// What ReadBack tells of one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Overlay {
+    kind: SyncKind,
+    /// Of groups and contacts; users tell it over Graph.
+    source_anchor: Option<Box<str>>,
+    cloud_mastered: bool,
+}
+
+impl Overlay {
+    fn of(object: &SyncObject, kind: SyncKind) -> Overlay {
+        let gone = object.operation == SyncOperation::Delete;
+        let anchor = object.source_anchor().filter(|_| kind != SyncKind::User && !gone);
+        Overlay {
+            kind,
+            source_anchor: anchor.map(Into::into),
+            cloud_mastered: object.boolean(CLOUD_MASTERED) == Some(true) && !gone,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.source_anchor.is_none() && !self.cloud_mastered
+    }
+
+    /// The values of the class's attributes that Graph does not tell.
+    fn values(&self, class: &Class) -> Vec<(&'static str, Values)> {
+        let value = |name: &str| match name {
+            SOURCE_ANCHOR => self.source_anchor.as_deref().map(|anchor| Value::text(anchor).into()),
+            _ => self.cloud_mastered.then(|| Value::Boolean(true).into()),
+        };
+        class.read_back.iter().map(|property| (property.name, value(property.name).unwrap_or_default())).collect()
+    }
+}
+
+/// Overlays by object id.
+#[derive(Debug, Default)]
+pub(crate) struct Overlays(HashMap<Guid, Overlay>);
+
+impl Overlays {
+    pub(crate) fn insert(&mut self, id: Guid, overlay: Overlay) {
+        if overlay.is_empty() {
+            self.0.remove(&id);
+        } else {
+            self.0.insert(id, overlay);
+        }
+    }
+
+    /// Whether something is known of the object. Of one that is not synchronised there is nothing to know.
+    pub(crate) fn knows(&self, anchor: &Anchor) -> bool {
+        object_id(anchor).is_some_and(|id| self.0.contains_key(&id))
+    }
+
+    /// The object that carries this source anchor.
+    pub(crate) fn holder(&self, kind: SyncKind, source_anchor: &str) -> Option<Guid> {
+        let carries =
+            |overlay: &Overlay| overlay.kind == kind && overlay.source_anchor.as_deref() == Some(source_anchor);
+        self.0.iter().find(|(_, overlay)| carries(overlay)).map(|(id, _)| *id)
+    }
+
+    /// Completes a whole object; what is not one stays as it is.
+    pub(crate) fn lay_over(&self, item: &mut ImportItem) {
+        let ImportItem::Object(object) = item else { return };
+        let Some(overlay) = object_id(&object.anchor).and_then(|id| self.0.get(&id)) else { return };
+        let Some(class) = Class::named(object.object_type.as_str()) else { return };
+        for (name, values) in overlay.values(class) {
+            object.attributes.set(name, values);
+        }
+    }
+}
+
+fn object_id(anchor: &Anchor) -> Option<Guid> {
+    anchor.to_string().parse().ok()
+}
+
+/// One change that ReadBack tells, for the import stream.
+pub(crate) fn change(id: Guid, overlay: &Overlay) -> Option<ImportItem> {
+    let class = class_of(overlay.kind)?;
+    let mut changes = AttributesDelta::default();
+    for (name, values) in overlay.values(class) {
+        changes.set(name, values);
+    }
+    Some(ImportItem::Change(ImportedChange {
+        anchor: Anchor::Text(id.to_string()),
+        object_type: ObjectType::new(class.name),
+        place: None,
+        changes,
+        whole_if_new: false,
+    }))
+}
+
+/// What one reading gave, in the order of the ids, and where the next delta begins.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) overlays: BTreeMap<Guid, Overlay>,
+    pub(crate) cookie: Option<String>,
+}
+
+impl Reading {
+    /// Everything that is synchronised. Of users only those that the cloud masters again are kept.
+    pub(crate) async fn whole(service: &dyn Service) -> Result<Reading, ConnectorError> {
+        read(service, None, true, |overlay| !overlay.is_empty()).await
+    }
+
+    /// What changed since the cookie; an object that is synchronised no longer has an empty overlay.
+    pub(crate) async fn since(service: &dyn Service, cookie: &str) -> Result<Reading, ConnectorError> {
+        read(service, Some(cookie.to_owned()), false, |_| true).await
+    }
+}
+
+async fn read(
+    service: &dyn Service,
+    mut cookie: Option<String>,
+    full: bool,
+    keeps: impl Fn(&Overlay) -> bool,
+) -> Result<Reading, ConnectorError> {
+    let attempted = "reading synchronised objects back";
+    let broken = |problem: &str| ConnectorError::new(ErrorKind::Protocol, attempted, problem, "");
+    let mut reading = Reading::default();
+    for _ in 0..MOST_PAGES {
+        let page = service.read_back(cookie.as_deref(), full).await?;
+        for object in &page.objects {
+            let Some(anchor) = object.cloud_anchor() else { continue };
+            let Ok(id) = anchor.object_id.parse::<Guid>() else { continue };
+            let overlay = Overlay::of(object, anchor.kind);
+            if keeps(&overlay) {
+                reading.overlays.insert(id, overlay);
+            } else {
+                reading.overlays.remove(&id);
+            }
+        }
+        if !page.more {
+            reading.cookie = page.cookie;
+            return Ok(reading);
+        }
+        if page.cookie.is_none() || page.cookie == cookie {
+            return Err(broken("there is more, and the service does not say where"));
+        }
+        cookie = page.cookie;
+    }
+    Err(broken("the service goes on without end"))
+}
+
+/// Whether overlays of this class differ from what a Graph-only reading gives.
+pub(crate) fn is_anchored(class: &Class) -> bool {
+    class.name != USER.name && class.read_back.iter().any(|property| property.name == SOURCE_ANCHOR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scripted::{Scripted, contact, group, page, user};
+    use super::*;
+    use connector_contract::ImportedObject;
+    use metaverse_schema::Attributes;
+
+    const G: &str = "00000000-0000-4000-8000-0000000000a1";
+    const C: &str = "00000000-0000-4000-8000-0000000000c1";
+    const U: &str = "00000000-0000-4000-8000-0000000000b1";
+
+    fn object(class: &str, id: &str) -> ImportItem {
+        ImportItem::Object(ImportedObject {
+            anchor: Anchor::Text(id.to_owned()),
+            object_type: ObjectType::new(class),
+            place: None,
+            attributes: Attributes::new(),
+            print: None,
+        })
+    }
+
+    fn shown(overlays: &Overlays, class: &str, id: &str) -> String {
+        let mut item = object(class, id);
+        overlays.lay_over(&mut item);
+        let ImportItem::Object(object) = item else { unreachable!("it was an object") };
+        format!("{:?}", object.attributes)
+    }
+
+    /// Groups and contacts get their anchor, whoever the cloud masters is marked, and nobody else gets anything.
+    #[tokio::test]
+    async fn a_whole_reading_is_laid_over_what_graph_tells() {
+        let service = Scripted::reading(vec![
+            page(vec![group(G, "anchor-g"), user(U, "anchor-u")], Some("1"), true),
+            page(
+                vec![contact(C, "anchor-c").with(CLOUD_MASTERED, crate::provisioning::SyncValue::Boolean(true))],
+                Some("2"),
+                false,
+            ),
+        ]);
+        let reading = Reading::whole(&service).await.unwrap();
+        assert_eq!(reading.cookie.as_deref(), Some("2"));
+        assert_eq!(service.asked(), ["full from the beginning", "full from 1"]);
+        let mut overlays = Overlays::default();
+        reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
+        assert_eq!(shown(&overlays, "group", G), r#"{sourceAnchor: "anchor-g"}"#);
+        assert_eq!(shown(&overlays, "contact", C), r#"{blockOnPremisesSync: True, sourceAnchor: "anchor-c"}"#);
+        assert_eq!(shown(&overlays, "user", U), "{}");
+        assert_eq!(overlays.holder(SyncKind::Group, "anchor-g"), G.parse().ok());
+        assert_eq!(overlays.holder(SyncKind::Contact, "anchor-g"), None);
+    }
+
+    /// A delta tells what changed; an object that is synchronised no longer loses what only ReadBack gave it.
+    #[tokio::test]
+    async fn a_delta_tells_changes() {
+        let gone = SyncObject { operation: SyncOperation::Delete, ..group(G, "anchor-g") };
+        let service = Scripted::reading(vec![page(vec![gone, contact(C, "anchor-c")], Some("9"), false)]);
+        let reading = Reading::since(&service, "2").await.unwrap();
+        assert_eq!(service.asked(), ["changes from 2"]);
+        let told: Vec<String> = reading
+            .overlays
+            .iter()
+            .filter_map(|(id, overlay)| change(*id, overlay))
+            .map(|item| match item {
+                ImportItem::Change(change) => format!("{} {:?}", change.object_type, change.changes),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "group AttributesDelta({blockOnPremisesSync: Replace([]), sourceAnchor: Replace([])})",
+                r#"contact AttributesDelta({blockOnPremisesSync: Replace([]), sourceAnchor: Replace("anchor-c")})"#
+            ]
+        );
+    }
+
+    /// SF15: a reading that does not end is none.
+    #[tokio::test]
+    async fn a_reading_that_does_not_go_on_is_refused() {
+        let service = Scripted::reading(vec![page(vec![group(G, "a")], None, true)]);
+        assert_eq!(Reading::whole(&service).await.unwrap_err().kind, ErrorKind::Protocol);
+        let service = Scripted::reading(vec![page(vec![], Some("1"), true), page(vec![], Some("1"), true)]);
+        assert_eq!(Reading::whole(&service).await.unwrap_err().kind, ErrorKind::Protocol);
+    }
+}
