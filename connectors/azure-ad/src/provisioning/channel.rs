@@ -46,7 +46,11 @@ pub(super) struct Answered {
 enum Verdict {
     Result(Element),
     Fault(Fault),
-    Throttled(Option<Duration>),
+    /// How long to wait, and whether the request was not carried out for certain.
+    Throttled {
+        asked: Option<Duration>,
+        untouched: bool,
+    },
     /// The token is not taken; with what the service says about it.
     Unauthorised(String),
     /// Trying again may help.
@@ -132,15 +136,16 @@ impl Channel {
                             return Err(Broken { cause: FAULT, ..broken });
                         }
                     },
-                    Verdict::Throttled(asked) => match patience.throttled(asked) {
+                    Verdict::Throttled { asked, untouched } => match patience.throttled(asked) {
                         Ok(pause) => {
+                            doubtful |= !untouched;
                             self.gate.close_for(pause);
                             tracing::warn!(attempted, pause_ms = pause.as_millis() as u64, "throttled");
                             continue;
                         }
                         Err(wait) => {
                             self.gate.close_for(wait);
-                            return Err(ended(doubtful, throttled(&attempted, wait)));
+                            return Err(ended(doubtful || !untouched, throttled(&attempted, wait)));
                         }
                     },
                     Verdict::Unauthorised(_) if !renewed => {
@@ -286,9 +291,9 @@ fn judge(reply: &HttpReply, operation: &str, attempted: &str) -> Verdict {
             }
         }
         401 => Verdict::Unauthorised(told("HTTP 401")),
-        429 => Verdict::Throttled(reply.retry_after),
-        // An outage with a time is waited out like throttling.
-        503 if reply.retry_after.is_some() => Verdict::Throttled(reply.retry_after),
+        429 => Verdict::Throttled { asked: reply.retry_after, untouched: true },
+        // An outage with a time is waited out like throttling; a gateway that gave up does not know what it gave up on.
+        503 if reply.retry_after.is_some() => Verdict::Throttled { asked: reply.retry_after, untouched: false },
         status @ 500.. => {
             let message = format!("HTTP {status} without a fault");
             Verdict::Outage(error(ErrorKind::Connection, message, "try again later"))
@@ -382,7 +387,7 @@ mod tests {
         let shown = match judge(&reply, "FinalizeExport", "calling") {
             Verdict::Result(result) => format!("result {}", result.name.local),
             Verdict::Fault(fault) => format!("fault {}", fault.text),
-            Verdict::Throttled(asked) => format!("throttled {asked:?}"),
+            Verdict::Throttled { asked, untouched } => format!("throttled {asked:?}, untouched {untouched}"),
             Verdict::Unauthorised(message) => format!("unauthorised {message}"),
             Verdict::Outage(error) => format!("outage {error}"),
             Verdict::Refused(error) => format!("refused {error}"),
@@ -416,9 +421,12 @@ mod tests {
             reply(401, fault()),
             expect!["unauthorised HTTP 401: Identity synchronization is not yet activated for this company."],
         );
-        check(reply(429, Vec::new()), expect!["throttled None"]);
+        check(reply(429, Vec::new()), expect!["throttled None, untouched true"]);
         let asked = Some(Duration::from_secs(7));
-        check(HttpReply { retry_after: asked, ..reply(503, Vec::new()) }, expect!["throttled Some(7s)"]);
+        check(
+            HttpReply { retry_after: asked, ..reply(503, Vec::new()) },
+            expect!["throttled Some(7s), untouched false"],
+        );
         check(reply(503, Vec::new()), expect!["outage calling: HTTP 503 without a fault; try again later"]);
         check(
             reply(302, Vec::new()),

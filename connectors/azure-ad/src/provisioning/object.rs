@@ -166,9 +166,13 @@ impl SyncObject {
         SyncObject { kind, operation, properties: vec![anchor] }
     }
 
-    /// The same with one more property.
+    /// The same with one more property, or another value of one that it has.
     pub fn with(mut self, name: impl Into<String>, value: SyncValue) -> SyncObject {
-        self.properties.push((name.into(), value));
+        let name = name.into();
+        match self.properties.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
+            Some((_, known)) => *known = value,
+            None => self.properties.push((name, value)),
+        }
         self
     }
 
@@ -240,5 +244,7 @@ mod tests {
         assert_eq!((object.source_anchor(), object.boolean("securityEnabled")), (Some("AAEC"), Some(true)));
         assert_eq!(object.cloud_anchor().map(|anchor| anchor.kind), Some(SyncKind::Group));
         assert_eq!(object.links(), 2);
+        let fewer = object.clone().with("Member", SyncValue::Nil);
+        assert_eq!((fewer.links(), fewer.properties.len()), (0, object.properties.len()));
     }
 }

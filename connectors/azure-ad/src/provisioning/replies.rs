@@ -315,6 +315,23 @@ mod tests {
         .assert_debug_eq(&[of("provision-ok"), of("provision-failure")]);
     }
 
+    /// B.5: a description is a failure whatever the code says; a nil one is none; a missing code is no success.
+    #[test]
+    fn a_description_is_a_failure() {
+        let part = |name: &'static str, text: &'static str| SYNC.element(name).text(text);
+        let nil = |name: &'static str| SYNC.element(name).attribute(INSTANCE.name("nil"), "true");
+        let entry = |parts: Vec<Element>| SYNC.element("AzureADSyncObjectResult").children(parts);
+        let entries = [
+            entry(vec![part("ResultCode", "Success"), nil("ResultErrorDescription")]),
+            entry(vec![part("ResultCode", "Success"), part("ResultErrorDescription", "conflict")]),
+            entry(vec![part("ResultCode", "Failure"), nil("ResultErrorDescription")]),
+            entry(vec![nil("ResultErrorDescription")]),
+        ];
+        let result = SERVICE.element("R").child(SYNC.element("SyncObjectResults").children(entries));
+        let failed: Vec<bool> = object_results(&result).iter().map(|result| result.failed).collect();
+        assert_eq!(failed, [false, true, true, true]);
+    }
+
     #[test]
     fn results_of_password_hashes() {
         let of = |name| credential_results(&result(name, "ProvisionCredentials"));
