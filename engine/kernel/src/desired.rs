@@ -2,7 +2,7 @@
 //! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
 
 use crate::evaluate::{MetaverseInputs, flow_outcome};
-use crate::inbound::{Weighed, reference_attributes};
+use crate::inbound::{Record, Weighed, reference_attributes};
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::outbound::MvState;
@@ -90,7 +90,7 @@ pub(crate) fn compute_desired(
             (Values::default(), false)
         } else {
             let (weighed, decision) = weigh(target, (flows, merge), mv, exists, &reader, run)?;
-            desired.decisions.extend(decision);
+            desired.decisions.extend(decision.map(|record| *record));
             weighed
         };
         if values.len() > 1 && run.is_single_valued(connector, target.as_str()) {
@@ -127,7 +127,7 @@ fn weigh(
     exists: bool,
     reader: &MetaverseInputs<'_>,
     run: &Run<'_>,
-) -> Result<((Values, bool), Option<AttributeDecision>), ObjectError> {
+) -> Result<((Values, bool), Record), ObjectError> {
     let mut weighed = Weighed::new(merge, run.trace);
     for (prepared, (rule, flow)) in flows {
         if weighed.is_settled() && !run.trace {

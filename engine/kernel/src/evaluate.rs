@@ -216,21 +216,24 @@ pub(crate) fn flow_outcome(
     rule: &RuleId,
     target: &str,
 ) -> Result<Outcome, ObjectError> {
-    let outcome = match source {
-        FlowSource::Direct(attribute) => match inputs.attribute(attribute.as_str()) {
-            Some(values) if !values.is_empty() => Outcome::Values(values.into_owned()),
-            _ => Outcome::Null,
-        },
-        FlowSource::Constant(value) => Outcome::Values(Values::single(value.clone())),
-        FlowSource::Expression(expression) => evaluate(expression, &FlowInputs { inputs, rule, target }, rule, target)?,
-    };
-    Ok(match outcome {
-        Outcome::Values(values) if values.iter().any(|value| value.as_text() == Some("")) => {
-            let kept: Values = values.into_iter().filter(|value| value.as_text() != Some("")).collect();
+    match source {
+        FlowSource::Direct(attribute) => Ok(as_it_is(inputs.attribute(attribute.as_str()).as_deref())),
+        FlowSource::Constant(value) => Ok(as_it_is(Some(&Values::single(value.clone())))),
+        FlowSource::Expression(expression) => evaluate(expression, &FlowInputs { inputs, rule, target }, rule, target),
+    }
+}
+
+/// What a flow of an attribute without an expression gives.
+pub(crate) fn as_it_is(values: Option<&Values>) -> Outcome {
+    let is_empty = |value: &Value| value.as_text() == Some("");
+    match values {
+        Some(values) if !values.iter().any(is_empty) && !values.is_empty() => Outcome::Values(values.clone()),
+        Some(values) => {
+            let kept: Values = values.iter().filter(|value| !is_empty(value)).cloned().collect();
             if kept.is_empty() { Outcome::Null } else { Outcome::Values(kept) }
         }
-        other => other,
-    })
+        None => Outcome::Null,
+    }
 }
 
 /// Evaluates an expression; an error names the rule and the attribute, and fails the object (X14).

@@ -114,7 +114,7 @@ pub(crate) fn compute_metaverse(
             resolve(object_type, target, flows, previous, kept, run)?
         };
         attributes.extend(value.map(|value| (target.clone(), value)));
-        decisions.extend(decision);
+        decisions.extend(decision.map(|record| *record));
     }
     let attributes = attributes.into_iter().collect();
     Ok((attributes, decisions))
@@ -234,7 +234,10 @@ fn stays_without_recall(
         && !contributes()
 }
 
-type Resolved = (Option<MvValue>, Option<AttributeDecision>);
+/// The record of a decision, where traced. Boxed, because it is large and most decisions have none.
+pub(crate) type Record = Option<Box<AttributeDecision>>;
+
+type Resolved = (Option<MvValue>, Record);
 
 /// Few: their rows are no values.
 pub(crate) fn reference_attributes(declared: &BTreeMap<AttributeName, MetaverseAttribute>) -> Vec<&AttributeName> {
@@ -272,12 +275,12 @@ fn resolve_reference(target: &AttributeName, flows: &[Contender<'_>], trace: boo
                 verdict,
             }
         };
-        AttributeDecision {
+        Box::new(AttributeDecision {
             attribute: target.clone(),
             values: Values::default(),
             winner: Some(candidate(winner)),
             losers: (0..flows.len()).filter(|position| *position != winner).map(candidate).collect(),
-        }
+        })
     });
     (Some(value), decision)
 }
@@ -370,7 +373,7 @@ fn resolve(
     let (values, winner, decision) = weighed.settle(target, kept.map(|value| &value.values));
     if values.is_empty() {
         let decision = decision.map(|decision| match fallback {
-            Some(value) => AttributeDecision { values: value.values.clone(), ..decision },
+            Some(value) => Box::new(AttributeDecision { values: value.values.clone(), ..*decision }),
             None => decision,
         });
         return Ok((fallback.cloned(), decision));
@@ -466,24 +469,20 @@ impl Weighed {
     }
 
     /// The values, the winner's position, and, where traced, the record of it all.
-    pub(crate) fn settle(
-        self,
-        target: &AttributeName,
-        present: Option<&Values>,
-    ) -> (Values, Option<usize>, Option<AttributeDecision>) {
+    pub(crate) fn settle(self, target: &AttributeName, present: Option<&Values>) -> (Values, Option<usize>, Record) {
         let leaves_alone = self.leaves_alone();
         let position = self.winner.as_ref().map(|(position, _)| *position);
-        let mut given = self.winner.into_iter().map(|(_, values)| values).chain(self.further);
-        let values = match (position, self.merge) {
-            (Some(_), MergeType::Update) => given.next().unwrap_or_default(),
-            (Some(_), MergeType::Merge) => given.flatten().collect(),
-            (Some(_), MergeType::MergeCaseInsensitive) => merge_ignoring_case(given),
+        let merged = |values| std::iter::once(values).chain(self.further);
+        let values = match (self.winner, self.merge) {
+            (Some((_, values)), MergeType::Update) => values,
+            (Some((_, values)), MergeType::Merge) => merged(values).flatten().collect(),
+            (Some((_, values)), MergeType::MergeCaseInsensitive) => merge_ignoring_case(merged(values)),
             (None, _) if leaves_alone => present.cloned().unwrap_or_default(),
             (None, _) => Values::default(),
         };
         let decision = self.seen.map(|mut seen| {
             let winner = position.map(|position| seen.remove(position));
-            AttributeDecision { attribute: target.clone(), values: values.clone(), winner, losers: seen }
+            Box::new(AttributeDecision { attribute: target.clone(), values: values.clone(), winner, losers: seen })
         });
         (values, position, decision)
     }

@@ -1,6 +1,7 @@
 //! Names by the hundred: finds an object's attributes by name without walking its map, and tells two states of an object apart.
 //! An index belongs to one decision and borrows the attributes, so it cannot outlive a change of them.
 
+use crate::evaluate::as_it_is;
 use crate::prepared::{PreparedFlow, Reads, Slot, Slots};
 use crate::view::{ExportMemory, MvValue};
 use metaverse_schema::{AttributeName, Attributes, Values};
@@ -55,7 +56,7 @@ impl<'a> Index<'a> {
     /// The flow's outcome where it is known without an evaluation.
     pub(crate) fn known_outcome(&self, flow: &PreparedFlow) -> Option<Outcome> {
         match &flow.reads {
-            Reads::Attribute(slot) if self.at(*slot).is_none() => Some(Outcome::Null),
+            Reads::Attribute(slot) => Some(as_it_is(self.at(*slot))),
             Reads::Attributes { slots, otherwise } if self.has_none(slots) => Some(otherwise.clone()),
             _ => None,
         }

@@ -2,19 +2,22 @@
 //! never reads anything but its inputs.
 
 use super::data::{Data, Fault, Scalar};
-use super::functions::{Accepts, Arguments, Function, Run};
+use super::functions::{Accepts, Arguments, Function, OfText, Run};
 use super::moment::Clock;
 use super::operators::{
     both_many, calculate, collect, compare, map_one, operand_mismatch, overflow, pairwise, several_lists,
 };
 use super::syntax::{Node, NodeKind, Source};
 use super::{Computed, EvaluationError, Inputs, MAX_EXPRESSION_WORK, Outcome, Single};
-use metaverse_schema::Values;
+use metaverse_schema::{Value, Values};
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::ops::Range;
 
 pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<Outcome, Failed> {
+    if let Some(outcome) = text_of_attribute(root, inputs) {
+        return Ok(outcome);
+    }
     let storable = |scalar: Scalar<'_>| {
         let no_date = |_| place(Fault::type_mismatch("a date cannot be stored; use FormatDateTime"), &root.span);
         scalar.into_value().map_err(no_date)
@@ -30,6 +33,34 @@ pub(crate) fn evaluate(root: &Node, text: &str, inputs: &dyn Inputs) -> Result<O
             let kept: Values = kept.collect::<Result<_, _>>()?;
             if kept.is_empty() { Outcome::Null } else { Outcome::Values(kept) }
         }
+    })
+}
+
+/// Most texts together that are changed without an account of the work: none of the functions makes that much of them.
+const UNACCOUNTED: usize = 1 << 20;
+
+/// `Trim([cn])`: one function of one text over one attribute is what most flows are, so it is computed without all that
+/// others need. None: it is another expression, or one of the values asks for more than this.
+fn text_of_attribute(root: &Node, inputs: &dyn Inputs) -> Option<Outcome> {
+    let NodeKind::Call { function: Function { run: Run::Text(of), .. }, arguments } = &root.kind else {
+        return None;
+    };
+    let [Node { kind: NodeKind::Attribute(name), .. }] = arguments.as_slice() else {
+        return None;
+    };
+    let Some(values) = inputs.attribute(name.as_str()) else {
+        return Some(Outcome::Null);
+    };
+    let texts = || values.iter().map(Value::as_text);
+    if texts().try_fold(0, |length, text| Some(length + text?.len()))? > UNACCOUNTED {
+        return None;
+    }
+    let mut made = texts().flatten().map(of).filter(|text| !text.is_empty());
+    let value = |text: Cow<'_, str>| Value::Text(text.into_owned());
+    Some(match (values.len(), made.next()) {
+        (_, None) => Outcome::Null,
+        (1, Some(text)) => Outcome::Values(Values::single(value(text))),
+        (_, Some(first)) => Outcome::Values(std::iter::once(first).chain(made).map(value).collect()),
     })
 }
 
@@ -197,6 +228,7 @@ impl<'a> Evaluator<'a> {
                 Ok(Data::boolean(false))
             }
             NodeKind::Call { function, arguments } => match function.run {
+                Run::Text(of) => self.of_text(node, (function, of), arguments),
                 Run::Lazy(run) => run(self, node, arguments),
                 Run::Eager(_) => self.call(node, function, arguments),
             },
@@ -314,15 +346,49 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    fn argument(&mut self, argument: &'a Node) -> Result<Data<'a>, Failed> {
+        let value = self.node(argument)?;
+        if matches!(value, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
+            let message = format!("{} is a result of a flow and no argument", value.describe());
+            return Err(place(Fault::type_mismatch(message), &argument.span));
+        }
+        Ok(value)
+    }
+
+    /// A function of one text, over all values that there are.
+    fn of_text(
+        &mut self,
+        node: &'a Node,
+        (function, of): (&'static Function, OfText),
+        nodes: &'a [Node],
+    ) -> Result<Data<'a>, Failed> {
+        let of_one = |scalar| match scalar {
+            Scalar::Text(Cow::Borrowed(text)) => Ok(Scalar::Text(of(text))),
+            Scalar::Text(Cow::Owned(text)) => Ok(Scalar::text(of(&text).into_owned())),
+            other => Err(place(function.mismatch(0, &other, "a text"), &node.span)),
+        };
+        let Some(argument) = nodes.first() else {
+            return Ok(Data::Null);
+        };
+        match self.argument(argument)? {
+            Data::One(scalar) => of_one(scalar).map(Data::One),
+            Data::Many(many) => {
+                let mut made = Vec::with_capacity(many.len());
+                for scalar in many {
+                    let scalar = of_one(scalar)?;
+                    self.charge(1 + scalar.weight()).map_err(|fault| place(fault, &node.span))?;
+                    made.push(scalar);
+                }
+                Ok(Data::list(made))
+            }
+            _ => Ok(Data::Null),
+        }
+    }
+
     fn call(&mut self, node: &'a Node, function: &'static Function, nodes: &'a [Node]) -> Result<Data<'a>, Failed> {
         let mut data = Given::new();
         for argument in nodes {
-            let value = self.node(argument)?;
-            if matches!(value, Data::AuthoritativeNull | Data::IgnoreThisFlow) {
-                let message = format!("{} is a result of a flow and no argument", value.describe());
-                return Err(place(Fault::type_mismatch(message), &argument.span));
-            }
-            data.push(value);
+            data.push(self.argument(argument)?);
         }
         if !data.iter().any(|value| matches!(value, Data::Many(_))) {
             return self.apply(function, &data).map_err(|fault| place(fault, &node.span));
@@ -344,7 +410,7 @@ impl<'a> Evaluator<'a> {
     fn apply(&mut self, function: &'static Function, data: &[Data<'a>]) -> Result<Data<'a>, Fault> {
         match function.run {
             Run::Eager(run) => run(self, &Arguments { function, data }),
-            Run::Lazy(_) => Ok(Data::Null),
+            Run::Lazy(_) | Run::Text(_) => Ok(Data::Null),
         }
     }
 

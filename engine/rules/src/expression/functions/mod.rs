@@ -18,6 +18,7 @@ use super::data::{Data, Fault, Scalar};
 use super::evaluate::{Evaluator, Failed};
 use super::syntax::Node;
 use super::types::{Kind, KindSet};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -126,9 +127,13 @@ pub(crate) enum Gives {
 
 type Eager = for<'v> fn(&mut Evaluator<'v>, &Arguments<'_, 'v>) -> Result<Data<'v>, Fault>;
 type Lazy = for<'v> fn(&mut Evaluator<'v>, &'v Node, &'v [Node]) -> Result<Data<'v>, Failed>;
+/// A text made of another one, or the part of it that is left.
+pub(crate) type OfText = for<'t> fn(&'t str) -> Cow<'t, str>;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Run {
+    /// One text for one text, and NULL for NULL; knows nothing else.
+    Text(OfText),
     Eager(Eager),
     Lazy(Lazy),
 }
@@ -207,6 +212,14 @@ impl Function {
         }
     }
 
+    /// A function of one text that gives another one.
+    pub(crate) fn of_text(name: &'static str, run: OfText, doc: &'static str) -> Self {
+        let parameters = const { &[one("text", TEXT)] };
+        let gives = Gives::Kind(Kind::Text);
+        let function = Function::eager(name, FunctionGroup::Text, parameters, gives, |_, _| Ok(Data::Null), doc);
+        Function { run: Run::Text(run), ..function }
+    }
+
     /// One that decides itself which of its arguments are evaluated (X9, X71).
     pub(crate) fn lazy(
         name: &'static str,
@@ -228,6 +241,12 @@ impl Function {
         } else {
             None
         }
+    }
+
+    pub(crate) fn mismatch(&self, position: usize, given: &Scalar<'_>, wanted: &str) -> Fault {
+        let name = self.parameter(position).map_or("", |parameter| parameter.name);
+        let given = given.kind().with_article();
+        Fault::type_mismatch(format!("`{}` takes {wanted} as `{name}`, and this is {given}", self.name))
     }
 
     /// Whether this argument is taken value by value.
@@ -388,9 +407,7 @@ impl<'v> Arguments<'_, 'v> {
     }
 
     pub(crate) fn mismatch(&self, position: usize, given: &Scalar<'_>, wanted: &str) -> Fault {
-        let name = self.function.parameter(position).map_or("", |parameter| parameter.name);
-        let given = given.kind().with_article();
-        Fault::type_mismatch(format!("`{}` takes {wanted} as `{name}`, and this is {given}", self.function.name))
+        self.function.mismatch(position, given, wanted)
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Accepts, Arguments, Function, FunctionGroup, Gives, INTEGER, Sequence, TEXT, invalid_argument, one, optional,
     parameter,
 };
-use crate::expression::data::{Data, Fault, Scalar};
+use crate::expression::data::{Data, Fault};
 use crate::expression::evaluate::Evaluator;
 use crate::expression::types::{Kind, KindSet};
 use std::borrow::Cow;
@@ -18,19 +18,17 @@ const COMPARE: Accepts = Accepts::Word(&["vbBinaryCompare", "vbTextCompare"]);
 pub(super) fn functions() -> Vec<Function> {
     let text = Gives::Kind(Kind::Text);
     let number = Gives::Kind(Kind::Integer);
-    let simple =
-        |name, run, doc| Function::eager(name, FunctionGroup::Text, const { &[one("text", TEXT)] }, text, run, doc);
     let function =
         |name, parameters, gives, run, doc| Function::eager(name, FunctionGroup::Text, parameters, gives, run, doc);
     vec![
-        simple("Trim", |_, a| cut(a, str::trim), "Without white space at both ends."),
-        simple("LTrim", |_, a| cut(a, str::trim_start), "Without white space at the start."),
-        simple("RTrim", |_, a| cut(a, str::trim_end), "Without white space at the end."),
-        simple("LCase", |_, a| mapped(a, str::to_lowercase), "In lower case."),
-        simple("UCase", |_, a| mapped(a, str::to_uppercase), "In upper case."),
-        simple(
+        Function::of_text("Trim", |text| text.trim().into(), "Without white space at both ends."),
+        Function::of_text("LTrim", |text| text.trim_start().into(), "Without white space at the start."),
+        Function::of_text("RTrim", |text| text.trim_end().into(), "Without white space at the end."),
+        Function::of_text("LCase", |text| text.to_lowercase().into(), "In lower case."),
+        Function::of_text("UCase", |text| text.to_uppercase().into(), "In upper case."),
+        Function::of_text(
             "PCase",
-            |_, a| mapped(a, pcase),
+            |text| pcase(text).into(),
             "Each word between spaces with its first letter in upper case and the rest in lower case.",
         ),
         function(
@@ -130,22 +128,6 @@ pub(super) fn functions() -> Vec<Function> {
             "The word of that number, counted from 1; every character of `delimiters` separates words, and several in a row separate once. The empty text when there is no such word.",
         ),
     ]
-}
-
-/// NULL stays NULL.
-fn mapped(arguments: &Arguments<'_, '_>, change: impl Fn(&str) -> String) -> Result<Data<'static>, Fault> {
-    Ok(arguments.text(0)?.map_or(Data::Null, |text| Data::text(change(text))))
-}
-
-/// A part of the text; NULL stays NULL.
-fn cut<'v>(arguments: &Arguments<'_, 'v>, part: impl Fn(&str) -> &str) -> Result<Data<'v>, Fault> {
-    // Asked for first, because it refuses what is no text.
-    let text = arguments.text(0)?.map(&part);
-    Ok(match (text, arguments.scalar(0)) {
-        (Some(_), Some(Scalar::Text(Cow::Borrowed(text)))) => Data::text(part(text)),
-        (Some(text), _) => Data::text(text.to_owned()),
-        (None, _) => Data::Null,
-    })
 }
 
 pub(super) fn count(number: usize) -> i64 {

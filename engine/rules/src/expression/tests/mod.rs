@@ -8,6 +8,7 @@ mod functions;
 mod language;
 mod never_panics;
 mod public_reference;
+mod text_of_attribute;
 mod wild;
 
 use super::{EvaluationError, Expression, ExpressionProblem, Inputs, Outcome};
