@@ -3,6 +3,7 @@
 
 pub mod active_directory;
 mod anchor;
+mod by_name;
 mod delta;
 mod dn;
 mod guid;
@@ -14,6 +15,7 @@ mod sid;
 mod value;
 
 pub use anchor::{Anchor, AnchorError, MAX_ANCHOR_LENGTH};
+pub use by_name::ByName;
 pub use delta::{AttributeChange, AttributesDelta};
 pub use dn::{AttributeValueAssertion, Dn, DnError, Rdn};
 pub use guid::{Guid, GuidError};

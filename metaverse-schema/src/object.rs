@@ -1,6 +1,6 @@
 //! Names and the attribute map that an object is, wherever it stands.
 
-use crate::{Value, Values};
+use crate::{ByName, Value, Values};
 use serde::{Serialize, Serializer};
 use std::borrow::Borrow;
 use std::fmt;
@@ -78,10 +78,9 @@ name_type! {
 }
 
 /// The attributes of one object image, in the order of their names. An attribute without values is not in the map: "cleared" is
-/// absence here, and "not requested" or "unreadable" never reach an image (SF27). Images are made, copied and gone through far
-/// more often than changed, so they lie in one piece.
+/// absence here, and "not requested" or "unreadable" never reach an image (SF27).
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Attributes(Vec<(AttributeName, Values)>);
+pub struct Attributes(ByName<Values>);
 
 impl Attributes {
     pub fn new() -> Self {
@@ -89,15 +88,7 @@ impl Attributes {
     }
 
     pub fn get(&self, name: &str) -> Option<&Values> {
-        self.position(name).ok().and_then(|position| self.0.get(position)).map(|(_, values)| values)
-    }
-
-    /// Where the attribute stands, or where it would.
-    fn position(&self, name: &str) -> Result<usize, usize> {
-        match self.0.last() {
-            Some((last, _)) if last.as_str() < name => Err(self.0.len()),
-            _ => self.0.binary_search_by(|(known, _)| known.as_str().cmp(name)),
-        }
+        self.0.get(name)
     }
 
     /// The first value in set order; the value of a single-valued attribute.
@@ -113,36 +104,34 @@ impl Attributes {
     /// Replaces an attribute; no values removes it.
     pub fn set(&mut self, name: impl Into<AttributeName>, values: impl Into<Values>) {
         let (name, values) = (name.into(), values.into());
-        match (self.position(name.as_str()), values.is_empty()) {
-            (Ok(position), true) => drop(self.0.remove(position)),
-            (Ok(position), false) => self.0[position].1 = values,
-            (Err(_), true) => {}
-            (Err(position), false) => self.0.insert(position, (name, values)),
+        match values.is_empty() {
+            true => drop(self.0.remove(&name)),
+            false => drop(self.0.insert(name, values)),
         }
     }
 
     /// Adds one value to an attribute.
     pub fn add(&mut self, name: impl Into<AttributeName>, value: Value) -> bool {
         let name = name.into();
-        match self.position(name.as_str()) {
-            Ok(position) => self.0[position].1.insert(value),
-            Err(position) => {
-                self.0.insert(position, (name, Values::single(value)));
+        match self.0.get_mut(&name) {
+            Some(values) => values.insert(value),
+            None => {
+                self.0.insert(name, Values::single(value));
                 true
             }
         }
     }
 
     pub fn remove(&mut self, name: &str) -> Option<Values> {
-        self.position(name).ok().map(|position| self.0.remove(position).1)
+        self.0.remove(name)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&AttributeName, &Values)> {
-        self.0.iter().map(|(name, values)| (name, values))
+        self.0.iter()
     }
 
     pub fn names(&self) -> impl Iterator<Item = &AttributeName> {
-        self.0.iter().map(|(name, _)| name)
+        self.0.keys()
     }
 
     pub fn len(&self) -> usize {
@@ -157,20 +146,7 @@ impl Attributes {
 /// Of an attribute that comes twice the last counts.
 impl FromIterator<(AttributeName, Values)> for Attributes {
     fn from_iter<I: IntoIterator<Item = (AttributeName, Values)>>(attributes: I) -> Self {
-        let mut attributes: Vec<(AttributeName, Values)> =
-            attributes.into_iter().filter(|(_, values)| !values.is_empty()).collect();
-        if !attributes.is_sorted_by(|(one, _), (next, _)| one < next) {
-            attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
-            // What is removed is the later of two, so its values move to the place that stays.
-            attributes.dedup_by(|later, earlier| {
-                let same = later.0 == earlier.0;
-                if same {
-                    std::mem::swap(later, earlier);
-                }
-                same
-            });
-        }
-        Attributes(attributes)
+        Attributes(attributes.into_iter().filter(|(_, values)| !values.is_empty()).collect())
     }
 }
 
@@ -190,7 +166,7 @@ impl IntoIterator for Attributes {
 
 impl fmt::Debug for Attributes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter()).finish()
+        self.0.fmt(f)
     }
 }
 

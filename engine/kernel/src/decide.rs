@@ -18,8 +18,8 @@ use crate::revisit::{Values, rejoin_by_new_keys, revisit_by_source_keys, revisit
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
 };
-use metaverse_schema::{AttributeName, Attributes, ObjectType};
-use std::collections::{BTreeMap, BTreeSet};
+use metaverse_schema::{AttributeName, Attributes, ByName, ObjectType};
+use std::collections::BTreeSet;
 use sync_rules::{Direction, Rule, RuleId};
 
 /// Passes of outbound and inbound processing over one object (S64).
@@ -497,7 +497,7 @@ fn settle_metaverse(
         let targets = match decide_targets(&state, reader, run) {
             Err(Stop::Missing) => {
                 // What is asked at the end can be asked by now: one round of questions less.
-                let none = BTreeMap::new();
+                let none = ByName::new();
                 let before = previous.map_or(&none, |object| &object.attributes);
                 let mut unused = empty(plan.subject);
                 note_others(&change, &object_type, (before, &attributes, &keys), &mut unused, reader, run);
@@ -564,7 +564,7 @@ fn newly_linked<'a>(
 }
 
 struct Settled<'a> {
-    attributes: BTreeMap<AttributeName, MvValue>,
+    attributes: ByName<MvValue>,
     /// Keys of `attributes`, as far as they were looked for.
     keys: SourceKeys,
     decisions: Vec<crate::plan::AttributeDecision>,
@@ -583,7 +583,7 @@ fn finish_metaverse(
     run: &Run<'_>,
 ) -> Result<Outcome, Stop> {
     let Settled { attributes, keys, decisions, alive, targets, base } = settled;
-    let none = BTreeMap::new();
+    let none = ByName::new();
     let before = previous.map_or(&none, |object| &object.attributes);
     let changed = note_others(&change, &object_type, (before, &attributes, &keys), plan, reader, run);
     let outcome = Outcome { changed: !changed.is_empty(), deleted: !alive };
@@ -629,7 +629,7 @@ fn finish_metaverse(
 fn note_others(
     change: &Change,
     object_type: &ObjectType,
-    (before, after, keys_after): (&BTreeMap<AttributeName, MvValue>, &BTreeMap<AttributeName, MvValue>, &SourceKeys),
+    (before, after, keys_after): (&ByName<MvValue>, &ByName<MvValue>, &SourceKeys),
     plan: &mut ObjectPlan,
     reader: &mut Reader<'_>,
     run: &Run<'_>,

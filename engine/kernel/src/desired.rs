@@ -1,19 +1,21 @@
 //! Export attribute flow: what the target is to hold, and which part of that must be sent. Desired minus held is the
 //! pending export (design, invariant 1); what the target refused or changed is held, not sent again by itself.
 
-use crate::evaluate::{MetaverseInputs, flow_outcome};
-use crate::inbound::{Record, Weighed, reference_attributes};
+use crate::evaluate::{MetaverseInputs, prepared_outcome};
+use crate::inbound::{Record, Weighed};
 use crate::inputs::Run;
 use crate::merge::{MergeInputs, contributed_so_far, merge_into};
 use crate::outbound::MvState;
 use crate::plan::{AttributeDecision, ObjectError};
-use crate::prepared::{PreparedFlow, Reads, Slot};
+use crate::prepared::{PreparedFlow, References};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
     ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
     PendingOperation, ReferenceFlow, Remembered, SentState,
 };
-use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, Dn, Reference, Value, Values};
+use metaverse_schema::{
+    AttributeChange, AttributeName, Attributes, AttributesDelta, ByName, Dn, Reference, Value, Values,
+};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Rule};
@@ -62,10 +64,7 @@ pub(crate) fn compute_desired(
     let is_flowing = |position: &usize| rules.iter().any(|rule| std::ptr::eq(*rule, &run.rules.rules[*position]));
     let flowing: Vec<bool> = group.members.iter().map(is_flowing).collect();
     let reader = mv.inputs(connector, run);
-    let declared = run.rules.metaverse.types.get(mv.object_type);
-    let references: Vec<&AttributeName> = declared.map(reference_attributes).unwrap_or_default();
-    let reference_slots: Vec<Slot> =
-        references.iter().filter_map(|name| run.prepared.slots.of(name.as_str())).collect();
+    let references = run.prepared.references(mv.object_type);
     let mut desired = Desired::default();
     let mut flows: Vec<Contender<'_>> = Vec::new();
     for flows_of_target in group.flows.chunk_by(|one, next| one.rank == next.rank) {
@@ -74,14 +73,7 @@ pub(crate) fn compute_desired(
         flows.extend(here.map(|flow| (flow, flow.of(&run.rules))));
         let flows = flows.as_slice();
         let Some((_, (_, Flow { target, .. }))) = flows.first() else { continue };
-        let may_refer = |(prepared, _): &Contender<'_>| match &prepared.reads {
-            Reads::Attribute(slot) => reference_slots.contains(slot),
-            Reads::Attributes { .. } => false,
-            Reads::Anything => true,
-        };
-        if flows.iter().any(may_refer)
-            && let Some(reference) = reference_flow(target, flows, attributes, &references, run)
-        {
+        if let Some(reference) = references.and_then(|known| reference_flow(target, flows, attributes, known, run)) {
             desired.references.push(reference);
             continue;
         }
@@ -137,10 +129,7 @@ fn weigh(
             weighed.pass_once(rule, None);
             continue;
         }
-        let outcome = match mv.index.known_outcome(prepared) {
-            Some(known) => Ok(known),
-            None => flow_outcome(&flow.source, reader, &rule.id, target.as_str()),
-        };
+        let outcome = prepared_outcome(prepared, (rule, flow), mv.index, reader);
         let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
         weighed.weigh(rule, None, outcome);
     }
@@ -167,15 +156,15 @@ fn merge_type(target: &AttributeName, flows: &[Contender<'_>]) -> Result<MergeTy
 fn reference_flow(
     target: &AttributeName,
     flows: &[Contender<'_>],
-    attributes: &BTreeMap<AttributeName, MvValue>,
-    references: &[&AttributeName],
+    attributes: &ByName<MvValue>,
+    references: &References,
     run: &Run<'_>,
 ) -> Option<ReferenceFlow> {
-    let (rule, source) = flows.iter().find_map(|(_, (rule, flow))| match &flow.source {
-        FlowSource::Direct(source) => Some((rule, source)),
+    let (prepared, rule, source) = flows.iter().find_map(|(prepared, (rule, flow))| match &flow.source {
+        FlowSource::Direct(source) => Some((prepared, rule, source)),
         _ => None,
     })?;
-    if references.binary_search(&source).is_err() {
+    if !references.has_source(prepared, source) {
         return None;
     }
     let contribution = attributes.get(source.as_str()).and_then(|value| {

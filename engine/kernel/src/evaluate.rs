@@ -3,12 +3,13 @@
 use crate::index::Index;
 use crate::inputs::{NextChange, Run};
 use crate::plan::ObjectError;
+use crate::prepared::{PreparedFlow, Slot};
 use crate::view::{CsObject, ExportMemory, MvValue};
-use metaverse_schema::{Anchor, AttributeName, Attributes, Dn, Reference, Value, Values};
+use metaverse_schema::{Anchor, AttributeName, Attributes, ByName, Dn, Reference, Value, Values};
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
-use sync_rules::{Expression, FlowSource, Inputs, Outcome, RuleId, RuleSet};
+use sync_rules::{Expression, Flow, FlowSource, Inputs, Outcome, Rule, RuleId, RuleSet};
 
 /// A connector-space image as an expression reads it: plain `[attr]` includes exports that no import has confirmed,
 /// `ImportedValue` does not (S52).
@@ -110,7 +111,7 @@ impl Inputs for ConnectorInputs<'_> {
 
 /// A metaverse object as an outbound expression reads it.
 pub(crate) struct MetaverseInputs<'a> {
-    pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) attributes: &'a ByName<MvValue>,
     /// The attributes by name, where they are asked often.
     pub(crate) index: Option<&'a Index<'a>>,
     pub(crate) connector: &'a str,
@@ -120,7 +121,7 @@ pub(crate) struct MetaverseInputs<'a> {
 }
 
 impl<'a> MetaverseInputs<'a> {
-    pub(crate) fn of(attributes: &'a BTreeMap<AttributeName, MvValue>, connector: &'a str, run: &'a Run<'_>) -> Self {
+    pub(crate) fn of(attributes: &'a ByName<MvValue>, connector: &'a str, run: &'a Run<'_>) -> Self {
         MetaverseInputs {
             attributes,
             index: None,
@@ -173,6 +174,8 @@ pub(crate) fn parameter(rules: &RuleSet, connector: &str, name: &str) -> Option<
 /// Inputs of a flow: each rule and target attribute draws its own values (X49), and always the same.
 struct FlowInputs<'a> {
     inputs: &'a dyn Inputs,
+    /// An index of the same object, and where it holds what the expression reads, by position.
+    known: Option<(&'a Index<'a>, &'a [Option<Slot>])>,
     rule: &'a RuleId,
     target: &'a str,
 }
@@ -180,6 +183,13 @@ struct FlowInputs<'a> {
 impl Inputs for FlowInputs<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {
         self.inputs.attribute(name)
+    }
+
+    fn attribute_at(&self, position: usize, name: &str) -> Option<Cow<'_, Values>> {
+        match self.known.and_then(|(index, places)| Some((index, places.get(position).copied().flatten()?))) {
+            Some((index, slot)) => index.at(slot).map(Cow::Borrowed),
+            None => self.inputs.attribute(name),
+        }
     }
 
     fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
@@ -219,7 +229,27 @@ pub(crate) fn flow_outcome(
     match source {
         FlowSource::Direct(attribute) => Ok(as_it_is(inputs.attribute(attribute.as_str()).as_deref())),
         FlowSource::Constant(value) => Ok(as_it_is(Some(&Values::single(value.clone())))),
-        FlowSource::Expression(expression) => evaluate(expression, &FlowInputs { inputs, rule, target }, rule, target),
+        FlowSource::Expression(expression) => {
+            evaluate(expression, &FlowInputs { inputs, known: None, rule, target }, rule, target)
+        }
+    }
+}
+
+/// The same for a flow of which it is known where its object's index holds what it reads.
+pub(crate) fn prepared_outcome(
+    prepared: &PreparedFlow,
+    (rule, flow): (&Rule, &Flow),
+    index: &Index<'_>,
+    inputs: &dyn Inputs,
+) -> Result<Outcome, ObjectError> {
+    match (index.known_outcome(prepared), &flow.source) {
+        (Some(outcome), _) => Ok(outcome),
+        (None, FlowSource::Expression(expression)) => {
+            let (rule, target) = (&rule.id, flow.target.as_str());
+            let known = Some((index, prepared.places.as_slice()));
+            evaluate(expression, &FlowInputs { inputs, known, rule, target }, rule, target)
+        }
+        (None, source) => flow_outcome(source, inputs, &rule.id, flow.target.as_str()),
     }
 }
 

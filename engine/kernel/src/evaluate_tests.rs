@@ -104,7 +104,7 @@ fn x49_what_is_drawn_depends_on_object_rule_and_target() {
         inbound.flows.push(Flow { once: true, ..flow(target, "Guid()") });
         let id = world.import(connector, anchor, ANN);
         world.sync(id);
-        world.metaverse.values().next().unwrap().attributes[target].values.clone()
+        world.metaverse.values().next().unwrap().attributes.get(target).unwrap().values.clone()
     };
     let one = drawn("ad", "a1", "r", "department");
     assert_eq!(one, drawn("ad", "a1", "r", "department"));

@@ -240,7 +240,7 @@ fn sf28_a_decision_names_the_instant_at_which_it_would_differ() {
         let metaverse = plan.metaverse.first().expect("the person is decided");
         assert_eq!(metaverse.due, due.map(|day| day * DAY), "on day {day}");
         let person = world.metaverse.values().next().expect("the person is there");
-        assert_eq!(person.attributes["department"].values, Value::text(department).into(), "on day {day}");
+        assert_eq!(person.attributes.get("department").unwrap().values, Value::text(department).into(), "on day {day}");
         let Some(PendingExport { operation: PendingOperation::Add { attributes }, .. }) =
             plan.targets.first().and_then(|target| target.pending.clone())
         else {

@@ -1,18 +1,16 @@
 //! Import attribute flow: a metaverse object's attributes as a pure function of the images linked to it (S40-S57).
 //! Never edits a present value; it is computed anew each time, and the winner of precedence follows (S42).
 
-use crate::evaluate::{ConnectorInputs, flow_outcome};
+use crate::evaluate::{ConnectorInputs, flow_outcome, prepared_outcome};
 use crate::inputs::Run;
 use crate::plan::{AttributeDecision, Candidate, ObjectError, RuleScope};
 use crate::planted::{Fault, is_planted};
 use crate::prepared::{PreparedFlow, RuleGroup};
 use crate::scope::rule_in_scope;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
-use metaverse_schema::{AttributeName, Attributes, ObjectType, Plurality, Value, ValueKind, Values, match_key};
-use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{
-    Direction, Flow, FlowSource, Inputs, KeySpace, LinkType, MergeType, MetaverseAttribute, Outcome, Rule,
-};
+use metaverse_schema::{AttributeName, Attributes, ByName, ObjectType, Plurality, Value, ValueKind, Values, match_key};
+use std::collections::BTreeSet;
+use sync_rules::{Direction, Flow, FlowSource, Inputs, KeySpace, LinkType, MergeType, Outcome, Rule};
 
 /// One linked object and the inbound rules it is in scope of.
 pub(crate) struct Contribution<'a> {
@@ -73,7 +71,7 @@ impl<'a> Contribution<'a> {
 }
 
 /// The attributes and, where traced, how each came to be.
-pub(crate) type Computed = (BTreeMap<AttributeName, MvValue>, Vec<AttributeDecision>);
+pub(crate) type Computed = (ByName<MvValue>, Vec<AttributeDecision>);
 
 /// Computes all attributes of a metaverse object from its contributions. `previous` serves `IgnoreThisFlow` alone.
 pub(crate) fn compute_metaverse(
@@ -91,18 +89,15 @@ pub(crate) fn compute_metaverse(
         .filter(|(name, value)| !has_flow(name) && stays_without_recall(object_type, name, value, contributions, run))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    let declared = run.rules.metaverse.types.get(object_type);
-    // In order too, so both are gone through together.
-    let mut references = declared.map(reference_attributes).unwrap_or_default().into_iter().peekable();
+    let references = run.prepared.references(object_type);
     let mut decisions = Vec::new();
     // Nothing is recorded and nothing stays, so what nobody gives needs no word.
     let passes_over = !run.trace && run.rules.without_recall.is_empty();
     let mut flows = Vec::new();
     while next_target(&mut remaining, &mut flows, run) {
         let flows = flows.as_slice();
-        let Some(Contender { flow: Flow { target, .. }, .. }) = flows.first() else { continue };
-        while references.next_if(|reference| *reference < target).is_some() {}
-        let (value, decision) = if references.peek() == Some(&target) {
+        let Some(Contender { flow: Flow { target, .. }, prepared, .. }) = flows.first() else { continue };
+        let (value, decision) = if references.is_some_and(|references| references.has_target(prepared)) {
             resolve_reference(target, flows, run.trace)
         } else if passes_over && nobody_gives(flows) {
             continue;
@@ -134,13 +129,10 @@ impl Contender<'_> {
     }
 
     fn outcome(&self) -> Result<Outcome, ObjectError> {
-        let known = self.contribution.inputs.index.as_ref().and_then(|index| index.known_outcome(self.prepared));
-        match known {
-            Some(outcome) => Ok(outcome),
-            None => {
-                let Contender { contribution, rule, flow, .. } = self;
-                flow_outcome(&flow.source, &contribution.inputs, &rule.id, flow.target.as_str())
-            }
+        let Contender { contribution: Contribution { inputs, .. }, rule, flow, prepared } = self;
+        match &inputs.index {
+            Some(index) => prepared_outcome(prepared, (rule, flow), index, inputs),
+            None => flow_outcome(&flow.source, inputs, &rule.id, flow.target.as_str()),
         }
     }
 }
@@ -238,11 +230,6 @@ fn stays_without_recall(
 pub(crate) type Record = Option<Box<AttributeDecision>>;
 
 type Resolved = (Option<MvValue>, Record);
-
-/// Few: their rows are no values.
-pub(crate) fn reference_attributes(declared: &BTreeMap<AttributeName, MetaverseAttribute>) -> Vec<&AttributeName> {
-    declared.iter().filter(|(_, attribute)| attribute.kind == ValueKind::Reference).map(|(name, _)| name).collect()
-}
 
 /// The first contributor that has any value wins all rows; without one, the first keeps the attribute, so that an emptied
 /// group is seen as emptied. Rows are compared one by one at the end of the step.

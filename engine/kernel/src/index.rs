@@ -4,8 +4,7 @@
 use crate::evaluate::as_it_is;
 use crate::prepared::{PreparedFlow, Reads, Slot, Slots};
 use crate::view::{ExportMemory, MvValue};
-use metaverse_schema::{AttributeName, Attributes, Values};
-use std::collections::BTreeMap;
+use metaverse_schema::{AttributeName, Attributes, ByName, Values};
 use sync_rules::Outcome;
 
 /// The values of one object by slot. An attribute without values is not in it, and neither is one that no rule reads.
@@ -31,7 +30,7 @@ impl<'a> Index<'a> {
         Index::of(slots, image.iter().chain(remembered))
     }
 
-    pub(crate) fn of_metaverse(attributes: &'a BTreeMap<AttributeName, MvValue>, slots: &'a Slots) -> Self {
+    pub(crate) fn of_metaverse(attributes: &'a ByName<MvValue>, slots: &'a Slots) -> Self {
         Index::of(slots, attributes.iter().map(|(name, value)| (name, &value.values)))
     }
 
@@ -68,10 +67,7 @@ impl<'a> Index<'a> {
 }
 
 /// The attributes whose values differ between two states of an object, in order.
-pub(crate) fn differing(
-    before: &BTreeMap<AttributeName, MvValue>,
-    after: &BTreeMap<AttributeName, MvValue>,
-) -> Vec<AttributeName> {
+pub(crate) fn differing(before: &ByName<MvValue>, after: &ByName<MvValue>) -> Vec<AttributeName> {
     if before.is_empty() {
         return after.keys().cloned().collect();
     }
@@ -101,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_came_went_or_changed_differs_and_the_contributor_does_not_count() {
-        let state = |pairs: &[(&str, &str, i64)]| -> BTreeMap<AttributeName, MvValue> {
+        let state = |pairs: &[(&str, &str, i64)]| -> ByName<MvValue> {
             let value = |text: &str, contributor| MvValue {
                 values: Value::text(text).into(),
                 contributor: CsId(contributor),

@@ -2,9 +2,8 @@
 
 use crate::evaluate::{ConnectorInputs, MetaverseInputs, values_of};
 use crate::view::MvValue;
-use metaverse_schema::{AttributeName, Attributes, MatchKey, ObjectType, exact_match_key, match_key};
+use metaverse_schema::{Attributes, ByName, MatchKey, ObjectType, exact_match_key, match_key};
 use std::cell::{OnceCell, RefCell};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 use sync_rules::{ConnectorName, Expression, Inputs, JoinClause, KeyId, KeySpace, Rule, RuleSet};
 
@@ -35,11 +34,7 @@ pub fn connector_keys(rules: &RuleSet, connector: &str, object_type: &ObjectType
 }
 
 /// Keys of a metaverse object.
-pub fn metaverse_keys(
-    rules: &RuleSet,
-    object_type: &ObjectType,
-    attributes: &BTreeMap<AttributeName, MvValue>,
-) -> ObjectKeys {
+pub fn metaverse_keys(rules: &RuleSet, object_type: &ObjectType, attributes: &ByName<MvValue>) -> ObjectKeys {
     let reader = MetaverseInputs { attributes, index: None, connector: "", rules, now: 0, next_change: None };
     collect(rules, &reader, |space, wanted| {
         matches!(space, KeySpace::Metaverse) && wanted.is_none_or(|wanted| wanted == object_type)

@@ -7,8 +7,7 @@ use crate::outbound::{LinkedTarget, TargetDecisions};
 use crate::plan::{ObjectError, TargetRef};
 use crate::takeover::is_true;
 use crate::view::{ConnectorState, CsId, CsObject, MvValue};
-use metaverse_schema::{AttributeName, ObjectType};
-use std::collections::BTreeMap;
+use metaverse_schema::{ByName, ObjectType};
 use sync_rules::{ConnectorName, DeletionRule, RuleId};
 
 /// Whether the metaverse object lives on with these links (S31, S39). A disconnection (`lost`) is an imported delete, an object
@@ -44,7 +43,7 @@ fn is_alive(linked: &LinkedTarget<'_>, contribution: &Contribution<'_>) -> bool 
 pub(crate) fn is_scripted_end(
     object_type: &ObjectType,
     lost: &[&CsObject],
-    attributes: &BTreeMap<AttributeName, MvValue>,
+    attributes: &ByName<MvValue>,
     run: &Run<'_>,
 ) -> Result<bool, ObjectError> {
     let DeletionRule::Scripted(when) = run.rules.deletion_rule(object_type.as_str()) else {

@@ -137,7 +137,7 @@ fn t08_the_first_group_with_exactly_one_hit_joins() {
     let plan = world.sync(hr);
     let Some(LinkReason::Joined { criterion, mv, .. }) = &plan.join else { panic!("{:?}", plan.join) };
     assert_eq!(criterion.to_string(), "displayName");
-    assert_eq!(world.metaverse[mv].attributes["displayName"].values.first().unwrap().to_string(), "Bob");
+    assert_eq!(world.metaverse[mv].attributes.get("displayName").unwrap().values.first().unwrap().to_string(), "Bob");
     // Several in every group: an error, and nobody is linked (decision 0002).
     let twin = world.import("hr", "h2", "department=Sales displayName=Nobody");
     check(

@@ -17,7 +17,7 @@ use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MemoryState, MvRef, MvValue, OPERATOR_LINK,
     Ownership, PendingExport, PendingOperation, Remembered, SentState, Staged,
 };
-use metaverse_schema::{AttributeName, Dn, ObjectType, Values};
+use metaverse_schema::{AttributeName, ByName, Dn, ObjectType, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{ConnectorName, Criterion, DeprovisionAction, Direction, Inputs, LinkType, Rule, RuleId};
 
@@ -25,7 +25,7 @@ use sync_rules::{ConnectorName, Criterion, DeprovisionAction, Direction, Inputs,
 pub(crate) struct MvState<'a> {
     pub(crate) object: MvRef,
     pub(crate) object_type: &'a ObjectType,
-    pub(crate) attributes: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) attributes: &'a ByName<MvValue>,
     /// `attributes` by name.
     pub(crate) index: &'a Index<'a>,
     /// Keys of `attributes`.

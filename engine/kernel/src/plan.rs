@@ -5,7 +5,7 @@ use crate::view::{
     ConnectorState, CsId, DeleteCause, ExportMemory, Hold, Link, MvId, MvRef, MvValue, Ownership, PendingExport,
     ReferenceFlow,
 };
-use metaverse_schema::{AttributeName, Dn, ObjectType, Values};
+use metaverse_schema::{AttributeName, ByName, Dn, ObjectType, Values};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_rules::{ConnectorName, Criterion, RuleId};
@@ -128,7 +128,7 @@ pub struct MetaversePlan {
 pub enum MetaverseChange {
     /// The attributes after this plan, whole; `changed` names those that differ in value from before, in order.
     Set {
-        attributes: BTreeMap<AttributeName, MvValue>,
+        attributes: ByName<MvValue>,
         changed: Vec<AttributeName>,
     },
     Unchanged,

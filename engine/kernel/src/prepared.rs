@@ -4,12 +4,12 @@
 use crate::evaluate::flow_outcome;
 use crate::join::same_join;
 use foldhash::fast::FixedState;
-use metaverse_schema::{AttributeName, ObjectType, Value, Values};
+use metaverse_schema::{AttributeName, ObjectType, Value, ValueKind, Values};
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock;
-use sync_rules::{ConnectorName, Direction, Flow, FlowSource, Inputs, Outcome, Rule, RuleSet};
+use sync_rules::{ConnectorName, Direction, Flow, FlowSource, Inputs, MetaverseAttribute, Outcome, Rule, RuleSet};
 
 /// A rule set and, from the first decision on, what is known of it beforehand. Whoever changes the rules makes that be found
 /// out again, so it is never that of other rules.
@@ -70,6 +70,46 @@ pub(crate) struct Prepared {
     groups: Vec<RuleGroup>,
     /// By rule: the first rule that looks for partners as this one does.
     joins: Vec<usize>,
+    /// By type of the metaverse.
+    references: HashMap<ObjectType, References, FixedState>,
+}
+
+/// The reference attributes of one type of metaverse objects: their rows are no values.
+#[derive(Debug, Clone)]
+pub(crate) struct References {
+    /// In order.
+    names: Vec<AttributeName>,
+    /// By slot: whether it is that of one of them.
+    sources: Vec<bool>,
+    /// The same by rank of a target.
+    targets: Vec<bool>,
+}
+
+impl References {
+    fn of(declared: &BTreeMap<AttributeName, MetaverseAttribute>, slots: &Slots, targets: &[&AttributeName]) -> Self {
+        let names: Vec<AttributeName> = declared
+            .iter()
+            .filter(|(_, attribute)| attribute.kind == ValueKind::Reference)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut sources = vec![false; slots.len()];
+        names.iter().filter_map(|name| slots.of(name.as_str())).for_each(|Slot(position)| sources[position] = true);
+        let targets = targets.iter().map(|target| names.binary_search(target).is_ok()).collect();
+        References { names, sources, targets }
+    }
+
+    /// Whether the flow goes to one of them.
+    pub(crate) fn has_target(&self, flow: &PreparedFlow) -> bool {
+        self.targets.get(flow.rank) == Some(&true)
+    }
+
+    /// Whether a flow of `source` as it is reads one of them.
+    pub(crate) fn has_source(&self, flow: &PreparedFlow, source: &AttributeName) -> bool {
+        match &flow.reads {
+            Reads::Attribute(Slot(position)) => self.sources.get(*position) == Some(&true),
+            Reads::Attributes { .. } | Reads::Anything => self.names.binary_search(source).is_ok(),
+        }
+    }
 }
 
 /// The rules of one direction for a connector's objects of a type; outbound the type is the metaverse's.
@@ -95,6 +135,8 @@ pub(crate) struct PreparedFlow {
     /// Position of the target among all targets in order: the same for the same name in every group.
     pub(crate) rank: usize,
     pub(crate) reads: Reads,
+    /// Of an expression: where what it reads stands, by position in [`sync_rules::Expression::reads`].
+    pub(crate) places: Vec<Option<Slot>>,
 }
 
 /// What a flow reads, as far as it can be known beforehand.
@@ -139,12 +181,21 @@ impl Prepared {
         groups.iter_mut().for_each(|group| group.fill(rules, &slots, &targets));
         let first_alike = |rule: &Rule| rules.rules.iter().position(|first| same_join(first, rule));
         let joins = rules.rules.iter().map(|rule| first_alike(rule).unwrap_or_default()).collect();
-        Prepared { slots, groups, joins }
+        let types = rules.metaverse.types.iter();
+        let references = types
+            .map(|(object_type, declared)| (object_type.clone(), References::of(declared, &slots, &targets)))
+            .collect();
+        Prepared { slots, groups, joins, references }
     }
 
     /// S20: whether two rules of the set, by their positions, look for partners in the same way.
     pub(crate) fn join_alike(&self, one: usize, other: usize) -> bool {
         self.joins.get(one) == self.joins.get(other)
+    }
+
+    /// None: the metaverse has no such type.
+    pub(crate) fn references(&self, object_type: &ObjectType) -> Option<&References> {
+        self.references.get(object_type)
     }
 
     /// None: no rule of this direction and connector applies to any type.
@@ -170,7 +221,11 @@ impl RuleGroup {
             for (number, flow) in rule.flows.iter().enumerate() {
                 let rank = targets.binary_search(&&flow.target).unwrap_or_else(|rank| rank);
                 let reads = reads(rule, flow, slots, rules);
-                self.flows.push(PreparedFlow { member, rule: position, flow: number, rank, reads });
+                let places = match &flow.source {
+                    FlowSource::Expression(read) => read.reads().iter().map(|name| slots.of(name.as_str())).collect(),
+                    FlowSource::Direct(_) | FlowSource::Constant(_) => Vec::new(),
+                };
+                self.flows.push(PreparedFlow { member, rule: position, flow: number, rank, reads, places });
             }
         }
         self.flows.sort_by_key(|flow| (flow.rank, rules.rules[flow.rule].precedence));

@@ -1,13 +1,13 @@
 //! What is known of rules beforehand is what an evaluation says, for the shipped rules and for everything that the language has.
 
-use crate::evaluate::{ConnectorInputs, MetaverseInputs, flow_outcome};
+use crate::evaluate::{ConnectorInputs, MetaverseInputs, flow_outcome, prepared_outcome};
 use crate::index::Index;
 use crate::inputs::{Run, RunInputs};
 use crate::prepared::{Prepared, Reads};
 use crate::view::{ConnectorState, CsId, CsObject, ExportMemory, MemoryState, MvValue, Remembered};
 use crate::world::{World, flow};
 use crate::{MetaverseChange, ObjectPlan};
-use metaverse_schema::{Anchor, AttributeName, Attributes, ObjectType, Value, Values};
+use metaverse_schema::{Anchor, AttributeName, Attributes, ByName, ObjectType, Value, Values};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -130,6 +130,7 @@ fn compare(direction: Direction, index: &Index<'_>, plain: &dyn Inputs) -> usize
             if let Some(known) = known {
                 assert_eq!(evaluated().unwrap(), known, "{flow:?}");
             }
+            assert_eq!(prepared_outcome(prepared, (rule, flow), index, plain), evaluated(), "{flow:?}");
         }
     }
     for name in NAMES.iter() {
@@ -158,7 +159,7 @@ proptest! {
         let mut known = compare(Direction::Inbound, &index, &ConnectorInputs::of(&object, &image, &run));
 
         let value = |values: Values| MvValue { values, contributor: CsId(1), rule: "in".into() };
-        let mut attributes: BTreeMap<AttributeName, MvValue> =
+        let mut attributes: ByName<MvValue> =
             present.into_iter().map(|(name, values)| (name, value(values))).collect();
         attributes.insert(NAMES[emptied].clone(), value(Values::default()));
         let index = Index::of_metaverse(&attributes, &run.prepared.slots);

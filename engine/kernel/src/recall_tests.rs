@@ -35,12 +35,12 @@ fn told(world: &World) -> String {
 #[test]
 fn s50_a_value_without_recall_outlives_its_link_and_its_rule_but_not_its_owners_word() {
     let (mut deleted, ann, hr) = story();
-    let from = deleted.metaverse.values().next().unwrap().attributes["department"].clone();
+    let from = deleted.metaverse.values().next().unwrap().attributes.get("department").unwrap().clone();
     deleted.delete(hr);
     deleted.sync(hr);
     deleted.sync(ann);
     assert_eq!(told(&deleted), "department Sales, title Head");
-    assert_eq!(deleted.metaverse.values().next().unwrap().attributes["department"], from);
+    assert_eq!(*deleted.metaverse.values().next().unwrap().attributes.get("department").unwrap(), from);
 
     let (mut out_of_scope, ann, hr) = story();
     out_of_scope.import("hr", "h1", &format!("{HR} active=no"));

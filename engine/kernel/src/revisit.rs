@@ -8,8 +8,8 @@ use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::ObjectPlan;
 use crate::search::metaverse_hits;
 use crate::view::{CsObject, MvId, MvRef, MvValue};
-use metaverse_schema::{AttributeName, ObjectType};
-use std::collections::{BTreeMap, BTreeSet};
+use metaverse_schema::{AttributeName, ByName, ObjectType};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use sync_rules::{ConnectorName, Direction, Expression, JoinClause, Rule};
 
@@ -20,8 +20,8 @@ fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
 
 /// The attributes of a metaverse object before and after a plan, its keys afterwards, and which values differ.
 pub(crate) struct Values<'a> {
-    pub(crate) before: &'a BTreeMap<AttributeName, MvValue>,
-    pub(crate) after: &'a BTreeMap<AttributeName, MvValue>,
+    pub(crate) before: &'a ByName<MvValue>,
+    pub(crate) after: &'a ByName<MvValue>,
     pub(crate) keys_after: &'a SourceKeys,
     /// In order.
     pub(crate) changed: &'a [AttributeName],
@@ -50,7 +50,7 @@ pub(crate) fn revisit_by_source_keys(
     });
     for rule in rules {
         for clause in clauses(rule).filter(|clause| values.touch(&clause.source)) {
-            let keys = |attributes: &BTreeMap<_, _>, known: &SourceKeys| {
+            let keys = |attributes: &ByName<_>, known: &SourceKeys| {
                 if attributes.is_empty() {
                     // There is no object, and nothing has no key.
                     return Rc::default();

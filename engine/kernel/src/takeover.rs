@@ -6,7 +6,7 @@ use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
 use crate::inputs::Run;
 use crate::plan::ObjectError;
 use crate::view::{Approval, ApprovalKind, CsObject, Hold, MvRef, MvValue, Privilege};
-use metaverse_schema::{AttributeName, Attributes, Value, Values};
+use metaverse_schema::{AttributeName, Attributes, ByName, Value, Values};
 use std::collections::BTreeMap;
 use sync_rules::{AddressesChoice, Criterion, Matching, MergeType, Outcome, Rule, Takeover};
 
@@ -209,7 +209,7 @@ pub(crate) fn is_approved(candidate: &CsObject, kind: ApprovalKind, mv: MvRef, v
 /// The holds that are conditions on the metaverse object itself: the target system cannot hold it.
 pub(crate) fn limitation_holds(
     rule: &Rule,
-    attributes: &BTreeMap<AttributeName, MvValue>,
+    attributes: &ByName<MvValue>,
     run: &Run<'_>,
 ) -> Result<Vec<Hold>, ObjectError> {
     let reader = MetaverseInputs::of(attributes, &rule.connector, run);

@@ -378,7 +378,8 @@ fn precedence_is_no_last_writer() {
           held limitation-read-only proxyAddresses wanted "ann@x" present "": `proxyAddresses` cannot be written in this mode
     "#]],
     );
-    let name = |world: &World| world.metaverse.values().next().unwrap().attributes["displayName"].values.clone();
+    let name =
+        |world: &World| world.metaverse.values().next().unwrap().attributes.get("displayName").unwrap().values.clone();
     assert_eq!(name(&world), Value::text("Ann Smith").into());
     world.import("ad", "a1", &ANN.replace("displayName=Ann", "displayName=Later"));
     world.sync(ann);

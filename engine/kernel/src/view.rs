@@ -1,6 +1,6 @@
 //! What the kernel sees of stored objects. Plain values: the store fills them, the kernel only reads them.
 
-use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, Dn, ObjectType, Values};
+use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, ByName, Dn, ObjectType, Values};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -206,7 +206,7 @@ pub enum ApprovalKind {
 pub struct MvObject {
     pub id: MvId,
     pub object_type: ObjectType,
-    pub attributes: BTreeMap<AttributeName, MvValue>,
+    pub attributes: ByName<MvValue>,
     /// All connector-space objects that are linked to it.
     pub links: Vec<CsId>,
 }

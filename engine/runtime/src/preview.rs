@@ -7,7 +7,7 @@ use crate::names::{ObjectName, connector_object, metaverse_object, name_by_id, n
 use crate::reading::Reading;
 use crate::report::Counters;
 use crate::step::count;
-use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, Reference, Value, Values};
+use metaverse_schema::{AttributeChange, AttributeName, Attributes, AttributesDelta, ByName, Reference, Value, Values};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
@@ -263,7 +263,7 @@ fn metaverse_preview(reading: &Reading<'_>, plan: &MetaversePlan) -> Result<Meta
         MvRef::New => None,
     };
     let before = previous.as_ref().map(|object| &object.attributes);
-    let none = BTreeMap::new();
+    let none = ByName::new();
     let before = before.unwrap_or(&none);
     let (after, change, cause) = match &plan.change {
         MetaverseChange::Set { attributes, .. } if plan.object == MvRef::New => (attributes, "create", None),
@@ -276,9 +276,7 @@ fn metaverse_preview(reading: &Reading<'_>, plan: &MetaversePlan) -> Result<Meta
     let names: BTreeSet<&AttributeName> = before.keys().chain(after.keys()).chain(decisions.keys().copied()).collect();
     let mut attributes = Vec::new();
     for name in names {
-        let values = |side: &BTreeMap<AttributeName, MvValue>| {
-            side.get(name).map(|value| value.values.clone()).unwrap_or_default()
-        };
+        let values = |side: &ByName<MvValue>| side.get(name).map(|value| value.values.clone()).unwrap_or_default();
         let (old, new) = (values(before), values(after));
         let decision = decisions.get(name).copied();
         let (winner, losers) = candidates(reading, decision, Side::Inbound)?;
@@ -333,7 +331,7 @@ fn references_of(
 /// Which side of the metaverse a decision is on: where its inputs come from.
 enum Side<'a> {
     Inbound,
-    Outbound(&'a BTreeMap<AttributeName, MvValue>),
+    Outbound(&'a ByName<MvValue>),
 }
 
 type Lines = (Option<CandidateLine>, Vec<CandidateLine>);
@@ -532,13 +530,13 @@ fn metaverse_after(
     reading: &Reading<'_>,
     plan: &ObjectPlan,
     target: &TargetPlan,
-) -> Result<BTreeMap<AttributeName, MvValue>, StoreError> {
+) -> Result<ByName<MvValue>, StoreError> {
     let planned = plan.metaverse.iter().find(|metaverse| metaverse.object == target.mv);
     if let Some(MetaversePlan { change: MetaverseChange::Set { attributes, .. }, .. }) = planned {
         return Ok(attributes.clone());
     }
     Ok(match target.mv {
         MvRef::Existing(id) => reading.store.metaverse(id)?.map(|object| object.attributes).unwrap_or_default(),
-        MvRef::New => BTreeMap::new(),
+        MvRef::New => ByName::new(),
     })
 }

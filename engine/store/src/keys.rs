@@ -3,9 +3,9 @@
 use crate::db::Db;
 use crate::error::Inner;
 use crate::head::Head;
-use metaverse_schema::{AttributeName, MatchKey, ObjectType};
+use metaverse_schema::{ByName, MatchKey, ObjectType};
 use sha2::{Digest as _, Sha256};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use sync_kernel::{KeyHit, MvValue, ObjectKeys, connector_keys, metaverse_keys};
 use sync_rules::KeyId;
 
@@ -75,7 +75,7 @@ impl Db {
     pub(crate) fn metaverse_keys_of(
         &self,
         object_type: &ObjectType,
-        attributes: &BTreeMap<AttributeName, MvValue>,
+        attributes: &ByName<MvValue>,
     ) -> Inner<Vec<(i64, Vec<u8>)>> {
         Ok(self.numbered(&metaverse_keys(&*self.rule_set()?, object_type, attributes)))
     }

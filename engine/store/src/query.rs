@@ -6,9 +6,9 @@ use crate::db::Db;
 use crate::error::{Fault, Inner};
 use crate::head::Head;
 use crate::{Store, StoreError};
-use metaverse_schema::{AttributeName, Attributes, ObjectType, Value};
+use metaverse_schema::{Attributes, ByName, ObjectType, Value};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use sync_kernel::{
     ConnectorState, CsId, CsObject, MemoryState, MvId, MvObject, MvValue, Ownership, PendingExport, PendingOperation,
 };
@@ -291,11 +291,7 @@ impl Db {
         Ok(found)
     }
 
-    fn scan_metaverse(
-        &self,
-        limit: usize,
-        fits: impl Fn(&BTreeMap<AttributeName, MvValue>) -> bool,
-    ) -> Inner<Vec<MvId>> {
+    fn scan_metaverse(&self, limit: usize, fits: impl Fn(&ByName<MvValue>) -> bool) -> Inner<Vec<MvId>> {
         let mut found = Vec::new();
         let mut after = 0;
         while found.len() < limit {

@@ -4,7 +4,7 @@ use crate::codes;
 use crate::db::Db;
 use crate::error::{Fault, Inner};
 use crate::head::Head;
-use metaverse_schema::{AttributeName, Attributes, Values};
+use metaverse_schema::{AttributeName, Attributes, ByName, Values};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
     Approval, CsId, CsObject, EndPending, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, PendingOperation,
@@ -289,7 +289,7 @@ impl Db {
     pub(crate) fn load_metaverse(&self, id: i64) -> Inner<Option<MvObject>> {
         let row: Option<i64> = self.one("SELECT object_type FROM metaverse WHERE id = ?1", [id], |row| row.get(0))?;
         let Some(object_type) = row else { return Ok(None) };
-        let attributes: BTreeMap<AttributeName, MvValue> =
+        let attributes: ByName<MvValue> =
             self.stored_metaverse(id)?.into_iter().map(|(name, stored)| (name, stored.value)).collect();
         Ok(Some(MvObject {
             id: MvId(id),

@@ -2,9 +2,9 @@
 //! by precedence. And where every value comes from. Shares nothing with the kernel but the expression language.
 
 use crate::world::World;
-use metaverse_schema::{AttributeName, Attributes, Reference, Value, Values, match_key};
+use metaverse_schema::{AttributeName, Attributes, ByName, Reference, Value, Values, match_key};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use sync_kernel::{
     AttributeDecision, CsId, CsObject, MetaverseChange, MvObject, MvValue, ObjectPlan, PendingOperation, Staged,
     TargetRef, rule_in_scope,
@@ -38,7 +38,7 @@ impl Inputs for Image<'_> {
     }
 }
 
-struct Metaverse<'a>(&'a BTreeMap<AttributeName, MvValue>);
+struct Metaverse<'a>(&'a ByName<MvValue>);
 
 impl Inputs for Metaverse<'_> {
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>> {

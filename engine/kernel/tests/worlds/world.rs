@@ -375,7 +375,7 @@ impl World {
                     let object = self.metaverse.entry(id).or_insert_with(|| MvObject {
                         id,
                         object_type: metaverse.object_type.clone(),
-                        attributes: BTreeMap::new(),
+                        attributes: Default::default(),
                         links: Vec::new(),
                     });
                     object.attributes = attributes.clone();

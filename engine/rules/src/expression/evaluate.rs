@@ -45,10 +45,10 @@ fn text_of_attribute(root: &Node, inputs: &dyn Inputs) -> Option<Outcome> {
     let NodeKind::Call { function: Function { run: Run::Text(of), .. }, arguments } = &root.kind else {
         return None;
     };
-    let [Node { kind: NodeKind::Attribute(name), .. }] = arguments.as_slice() else {
+    let [Node { kind: NodeKind::Attribute(name, position), .. }] = arguments.as_slice() else {
         return None;
     };
-    let Some(values) = inputs.attribute(name.as_str()) else {
+    let Some(values) = inputs.attribute_at(*position, name.as_str()) else {
         return Some(Outcome::Null);
     };
     let texts = || values.iter().map(Value::as_text);
@@ -157,10 +157,10 @@ impl<'a> Evaluator<'a> {
     fn node_unaccounted(&mut self, node: &'a Node) -> Result<Data<'a>, Failed> {
         match &node.kind {
             NodeKind::Literal(data) => Ok(data.borrowed()),
-            NodeKind::Attribute(name) if self.lifted.is_empty() => {
-                Ok(self.inputs.attribute(name.as_str()).map_or(Data::Null, Data::from_values))
+            NodeKind::Attribute(name, position) if self.lifted.is_empty() => {
+                Ok(self.inputs.attribute_at(*position, name.as_str()).map_or(Data::Null, Data::from_values))
             }
-            NodeKind::Attribute(name) => Ok(self.source(Source::Attribute(name))),
+            NodeKind::Attribute(name, position) => Ok(self.source(Source::Attribute(name, *position))),
             NodeKind::Name(name) => Ok(Data::text(name.as_str())),
             NodeKind::Word(word) => Ok(Data::text(&**word)),
             NodeKind::Parameter(name) => match self.inputs.parameter(name) {
@@ -246,7 +246,7 @@ impl<'a> Evaluator<'a> {
             return Data::One(scalar.clone());
         }
         let values = match source {
-            Source::Attribute(name) => self.inputs.attribute(name.as_str()),
+            Source::Attribute(name, position) => self.inputs.attribute_at(position, name.as_str()),
             Source::Imported(name) => self.inputs.imported(name.as_str()),
             Source::Variable(name) => return self.variable(name).cloned().unwrap_or(Data::Null),
         };
@@ -259,7 +259,7 @@ impl<'a> Evaluator<'a> {
         let many = |values: Option<Cow<'_, Values>>| values.is_some_and(|values| values.len() > 1);
         !is_lifted
             && match source {
-                Source::Attribute(name) => many(self.inputs.attribute(name.as_str())),
+                Source::Attribute(name, position) => many(self.inputs.attribute_at(position, name.as_str())),
                 Source::Imported(name) => many(self.inputs.imported(name.as_str())),
                 Source::Variable(name) => matches!(self.variable(name), Some(Data::Many(_))),
             }

@@ -40,6 +40,8 @@ pub struct Expression(Arc<Parsed>);
 struct Parsed {
     text: String,
     root: syntax::Node,
+    /// Those in brackets, in the order of their first appearance.
+    reads: Vec<AttributeName>,
     attributes: Vec<AttributeName>,
     uses_now: bool,
     draws: bool,
@@ -73,6 +75,11 @@ pub struct EvaluationError {
 pub trait Inputs {
     /// The values of `[name]`; None or no values is absent. `dn` (a reference) and `rdn` (a text) are answered here too.
     fn attribute(&self, name: &str) -> Option<Cow<'_, Values>>;
+
+    /// The same for whoever has looked the names up before: `position` is that of the name in [`Expression::reads`].
+    fn attribute_at(&self, _position: usize, name: &str) -> Option<Cow<'_, Values>> {
+        self.attribute(name)
+    }
 
     /// `ImportedValue("name")`: only what an import has confirmed (S52).
     fn imported(&self, name: &str) -> Option<Cow<'_, Values>> {
@@ -149,11 +156,11 @@ impl Expression {
 
     /// The same for an expression that is only computed: its result may be a date, which no flow can store.
     pub fn parse_computation(text: &str, place: Option<SourcePlace>) -> Result<Expression, Vec<ExpressionProblem>> {
-        let root = parser::parse(text)?;
+        let parser::Tree { root, reads } = parser::parse(text)?;
         let mut attributes = Vec::new();
         let (mut uses_now, mut draws, mut reads_beside_values) = (false, false, false);
         root.walk(&mut |node| match &node.kind {
-            syntax::NodeKind::Attribute(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Attribute(name, _) => attributes.push(name.clone()),
             syntax::NodeKind::Name(name) => {
                 attributes.push(name.clone());
                 reads_beside_values = true;
@@ -166,7 +173,8 @@ impl Expression {
         });
         attributes.sort();
         attributes.dedup();
-        let parsed = Parsed { text: text.to_owned(), root, attributes, uses_now, draws, reads_beside_values, place };
+        let parsed =
+            Parsed { text: text.to_owned(), root, reads, attributes, uses_now, draws, reads_beside_values, place };
         let expression = Expression(Arc::new(parsed));
         expression.check_computation(&AnyKinds)?;
         Ok(expression)
@@ -185,7 +193,7 @@ impl Expression {
     /// The attribute, when the expression is `[attribute]` alone.
     pub fn as_direct(&self) -> Option<&AttributeName> {
         match &self.0.root.kind {
-            syntax::NodeKind::Attribute(name) => Some(name),
+            syntax::NodeKind::Attribute(name, _) => Some(name),
             _ => None,
         }
     }
@@ -193,6 +201,11 @@ impl Expression {
     /// Every attribute that it may read, those of `ImportedValue` and `ValueCount` included; sorted.
     pub fn attributes(&self) -> Vec<AttributeName> {
         self.0.attributes.clone()
+    }
+
+    /// The attributes in brackets, each at the position under which [`Inputs::attribute_at`] is asked for it.
+    pub fn reads(&self) -> &[AttributeName] {
+        &self.0.reads
     }
 
     /// Whether it may read an attribute of which this holds.
@@ -204,7 +217,7 @@ impl Expression {
     pub fn live_attributes(&self) -> Vec<AttributeName> {
         let mut attributes = Vec::new();
         self.0.root.walk(&mut |node| match &node.kind {
-            syntax::NodeKind::Attribute(name) => attributes.push(name.clone()),
+            syntax::NodeKind::Attribute(name, _) => attributes.push(name.clone()),
             syntax::NodeKind::Call { function, arguments } if function.name == "ValueCount" => {
                 if let Some(syntax::NodeKind::Name(name)) = arguments.first().map(|node| &node.kind) {
                     attributes.push(name.clone());

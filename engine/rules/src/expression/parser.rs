@@ -12,7 +12,13 @@ use metaverse_schema::AttributeName;
 use std::ops::Range;
 use std::sync::Arc;
 
-pub(crate) fn parse(text: &str) -> Result<Node, Vec<ExpressionProblem>> {
+/// The syntax tree, and the attributes in brackets in the order of their first appearance.
+pub(crate) struct Tree {
+    pub(crate) root: Node,
+    pub(crate) reads: Vec<AttributeName>,
+}
+
+pub(crate) fn parse(text: &str) -> Result<Tree, Vec<ExpressionProblem>> {
     if text.len() > MAX_EXPRESSION_LENGTH {
         return Err(vec![ExpressionProblem {
             code: "expression-too-long",
@@ -23,13 +29,13 @@ pub(crate) fn parse(text: &str) -> Result<Node, Vec<ExpressionProblem>> {
     }
     let (tokens, problems) = tokens(text);
     let end = text.len();
-    let mut parser = Parser { tokens, next: 0, end, depth: 0, variables: Vec::new(), problems };
+    let mut parser = Parser { tokens, next: 0, end, depth: 0, variables: Vec::new(), reads: Vec::new(), problems };
     // After an unreadable token the rest would be reported for the wrong reason.
     let readable = parser.problems.is_empty();
     let root = if readable { parser.whole() } else { None };
     parser.problems.sort_by_key(|problem| problem.span.start);
     match root {
-        Some(root) if parser.problems.is_empty() => Ok(root),
+        Some(root) if parser.problems.is_empty() => Ok(Tree { root, reads: parser.reads }),
         _ => Err(parser.problems),
     }
 }
@@ -41,6 +47,8 @@ struct Parser {
     depth: usize,
     /// Variables in scope, innermost last.
     variables: Vec<String>,
+    /// Attributes in brackets, each once.
+    reads: Vec<AttributeName>,
     problems: Vec<ExpressionProblem>,
 }
 
@@ -60,6 +68,14 @@ impl Parser {
 
     fn report(&mut self, code: &'static str, message: impl Into<String>, span: Range<usize>, help: impl Into<String>) {
         self.problems.push(ExpressionProblem { code, message: message.into(), span, help: help.into() });
+    }
+
+    fn attribute(&mut self, name: &str) -> NodeKind {
+        let position = self.reads.iter().position(|read| *read == *name).unwrap_or_else(|| {
+            self.reads.push(AttributeName::new(name));
+            self.reads.len() - 1
+        });
+        NodeKind::Attribute(self.reads[position].clone(), position)
     }
 
     fn expected(&mut self, what: &str) {
@@ -192,7 +208,7 @@ impl Parser {
         };
         self.next += 1;
         let kind = match token {
-            Token::Attribute(name) => NodeKind::Attribute(AttributeName::new(name)),
+            Token::Attribute(name) => self.attribute(&name),
             Token::Parameter(name) => NodeKind::Parameter(Arc::from(name)),
             Token::Variable(name) => {
                 if !self.variables.contains(&name) {

@@ -15,8 +15,8 @@ pub(crate) struct Node {
 #[derive(Debug)]
 pub(crate) enum NodeKind {
     Literal(Data<'static>),
-    /// `[name]`
-    Attribute(AttributeName),
+    /// `[name]`, and the position of the name among those that the expression reads.
+    Attribute(AttributeName, usize),
     /// The quoted attribute name of `ImportedValue` and `ValueCount`.
     Name(AttributeName),
     /// `%name%`
@@ -72,7 +72,7 @@ impl Comparison {
 /// Something multi-valued that a scalar position may go through value by value (X13).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Source<'n> {
-    Attribute(&'n AttributeName),
+    Attribute(&'n AttributeName, usize),
     Imported(&'n AttributeName),
     Variable(&'n str),
 }
@@ -101,7 +101,7 @@ impl Node {
     /// those given whole to a function that takes a list.
     pub(crate) fn scalar_sources<'n>(&'n self, visit: &mut impl FnMut(Source<'n>)) {
         match &self.kind {
-            NodeKind::Attribute(name) => visit(Source::Attribute(name)),
+            NodeKind::Attribute(name, position) => visit(Source::Attribute(name, *position)),
             NodeKind::Variable(name) => visit(Source::Variable(name)),
             NodeKind::Call { function, arguments } => {
                 if let (true, Some(NodeKind::Name(name))) =

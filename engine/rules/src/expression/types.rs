@@ -191,7 +191,7 @@ fn asks_for_the_kind_of(node: &Node) -> Option<AttributeName> {
         return None;
     };
     match arguments.first().map(|argument| &argument.kind) {
-        Some(NodeKind::Attribute(name))
+        Some(NodeKind::Attribute(name, _))
             if matches!(function.name, "IsString" | "IsNumeric" | "IsGuid" | "IsDate" | "IsCert") =>
         {
             Some(name.clone())
@@ -242,7 +242,7 @@ impl Checker<'_> {
         match &node.kind {
             NodeKind::Literal(Data::One(scalar)) => single(scalar.kind()),
             NodeKind::Literal(_) => KnownKind { nothing: true, ..KnownKind::default() },
-            NodeKind::Attribute(name) => self.attribute(node, name.as_str()),
+            NodeKind::Attribute(name, _) => self.attribute(node, name.as_str()),
             NodeKind::Parameter(name) => {
                 let lookup = self.kinds.parameter(name);
                 self.lookup(node, "parameter", name, lookup)

@@ -8,7 +8,7 @@ use crate::error::{Inner, StoreError};
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, LinkRow};
 use crate::history::PageMark;
-use metaverse_schema::{AttributeName, ObjectType};
+use metaverse_schema::{AttributeName, ByName, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{
@@ -298,7 +298,7 @@ impl Db {
         &self,
         (id, is_new): (i64, bool),
         object_type: &ObjectType,
-        attributes: &BTreeMap<AttributeName, MvValue>,
+        attributes: &ByName<MvValue>,
         mark: &PageMark,
     ) -> Inner<()> {
         let before = if is_new { BTreeMap::new() } else { self.stored_metaverse(id)? };

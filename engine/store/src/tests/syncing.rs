@@ -99,7 +99,10 @@ fn later_plans_see_what_earlier_ones_touched() {
             metaverse: vec![MetaversePlan {
                 object: MvRef::New,
                 object_type: "person".into(),
-                change: MetaverseChange::Set { attributes: [("mail".into(), value)].into(), changed: Vec::new() },
+                change: MetaverseChange::Set {
+                    attributes: [("mail".into(), value)].into_iter().collect(),
+                    changed: Vec::new(),
+                },
                 decisions: Vec::new(),
                 due: None,
             }],
