@@ -3,6 +3,7 @@
 //!
 //! | request | does |
 //! | --- | --- |
+//! | `GET /_tenant/` | the admin page, for a browser |
 //! | `GET /_tenant/knobs` | all knobs as they stand |
 //! | `PATCH /_tenant/knobs` | changes the knobs that the body names, answers all; naming `faults` starts the script anew |
 //! | `GET /_tenant/state` | the dump of the tenant, for byte diffs |
@@ -53,7 +54,7 @@ pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> 
         }
         _ => {
             let parts = "knobs, state, log, clock, synchronisation and device-codes";
-            (404, json!({ "error": format!("below /_tenant/ there are {parts}") }))
+            (404, json!({ "error": format!("/_tenant/ is the admin page, and below it there are {parts}") }))
         }
     }
 }

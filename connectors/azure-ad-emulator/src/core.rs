@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::device_code::DeviceCodeSetting;
 use crate::directory::Directory;
 use crate::errors::{GraphError, GraphResult};
-use crate::faults::{FaultAction, FaultCounters, Redirects, usual_code};
+use crate::faults::{Arriving, FaultAction, FaultCounters, Redirects, usual_code};
 use crate::guid::Guid;
 use crate::indexes::Table;
 use crate::knobs::{Knobs, SyncState};
@@ -60,6 +60,7 @@ pub(crate) struct Answer {
 pub(crate) enum WireEffect {
     Reset,
     TruncateBody,
+    WrongLength,
     BadJson,
 }
 
@@ -114,6 +115,9 @@ impl Core {
         if knobs.faults != self.knobs.faults {
             self.faults.reset();
         }
+        if knobs.fault_rates != self.knobs.fault_rates {
+            self.faults.restart_rates();
+        }
         if knobs.provisioning_redirect != self.knobs.provisioning_redirect {
             self.redirects = Redirects::default();
         }
@@ -157,8 +161,9 @@ impl Core {
     }
 
     /// Numbers a request and looks up what the fault script holds for it.
-    pub(crate) fn arrive(&mut self, method: &str, path: &str) -> Arrival {
-        let fault = self.faults.next(&self.knobs.faults, method, path);
+    pub(crate) fn arrive(&mut self, method: &str, path: &str, arriving: Arriving) -> Arrival {
+        let scripted = self.faults.next(&self.knobs.faults, method, path);
+        let fault = scripted.or_else(|| self.faults.draw(&self.knobs.fault_rates, arriving));
         Arrival { sequence: self.log.next_sequence(), method: method.to_owned(), path: path.to_owned(), fault }
     }
 
@@ -219,6 +224,7 @@ impl Core {
             }
             Some(FaultAction::ResetAfter) => effect = Some(WireEffect::Reset),
             Some(FaultAction::TruncateBody) => effect = Some(WireEffect::TruncateBody),
+            Some(FaultAction::WrongLength) => effect = Some(WireEffect::WrongLength),
             Some(FaultAction::BadJson) => effect = Some(WireEffect::BadJson),
             Some(FaultAction::Delay { delay_ms: pause }) => delay_ms = *pause,
             None => {}
@@ -362,6 +368,7 @@ impl Core {
             }
             Some(FaultAction::ResetAfter | FaultAction::ResetBefore) => answer.effect = Some(WireEffect::Reset),
             Some(FaultAction::TruncateBody) => answer.effect = Some(WireEffect::TruncateBody),
+            Some(FaultAction::WrongLength) => answer.effect = Some(WireEffect::WrongLength),
             Some(FaultAction::BadJson) => answer.effect = Some(WireEffect::BadJson),
             Some(FaultAction::Delay { delay_ms }) => answer.delay_ms += delay_ms,
             None => {}
@@ -400,7 +407,7 @@ impl Core {
                 let failed = GraphError::new(424, "FailedDependency", "A request that this one depends on has failed.");
                 self.render(&item.call, Err(failed))
             } else {
-                let arrival = self.arrive(item.call.method.name(), &path);
+                let arrival = self.arrive(item.call.method.name(), &path, Arriving::InABatch);
                 let place = Place { sequence: outer, item: Some(&item.id) };
                 let one = self.one(&item.call, authorization, &arrival, place);
                 answer.effect = answer.effect.or(one.effect);
@@ -514,6 +521,7 @@ impl Core {
             }
             Some(FaultAction::ResetAfter | FaultAction::ResetBefore) => answer.effect = Some(WireEffect::Reset),
             Some(FaultAction::TruncateBody) => answer.effect = Some(WireEffect::TruncateBody),
+            Some(FaultAction::WrongLength) => answer.effect = Some(WireEffect::WrongLength),
             Some(FaultAction::BadJson) => answer.effect = Some(WireEffect::BadJson),
             Some(FaultAction::Delay { delay_ms }) => answer.delay_ms = *delay_ms,
             Some(FaultAction::Status { .. }) | None => {}

@@ -1,4 +1,5 @@
-//! The fault script: which request is to go wrong, and how. Picks the fault; the server acts it out on the wire.
+//! The fault script and the fault rates: which request is to go wrong, and how. Picks the fault; the server acts it out on
+//! the wire.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,8 @@ pub enum FaultAction {
     ResetAfter,
     /// Carried out; the reply's body stops half-way.
     TruncateBody,
+    /// Carried out; the length that the reply tells is too short, so that what is read of its body is not all of it.
+    WrongLength,
     /// Carried out; the reply's body is not JSON.
     BadJson,
     /// Carried out after a pause.
@@ -63,22 +66,131 @@ impl FaultAction {
             FaultAction::ResetBefore => "reset_before",
             FaultAction::ResetAfter => "reset_after",
             FaultAction::TruncateBody => "truncate_body",
+            FaultAction::WrongLength => "wrong_length",
             FaultAction::BadJson => "bad_json",
             FaultAction::Delay { .. } => "delay",
         }
     }
 }
 
-/// Matches seen so far, per rule.
+/// Faults at random, on both wires, for requests that no rule of the script picks: each rate is the share of requests that
+/// meet it, from 0 to 1. The same seed and the same requests give the same faults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FaultRates {
+    pub seed: u64,
+    /// Answered with `status_code` without being carried out; items of a `$batch` one by one too.
+    pub status: f64,
+    pub status_code: u16,
+    /// `Retry-After` of those replies.
+    pub retry_after_s: Option<u64>,
+    /// Cut off before anything is carried out.
+    pub cut_before: f64,
+    /// Cut off after it was carried out.
+    pub cut_after: f64,
+    /// The body stops half-way.
+    pub truncated_body: f64,
+    /// The told length is too short.
+    pub wrong_length: f64,
+    /// Answered after `slow_ms`.
+    pub slow: f64,
+    pub slow_ms: u64,
+}
+
+impl Default for FaultRates {
+    fn default() -> FaultRates {
+        FaultRates {
+            seed: 1,
+            status: 0.0,
+            status_code: 503,
+            retry_after_s: None,
+            cut_before: 0.0,
+            cut_after: 0.0,
+            truncated_body: 0.0,
+            wrong_length: 0.0,
+            slow: 0.0,
+            slow_ms: 1_000,
+        }
+    }
+}
+
+/// Where a request arrives, which decides the faults it can meet at random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arriving {
+    /// On one of the two wires, with a connection of its own.
+    OnTheWire,
+    /// Inside a `$batch`.
+    InABatch,
+    /// At the authority, which meets the script alone.
+    AtTheAuthority,
+}
+
+impl FaultRates {
+    /// The fault of the request with that number, if any.
+    fn draw(&self, number: u64, arriving: Arriving) -> Option<FaultAction> {
+        let status = FaultAction::Status {
+            status: self.status_code,
+            code: None,
+            retry_after_s: self.retry_after_s,
+            applied: false,
+        };
+        let slow = FaultAction::Delay { delay_ms: self.slow_ms };
+        let all = [
+            (self.status, status),
+            (self.cut_before, FaultAction::ResetBefore),
+            (self.cut_after, FaultAction::ResetAfter),
+            (self.truncated_body, FaultAction::TruncateBody),
+            (self.wrong_length, FaultAction::WrongLength),
+            (self.slow, slow),
+        ];
+        let possible = match arriving {
+            Arriving::OnTheWire => &all[..],
+            Arriving::InABatch => &all[..1],
+            Arriving::AtTheAuthority => &[],
+        };
+        let mut left = share(self.seed, number);
+        for (rate, action) in possible {
+            if left < *rate {
+                return Some(action.clone());
+            }
+            left -= rate;
+        }
+        None
+    }
+}
+
+/// A number from 0 to below 1, by seed and place (SplitMix64).
+fn share(seed: u64, number: u64) -> f64 {
+    let mut mixed = seed.wrapping_add(number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    // The upper 53 bits, as many as the number can hold.
+    (mixed >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+/// Matches seen so far, per rule, and requests drawn for.
 #[derive(Debug, Default)]
 pub(crate) struct FaultCounters {
     seen: Vec<u64>,
+    drawn: u64,
 }
 
 impl FaultCounters {
     /// Starts counting anew, when the script was changed.
     pub(crate) fn reset(&mut self) {
         self.seen.clear();
+    }
+
+    /// Starts drawing anew, when the rates were changed.
+    pub(crate) fn restart_rates(&mut self) {
+        self.drawn = 0;
+    }
+
+    /// Draws for a request that the script leaves alone.
+    pub(crate) fn draw(&mut self, rates: &FaultRates, arriving: Arriving) -> Option<FaultAction> {
+        self.drawn += 1;
+        rates.draw(self.drawn, arriving)
     }
 
     /// Counts the request against every rule and returns the action of the first rule that is due.
@@ -179,6 +291,24 @@ mod tests {
         assert_eq!(hits(rule(Some(2), None)), [2]);
         assert_eq!(hits(rule(Some(2), Some(3))), [2, 3, 4]);
         assert_eq!(hits(rule(None, Some(1))), [1]);
+    }
+
+    #[test]
+    fn rates_hold_over_many_requests_and_repeat_themselves() {
+        let rates = FaultRates { status: 0.1, cut_after: 0.05, ..FaultRates::default() };
+        let draw = |rates: &FaultRates, arriving| {
+            let mut counters = FaultCounters::default();
+            (0..10_000).map(|_| counters.draw(rates, arriving)).collect::<Vec<_>>()
+        };
+        let drawn = draw(&rates, Arriving::OnTheWire);
+        let count = |name: &str| drawn.iter().flatten().filter(|action| action.name() == name).count();
+        assert!((900..1_100).contains(&count("status")), "{}", count("status"));
+        assert!((400..600).contains(&count("reset_after")), "{}", count("reset_after"));
+        assert_eq!(drawn.iter().flatten().count(), count("status") + count("reset_after"));
+        assert_eq!(drawn, draw(&rates, Arriving::OnTheWire));
+        assert_ne!(drawn, draw(&FaultRates { seed: 2, ..rates.clone() }, Arriving::OnTheWire));
+        assert!(draw(&rates, Arriving::InABatch).iter().flatten().all(|action| action.name() == "status"));
+        assert!(draw(&rates, Arriving::AtTheAuthority).iter().all(Option::is_none));
     }
 
     #[test]

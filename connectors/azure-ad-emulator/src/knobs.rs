@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::faults::{FaultRule, ProvisioningRedirect};
+use crate::faults::{FaultRates, FaultRule, ProvisioningRedirect};
 use crate::token::PROVISIONING_RESOURCE;
 
 /// All knobs. In JSON (`/_tenant/knobs`) the names are as here; a PATCH changes the ones it names.
@@ -44,6 +44,8 @@ pub struct Knobs {
     pub throttle: ThrottleKnobs,
     /// Faults to act out, first match wins; see [`FaultRule`].
     pub faults: Vec<FaultRule>,
+    /// Faults at random by a seed, for requests that no rule picks.
+    pub fault_rates: FaultRates,
     /// Replies inside a `$batch` come in another order than the requests.
     pub shuffle_batch: bool,
     /// Role reads are refused with 403 whatever the application's permissions.
@@ -145,6 +147,7 @@ impl Default for Knobs {
             provisioning_audiences: vec![PROVISIONING_RESOURCE.to_owned()],
             throttle: ThrottleKnobs::default(),
             faults: Vec::new(),
+            fault_rates: FaultRates::default(),
             shuffle_batch: true,
             roles_denied: false,
             sync: None,

@@ -86,12 +86,13 @@ mod faults;
 mod knobs;
 mod request_log;
 
+mod admin_page;
 mod control;
 mod core;
 mod server;
 mod tenant;
 
-pub use faults::{FaultAction, FaultRule, ProvisioningRedirect};
+pub use faults::{FaultAction, FaultRates, FaultRule, ProvisioningRedirect};
 pub use guid::Guid;
 pub use knobs::{
     Knobs, MailClash, NormalForm, Normalisation, ProvisioningThrottle, SilentRevert, SyncState, ThrottleKnobs,

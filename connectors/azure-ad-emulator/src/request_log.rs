@@ -102,6 +102,11 @@ impl RequestLog {
         requests
     }
 
+    /// The latest first, as they were recorded.
+    pub(crate) fn latest_first(&self) -> impl Iterator<Item = &LoggedRequest> {
+        self.kept.iter().rev()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.kept.clear();
         self.successful_writes = 0;

@@ -21,11 +21,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use crate::admin_page;
 use crate::call::{Body, Call, Headers, Method, Reply, ReplyBody, decode};
 use crate::control;
 use crate::core::{Answer, WireEffect};
 use crate::errors::GraphError;
-use crate::faults::FaultAction;
+use crate::faults::{Arriving, FaultAction};
 use crate::provisioning::{PATH as PROVISIONING_PATH, ProvisioningCall};
 use crate::tenant::Shared;
 use crate::token::TokenRequest;
@@ -54,6 +55,13 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
         return plain(413, "the request body is too large or was cut off");
     };
     let path = target.split('?').next().unwrap_or_default();
+    if matches!(path, "/_tenant" | "/_tenant/" | "/admin") && parts.method == axum::http::Method::GET {
+        let query = target.split_once('?').map_or("", |(_, query)| query);
+        let mut core = shared.core();
+        core.expire();
+        let page = admin_page::render(&core.directory, &core.log, query);
+        return respond(200, Vec::new(), HttpBody::from(page), Some("text/html; charset=utf-8"));
+    }
     if path == "/_tenant" || path.starts_with("/_tenant/") {
         let (status, body) = control::answer(&shared, parts.method.as_str(), path, &bytes);
         return json_response(status, Vec::new(), &body);
@@ -73,7 +81,11 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
         }
     };
 
-    let arrival = shared.core().arrive(parts.method.as_str(), &target);
+    let arriving = match surface {
+        Surface::Graph | Surface::Provisioning => Arriving::OnTheWire,
+        Surface::Token(_) | Surface::DeviceCode(_) | Surface::Discovery(_) => Arriving::AtTheAuthority,
+    };
+    let arrival = shared.core().arrive(parts.method.as_str(), &target, arriving);
     if arrival.fault == Some(FaultAction::ResetBefore) {
         wire.cut_off();
     }
@@ -190,6 +202,19 @@ fn render(wire: &Wire, answer: Answer) -> Response {
                 _ => (b"{\"value\":[{\"id\":\"", "application/json"),
             };
             return respond(reply.status, reply.headers, HttpBody::from(start), Some(content_type));
+        }
+        Some(WireEffect::WrongLength) => {
+            let (bytes, content_type) = match reply.body {
+                ReplyBody::Json(body) => (body.to_string().into_bytes(), "application/json"),
+                ReplyBody::Bytes { content_type, bytes } => (bytes, content_type),
+                ReplyBody::Text(text) => (text.into_bytes(), "text/plain"),
+                ReplyBody::Empty => (Vec::new(), "text/plain"),
+            };
+            // What lies behind the told length would be read as the next reply: the connection ends here.
+            let told = bytes.len() / 2;
+            let mut headers = reply.headers;
+            headers.push(("connection", "close".to_owned()));
+            return respond(reply.status, headers, HttpBody::from(bytes[..told].to_vec()), Some(content_type));
         }
         Some(WireEffect::TruncateBody) => {
             match &reply.body {

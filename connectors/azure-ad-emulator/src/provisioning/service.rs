@@ -79,6 +79,7 @@ impl Core {
             }
             Some(FaultAction::ResetAfter) => effect = Some(WireEffect::Reset),
             Some(FaultAction::TruncateBody) => effect = Some(WireEffect::TruncateBody),
+            Some(FaultAction::WrongLength) => effect = Some(WireEffect::WrongLength),
             Some(FaultAction::BadJson) => effect = Some(WireEffect::BadJson),
             Some(FaultAction::Delay { delay_ms: pause }) => delay_ms = *pause,
             None => {}

@@ -19,4 +19,6 @@ mod tenant_facts;
 
 mod synchronisation;
 
+mod admin_page;
+
 mod persistence;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use azure_ad_emulator::binary_xml::{Element, decode, encode};
-use azure_ad_emulator::{FaultAction, FaultRule, Knobs, ProvisioningRedirect, SyncState};
+use azure_ad_emulator::{FaultAction, FaultRates, FaultRule, Knobs, ProvisioningRedirect, SyncState};
 use serde_json::{Value, json};
 
 use crate::soap::*;
@@ -368,5 +368,66 @@ async fn the_fault_script_works_on_this_wire_too() {
     tenant.play_faults(vec![rule(FaultAction::BadJson)]);
     let bytes = post().send().await.unwrap().bytes().await.unwrap();
     assert!(decode(&bytes).is_err(), "the body is no message");
+    tenant.play_faults(vec![rule(FaultAction::WrongLength)]);
+    let reply = post().send().await.unwrap();
+    let told = reply.content_length().unwrap();
+    let bytes = reply.bytes().await.unwrap();
+    assert_eq!(bytes.len() as u64, told, "as HTTP it is whole");
+    assert!(decode(&bytes).is_err(), "as a message it is not");
     tenant.play_faults(vec![]);
+    service.call("Capabilities", vec![]).await.result("Capabilities");
+}
+
+/// A client that only sends again ends where it would have ended without faults, on both wires.
+#[tokio::test]
+async fn faults_come_at_random_by_a_seed_on_both_wires() {
+    let run = async |rates: FaultRates| {
+        let (tenant, graph, service) = synced_with(json!({ "users": [user("cloud")] }), Knobs::default()).await;
+        tenant.clear_request_log();
+        tenant.update_knobs(|knobs| knobs.fault_rates = rates).unwrap();
+        for number in 0..40 {
+            let name = format!("u{number}");
+            let object = vec![request(vec![set("User", person(&name, &name))])];
+            let body = Element::new("", "ProvisionAzureADSyncObjects2", AWS).with_all(object);
+            let body = encode(&service.envelope("ProvisionAzureADSyncObjects2", body));
+            let post =
+                || graph.http.post(&service.url).header("Content-Type", "application/soap+msbin1").body(body.clone());
+            let patch =
+                || graph.request(reqwest::Method::PATCH, "/users/cloud@contoso.com").json(&json!({ "jobTitle": name }));
+            let is_whole = async |request: reqwest::RequestBuilder, binary: bool| {
+                let Ok(reply) = request.send().await else { return false };
+                let status = reply.status();
+                let Ok(bytes) = reply.bytes().await else { return false };
+                status.is_success() && (!binary || decode(&bytes).is_ok())
+            };
+            while !is_whole(post(), true).await {}
+            while !is_whole(patch(), false).await {}
+        }
+        let faults: Vec<(u64, String)> =
+            tenant.request_log().into_iter().filter_map(|line| Some((line.sequence, line.fault?))).collect();
+        let names: Vec<String> = tenant.snapshot()["users"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|user| format!("{} {}", user["userPrincipalName"], user["jobTitle"]))
+            .collect();
+        (faults, names)
+    };
+    let (none, expected) = run(FaultRates::default()).await;
+    assert_eq!((none.len(), expected.len()), (0, 41));
+    let rates = FaultRates {
+        seed: 7,
+        status: 0.1,
+        cut_before: 0.1,
+        cut_after: 0.1,
+        truncated_body: 0.1,
+        wrong_length: 0.1,
+        ..FaultRates::default()
+    };
+    let (faults, names) = run(rates.clone()).await;
+    assert_eq!(names, expected);
+    for kind in ["status", "reset_before", "reset_after", "truncate_body", "wrong_length"] {
+        assert!(faults.iter().any(|(_, fault)| fault == kind), "{kind} in {faults:?}");
+    }
+    assert_eq!(run(rates).await.0, faults, "the same seed, the same faults");
 }

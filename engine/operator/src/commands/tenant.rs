@@ -196,6 +196,7 @@ fn announce(context: &Context, tenant: &RunningTenant, state: Option<&Path>) {
   authority  {}/
   tokens     {}
   writes     {}
+  admin page {base}/_tenant/
   knobs      curl -s {base}/_tenant/knobs; curl -s -X PATCH -d '{{\"replication_delay_ms\": 2000}}' {base}/_tenant/knobs
   log        curl -s {base}/_tenant/log
   state      curl -s {base}/_tenant/state
