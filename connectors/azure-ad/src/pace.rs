@@ -11,6 +11,11 @@ pub(crate) const WARNING: &str = "x-ms-throttle-limit-percentage";
 /// The share is rounded: so much more may be used.
 const ROUNDING: f64 = 0.05;
 
+/// How long a write may be on its way before it counts, in a bucket that is followed without warnings.
+const ON_THE_WAY: Duration = Duration::from_secs(1);
+/// However fast a bucket fills, so much of it is used.
+const LEAST_OF_A_BUCKET: f64 = 0.9;
+
 /// What one batch told about the bucket.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Told {
@@ -45,10 +50,13 @@ impl Pace {
         Pace { capacity, per_second, longest: settings.max_wait, state: Mutex::default() }
     }
 
-    /// A bucket whose service gives no warnings: taken for full now, and followed from the first write on.
+    /// A bucket whose service gives no warnings: taken for full now, and followed from the first write on. A little less is
+    /// taken out of a full one than the service has: ours begins to fill again when a write leaves, the service's when it
+    /// arrives.
     pub(crate) fn from_the_start(limit: u32, window: Duration, longest: Duration) -> Pace {
-        let capacity = f64::from(limit.max(1));
-        let per_second = capacity / window.as_secs_f64().max(1e-3);
+        let limit = f64::from(limit.max(1));
+        let per_second = limit / window.as_secs_f64().max(1e-3);
+        let capacity = (limit - per_second * ON_THE_WAY.as_secs_f64()).max(limit * LEAST_OF_A_BUCKET);
         let state = State { left: Some((capacity, Instant::now())), on_their_way: 0.0 };
         Pace { capacity, per_second, longest, state: Mutex::new(state) }
     }
@@ -123,6 +131,17 @@ mod tests {
         // A long rest fills it again, and no more than that.
         now += 60 * SECOND;
         assert_eq!((pace.take(100, now), pace.take(10, now)), (Duration::ZERO, SECOND));
+    }
+
+    /// A service without warnings: its bucket is full at first, less what is on its way, and fills at its rate.
+    #[test]
+    fn a_bucket_without_warnings_is_followed_from_the_start() {
+        let pace = Pace::from_the_start(7_000, Duration::from_secs(300), 100 * SECOND);
+        let now = Instant::now();
+        assert_eq!(pace.take(6_970, now), Duration::ZERO);
+        assert!(pace.take(700, now) > 29 * SECOND);
+        let small = Pace::from_the_start(10, SECOND, 100 * SECOND);
+        assert_eq!((small.take(9, now), small.take(5, now).as_millis() / 100), (Duration::ZERO, 5));
     }
 
     /// What is on its way is not there any more; what the service refuses tells how far the bucket is overdrawn.

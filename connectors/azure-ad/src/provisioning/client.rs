@@ -96,16 +96,15 @@ impl ProvisioningClient {
         };
         let answered = self.0.channel.call(name, &requests::read_back(name, cookie, full)).await;
         let result = answered.map_err(|broken| cookie_refused(broken, cookie, full))?.result;
-        let (mut page, unknown) = replies::read_back(&result);
+        let (page, unknown) = replies::read_back(&result);
         if unknown > 0 {
             tracing::warn!(unknown, "objects of unknown kinds were read back and passed over");
         }
         if page.more && (page.cookie.is_none() || page.cookie.as_deref() == cookie) {
-            // Asking again with the same cookie would give the same page for ever.
-            tracing::warn!(
-                "the service announces more objects and no place to go on from; the page counts as the last"
-            );
-            page.more = false;
+            // Asking again would give the same page for ever, and what was read so far is not all (SF15).
+            let message = "the service announces more objects and no place to go on from";
+            let attempted = "reading synchronised objects back";
+            return Err(ConnectorError::new(ErrorKind::Protocol, attempted, message, "try again later"));
         }
         Ok(page)
     }

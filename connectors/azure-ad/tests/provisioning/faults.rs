@@ -272,9 +272,9 @@ async fn writes_keep_to_the_budget_of_the_service() {
     assert_eq!(service.asked().len(), 6);
 }
 
-/// A page that leads back to itself would be read for ever.
+/// A page that leads back to itself would be read for ever, and taken for the last it would pass for everything (SF15).
 #[tokio::test]
-async fn a_page_that_goes_nowhere_is_the_last() {
+async fn sf15_a_page_that_goes_nowhere_is_no_end() {
     let page = |parts: &[Vec<u8>]| {
         let result = element("ReadBackAzureADSyncObjects2Result", &parts.concat());
         Answer::Soap(200, envelope(&element("ReadBackAzureADSyncObjects2Response", &result)))
@@ -285,10 +285,11 @@ async fn a_page_that_goes_nowhere_is_the_last() {
     let client = client(&service, |_| {});
     let first = client.read_back(None, true).await.unwrap();
     assert_eq!((first.cookie.as_deref(), first.more), (Some("AQID"), true));
-    let second = client.read_back(first.cookie.as_deref(), true).await.unwrap();
-    assert!(!second.more);
-    assert_eq!(service.asked()[1].count("AQID"), 1);
+    let error = client.read_back(first.cookie.as_deref(), true).await.unwrap_err();
+    assert_eq!((error.kind, service.asked()[1].count("AQID")), (ErrorKind::Protocol, 1));
     service.script(vec![page(&[cookie("AQID"), more()])]);
+    assert_eq!(client.read_back(Some("AQID"), false).await.unwrap_err().kind, ErrorKind::Protocol);
+    service.script(vec![page(&[])]);
     assert!(!client.read_back(Some("AQID"), false).await.unwrap().more);
 }
 

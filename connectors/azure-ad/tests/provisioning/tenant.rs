@@ -368,6 +368,31 @@ async fn f23_throttled_writes_wait_and_go_again() {
     assert_eq!(world.holds().await.len(), 40);
 }
 
+/// F4 of engine-semantics section 9, scaled down: an export of many objects takes the time that the budget gives it, and no
+/// write is refused, so none is sent twice.
+#[tokio::test]
+async fn an_export_uses_the_budget_and_stays_below_it() {
+    let mut knobs = Knobs::default();
+    (knobs.provisioning_throttle.objects, knobs.provisioning_throttle.window_ms) = (500, 2_500);
+    let world = world_with(json!({}), knobs, |settings| {
+        let service = &mut settings.provisioning;
+        (service.write_limit, service.write_window) = (500, Duration::from_millis(2_500));
+        service.batch_objects = 20;
+    })
+    .await;
+    let people: Vec<SyncObject> = (0..1_500).map(|number| person(&anchor(number), &format!("u{number}"))).collect();
+    let started = Instant::now();
+    world.accept(&people).await;
+    let took = started.elapsed();
+    // 1,000 more than the bucket holds, at 200 a second.
+    let least = Duration::from_secs(5);
+    assert!(took >= least.mul_f64(0.95), "{took:?}");
+    assert!(took <= least.mul_f64(1.05) + Duration::from_secs(2), "{took:?}");
+    let writes: Vec<u16> = world.tenant.request_log().iter().filter(|r| r.item.is_none()).map(|r| r.status).collect();
+    assert!(writes.iter().all(|status| *status == 200), "{writes:?}");
+    assert_eq!(world.holds().await.len(), 1_500);
+}
+
 /// The tenant's switches, what it says of clients, and what it refuses as a whole.
 #[tokio::test]
 async fn the_tenants_state_is_told() {

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 /// Elements open at a time. The service's replies are about ten deep.
 const MAX_DEPTH: usize = 64;
-/// Elements, attributes, declarations and texts of one document: some 300 MB at the worst. A page that is read back has some
-/// tens of thousands.
-const MAX_NODES: usize = 2_000_000;
+/// Elements, attributes, declarations and texts of one document: some 600 MB at the worst. A page that is read back has some
+/// tens of thousands, and a group of 250,000 members half a million.
+const MAX_NODES: usize = 4_000_000;
 /// Namespaces in scope at a time: each name is looked up among them.
 const MAX_NAMESPACES: usize = 256;
 /// Repeated names and values count as one more node for each so many bytes.
@@ -86,7 +86,7 @@ impl Document {
     /// Puts a node into the innermost open element. Text at the top has no place.
     fn push(&mut self, node: Node, record: u8) -> Result<(), Problem> {
         match self.open.last_mut() {
-            Some((parent, _)) => parent.children.push(node),
+            Some((parent, _)) => adopt(parent, node),
             None => return Err(Problem::Misplaced(record)),
         }
         Ok(())
@@ -97,11 +97,19 @@ impl Document {
         let (element, scope) = self.open.pop().ok_or(Problem::Misplaced(0x01))?;
         self.scope.truncate(scope);
         match self.open.last_mut() {
-            Some((parent, _)) => parent.children.push(Node::Element(element)),
+            Some((parent, _)) => adopt(parent, Node::Element(element)),
             None => return Ok(Some(element)),
         }
         Ok(None)
     }
+}
+
+/// Most elements have one child, a text: room for the usual four would be most of a document's memory.
+fn adopt(parent: &mut Element, child: Node) {
+    if parent.children.is_empty() {
+        parent.children.reserve_exact(1);
+    }
+    parent.children.push(child);
 }
 
 pub(super) struct Reader<'a> {
@@ -252,7 +260,7 @@ impl<'a> Reader<'a> {
         self.node(count.saturating_mul(cost_of(&element)))?;
         for _ in 0..count {
             let mut copy = element.clone();
-            copy.children.push(Node::Text(Text::Plain(self.text(kind & !1)?)));
+            adopt(&mut copy, Node::Text(Text::Plain(self.text(kind & !1)?)));
             document.push(Node::Element(copy), 0x03)?;
         }
         Ok(())

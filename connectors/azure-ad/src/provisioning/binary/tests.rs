@@ -309,12 +309,15 @@ fn small_documents_do_not_become_large_trees() {
     assert_eq!(decode(&bytes("40 01 61").repeat(65)).unwrap_err().problem, Problem::TooDeep);
     let deep = [bytes("40 01 61").repeat(64), vec![0x01; 64]].concat();
     assert!(decode(&deep).is_ok());
-    let many = [bytes("40 01 61"), bytes("40 01 61 01").repeat(2_000_000)].concat();
+    let many = [bytes("40 01 61"), bytes("40 01 61 01").repeat(4_000_000)].concat();
     assert_eq!(decode(&many).unwrap_err().problem, Problem::TooManyNodes);
     let scopes = [bytes("40 01 61"), bytes("09 01 61 01 31").repeat(257)].concat();
     assert_eq!(decode(&scopes).unwrap_err().problem, Problem::TooManyNamespaces);
-    let list = [bytes("40 01 61 A4"), vec![0x86; 2_000_000]].concat();
+    let list = [bytes("40 01 61 A4"), vec![0x86; 4_000_000]].concat();
     assert_eq!(decode(&list).unwrap_err().problem, Problem::TooManyNodes);
+    // The largest group that the service takes, as one list.
+    let members = [bytes("40 01 67"), [bytes("40 01 6D 99 18"), vec![b'A'; 24]].concat().repeat(250_000), vec![1]];
+    assert_eq!(decode(&members.concat()).unwrap().elements().count(), 250_000);
     // One element with a name of 16,383 bytes, 65,535 times: a gigabyte of names from 80 KiB.
     let name = [bytes("40 FF 7F"), vec![b'n'; 16_383], bytes("01 B5 FF FF 03"), vec![1; 65_535]].concat();
     let row = [bytes("40 01 61 03"), name].concat();
