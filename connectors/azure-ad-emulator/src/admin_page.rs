@@ -94,6 +94,30 @@ pub(crate) fn render(directory: &Directory, log: &RequestLog, query: &str) -> St
     html
 }
 
+/// The page on which a person enters a device code, as the one that a live sign-in leads to; without the password that would
+/// follow. `told` is what came of the last try.
+pub(crate) fn sign_in(directory: &Directory, code: &str, told: Option<&Result<(), String>>) -> String {
+    let mut html = String::new();
+    let options = Options { show: Show::Users, filter: Filter::All, search: String::new(), page: 0 };
+    head(&mut html, directory, &options);
+    match told {
+        Some(Ok(())) => html.push_str("<p>Done. You can close this page.</p>"),
+        Some(Err(why)) => {
+            let _ = write!(html, "<p>{}</p>", escape(why));
+        }
+        None => {}
+    }
+    let _ = write!(
+        html,
+        "<form method=\"post\"><p><label>Code <input name=\"userCode\" value=\"{}\" autofocus></label> <label>Sign in as \
+         <input name=\"user\" placeholder=\"admin@{}\"></label> <button>Approve</button> <button name=\"decline\" \
+         value=\"true\">Decline</button></p></form></main></body></html>\n",
+        escape(code),
+        escape(directory.facts.initial_domain())
+    );
+    html
+}
+
 /// The word for an object's source of authority.
 fn status(entry: &Entry) -> &'static str {
     if entry.is_synced() { "Synced with Active Directory" } else { "In cloud" }
@@ -150,7 +174,7 @@ fn head(html: &mut String, directory: &Directory, options: &Options) {
     );
     for (show, name, title) in SHOWS {
         let current = if show == options.show { " aria-current=\"page\"" } else { "" };
-        let _ = write!(html, "<a href=\"?show={name}\"{current}>{title}</a>");
+        let _ = write!(html, "<a href=\"/_tenant/?show={name}\"{current}>{title}</a>");
     }
     html.push_str("</nav></header>\n<main>");
 }

@@ -66,6 +66,8 @@ pub struct Knobs {
     pub normalisations: Vec<Normalisation>,
     /// Objects that the tenant takes, recycle bin included (D.7).
     pub object_quota: usize,
+    /// Status of Graph's refusal of more: 400, or 403 as some report (A.2).
+    pub quota_status: u16,
     /// Whether deleted security groups can be restored. Documented as not (A.9).
     pub security_groups_restorable: bool,
     /// `accountEnabled`, `mobilePhone`, `otherMails` and `businessPhones` of role holders are refused to applications (A.3).
@@ -120,6 +122,10 @@ pub struct Knobs {
     pub duplicate_resiliency: bool,
     /// Pause between two looks at what is held back, in seconds (D.4).
     pub sweep_interval_s: u64,
+    /// An object with an address gets one of the initial domain too (D.3, unconfirmed).
+    pub add_initial_domain_address: bool,
+    /// Addresses of unverified domains are dropped for licensed users (D.3, unconfirmed).
+    pub drop_unverified_addresses: bool,
     /// Most proxy addresses of an object (D.5).
     pub most_proxy_addresses: usize,
     /// An object whose manager is not there is refused; else only the manager is left out (D.5, unconfirmed).
@@ -158,6 +164,7 @@ impl Default for Knobs {
             silent_reverts: Vec::new(),
             normalisations: Vec::new(),
             object_quota: 300_000,
+            quota_status: 400,
             security_groups_restorable: false,
             protect_privileged_users: true,
             password_profile_permission: true,
@@ -185,6 +192,8 @@ impl Default for Knobs {
             anchors_survive_sync_off: true,
             duplicate_resiliency: true,
             sweep_interval_s: 3_600,
+            add_initial_domain_address: false,
+            drop_unverified_addresses: false,
             most_proxy_addresses: 300,
             unknown_manager_refused: false,
             request_log_limit: 200_000,

@@ -22,9 +22,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::admin_page;
-use crate::call::{Body, Call, Headers, Method, Reply, ReplyBody, decode};
+use crate::call::{Body, Call, Headers, Method, Reply, ReplyBody, decode, parse_form};
 use crate::control;
-use crate::core::{Answer, WireEffect};
+use crate::core::{Answer, Core, WireEffect};
 use crate::errors::GraphError;
 use crate::faults::{Arriving, FaultAction};
 use crate::provisioning::{PATH as PROVISIONING_PATH, ProvisioningCall};
@@ -60,6 +60,13 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
         let mut core = shared.core();
         core.expire();
         let page = admin_page::render(&core.directory, &core.log, query);
+        return respond(200, Vec::new(), HttpBody::from(page), Some("text/html; charset=utf-8"));
+    }
+    let speaks = |header: &str, kind: &str| headers.get(header).is_some_and(|value| value.contains(kind));
+    let from_a_form = speaks("content-type", "application/x-www-form-urlencoded");
+    if path == "/_tenant/device-codes" && (from_a_form || speaks("accept", "text/html")) {
+        let form = from_a_form.then(|| String::from_utf8_lossy(&bytes).into_owned());
+        let page = sign_in_page(&mut shared.core(), form.as_deref());
         return respond(200, Vec::new(), HttpBody::from(page), Some("text/html; charset=utf-8"));
     }
     if path == "/_tenant" || path.starts_with("/_tenant/") {
@@ -121,6 +128,19 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
         tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
     }
     render(&wire, answer)
+}
+
+/// The page for a device code, and what a person sent with it.
+fn sign_in_page(core: &mut Core, form: Option<&str>) -> String {
+    let form = form.map(parse_form).unwrap_or_default();
+    let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
+    let code = field("userCode").unwrap_or_default();
+    let told = field("userCode").map(|code| match (field("decline"), field("user").filter(|user| !user.is_empty())) {
+        (None, None) => Err("Say who signs in.".to_owned()),
+        (Some(_), _) => core.decide_device_code(code, None),
+        (None, user) => core.decide_device_code(code, user),
+    });
+    admin_page::sign_in(&core.directory, code, told.as_ref())
 }
 
 enum Surface<'a> {

@@ -69,7 +69,7 @@ pub(crate) fn check_quota(cx: &Context<'_>) -> GraphResult<()> {
         return Ok(());
     }
     Err(GraphError::new(
-        400,
+        cx.knobs.quota_status,
         "Directory_QuotaExceeded",
         "The directory object quota limit for the Tenant has been exceeded.",
     ))

@@ -45,6 +45,7 @@ pub(super) fn settle(cx: &Context<'_>, existing: Option<&Entry>, object: &SyncOb
         (None, Some(SyncValue::Text(mail))) if !mail.is_empty() => with_primary(existing, mail),
         (None, Some(_)) => return Ok(Addresses { mail: Some(Value::Null), ..Addresses::default() }),
     };
+    let wanted = as_the_service_would(cx, existing, wanted);
     let most = cx.knobs.most_proxy_addresses;
     if wanted.len() > most {
         return Err(Refusal::large_object("ProxyAddresses", wanted.len(), most));
@@ -91,6 +92,31 @@ fn distinct(sent: &[&str]) -> Vec<String> {
         let proxy = if proxy.contains(':') { proxy.to_owned() } else { format!("smtp:{proxy}") };
         if !wanted.iter().any(|known| known.eq_ignore_ascii_case(&proxy)) {
             wanted.push(proxy);
+        }
+    }
+    wanted
+}
+
+/// What a live service may do besides (D.3, unconfirmed): addresses of unverified domains are dropped for licensed users, and
+/// whoever has an address gets one of the initial domain.
+fn as_the_service_would(cx: &Context<'_>, existing: Option<&Entry>, wanted: Vec<String>) -> Vec<String> {
+    let facts = &cx.directory.facts;
+    let licences = existing.and_then(|entry| entry.properties.get("assignedLicenses")).and_then(Value::as_array);
+    let mut wanted = wanted;
+    if cx.knobs.drop_unverified_addresses && licences.is_some_and(|licences| !licences.is_empty()) {
+        wanted.retain(|proxy| {
+            let domain = smtp_address(proxy).and_then(|address| address.rsplit_once('@')).map(|(_, domain)| domain);
+            domain.is_none_or(|domain| facts.domain(domain).is_some_and(|domain| domain.is_verified))
+        });
+    }
+    let initial = facts.initial_domain();
+    let has_initial = wanted.iter().any(|proxy| proxy.to_lowercase().ends_with(&format!("@{initial}")));
+    let primary = wanted.iter().find_map(|proxy| proxy.strip_prefix("SMTP:"));
+    if let (true, false, Some(primary)) = (cx.knobs.add_initial_domain_address, has_initial, primary) {
+        let local = primary.split('@').next().unwrap_or_default();
+        let address = format!("{local}@{initial}");
+        if address_holder(cx, existing.map(|entry| entry.id), &address).is_none() {
+            wanted.push(format!("smtp:{address}"));
         }
     }
     wanted

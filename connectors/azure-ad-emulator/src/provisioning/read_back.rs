@@ -88,13 +88,12 @@ fn is_told(cx: &Context<'_>, entry: &Entry) -> bool {
 }
 
 fn listing(cx: &Context<'_>, kind: Kind, ordinal: u64, started_at: u64, version: Version) -> (Vec<Told>, Place, bool) {
+    let most = cx.knobs.read_back_page_size.max(1);
     let mut told = Vec::new();
     for next in KINDS.into_iter().filter(|next| *next >= kind) {
         let after = (next == kind).then_some(ordinal);
         for (ordinal, entry) in cx.directory.listing(next, after) {
-            if told.len() >= cx.knobs.read_back_page_size {
-                let last = told.len();
-                debug_assert!(last > 0, "a page has room for one object");
+            if told.len() >= most {
                 return (told, Place::Listing { kind: next, ordinal: ordinal - 1, started_at }, true);
             }
             if is_told(cx, entry) {
@@ -111,8 +110,9 @@ fn changes(cx: &Context<'_>, after: u64, version: Version) -> (Vec<Told>, Place,
         changed.extend(cx.directory.log(kind, after).map(|(at, item)| (at, kind, item)));
     }
     changed.sort_by_key(|(at, ..)| *at);
-    let more = changed.len() > cx.knobs.read_back_page_size;
-    changed.truncate(cx.knobs.read_back_page_size);
+    let most = cx.knobs.read_back_page_size.max(1);
+    let more = changed.len() > most;
+    changed.truncate(most);
     let reached = if more { changed.last().map_or(after, |(at, ..)| *at) } else { cx.directory.change_number() };
     let told = changed.into_iter().filter_map(|(_, kind, item)| match item {
         LogItem::Object(entry) if is_told(cx, entry) => Some(tell(cx, entry, version)),

@@ -98,6 +98,25 @@ async fn a_device_code_ends_declined_or_expired() {
     assert_eq!(got.body["error_codes"], json!([700_016]));
 }
 
+/// The page that the client tells the person to open.
+#[tokio::test]
+async fn a_person_approves_on_the_page_that_the_code_names() {
+    let (_tenant, client) = admins(json!({})).await;
+    let code = device_code(&client, "https://graph.microsoft.com/.default").await;
+    let place = code["verification_uri"].as_str().unwrap();
+    assert!(code["message"].as_str().unwrap().contains(place));
+    let page = client.http.get(place).header("Accept", "text/html").send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("name=\"userCode\"") && page.contains("name=\"user\""), "{page}");
+    let post =
+        async |form: &[(&str, &str)]| client.http.post(place).form(form).send().await.unwrap().text().await.unwrap();
+    let typed = code["user_code"].as_str().unwrap();
+    assert!(post(&[("userCode", typed), ("user", "")]).await.contains("Say who signs in."));
+    assert!(post(&[("userCode", "<x>"), ("user", "admin@contoso.com")]).await.contains("the code &#39;&lt;x&gt;&#39;"));
+    assert_eq!(poll(&client, &code).await.is(400).body["error"], "authorization_pending");
+    assert!(post(&[("userCode", &typed.to_lowercase()), ("user", "admin@contoso.com")]).await.contains("Done."));
+    poll(&client, &code).await.is(200);
+}
+
 #[tokio::test]
 async fn only_an_administrator_switches_synchronisation() {
     let (tenant, client) = admins(json!({})).await;

@@ -80,6 +80,20 @@ async fn f28_without_resiliency_a_conflict_is_refused() {
     let group = json!({ "SourceAnchor": "R3Jw", "displayName": "G", "proxyAddresses": ["SMTP:g@contoso.com", "smtp:ann@contoso.com"] });
     service.one(set("Group", group)).await.refused("AttributeValueMustBeUnique");
     assert_eq!(tenant.snapshot(), before);
+    // A sign-in name that is no match: one that a synchronised user comes to have, or a new one while names do not match.
+    service.one(set("User", person("dGhpcmQ=", "eve"))).await.id();
+    let before = tenant.snapshot();
+    let moved = json!({ "SourceAnchor": "dGhpcmQ=", "userPrincipalName": "Ann@contoso.com" });
+    let text = service.one(set("User", moved)).await.refused("AttributeValueMustBeUnique");
+    assert!(text.contains("[UserPrincipalName Ann@contoso.com;]"), "{text}");
+    tenant
+        .update_knobs(|knobs| {
+            knobs.features.insert("softMatchOnUpnEnabled".to_owned(), false);
+        })
+        .unwrap();
+    let name = with(person("c2Vj", "ann"), json!({ "mail": null, "proxyAddresses": [] }));
+    service.one(set("User", name)).await.refused("AttributeValueMustBeUnique");
+    assert_eq!(tenant.snapshot()["users"], before["users"]);
 }
 
 /// The known exception: a new user whose sign-in name and address are both a group's.

@@ -1,11 +1,11 @@
 //! Delete, recycle bin and restore, sources of authority that move, and synchronisation that is off for a while (D.6, A.10,
 //! A.11, SF30).
 
-use azure_ad_emulator::SyncState;
+use azure_ad_emulator::{SeedSource, SyncState, TenantOptions};
 use serde_json::{Value, json};
 
 use crate::soap::*;
-use crate::support::{Client, user};
+use crate::support::{CLIENT, Client, seed, start, user};
 
 async fn user_by_id(graph: &Client, id: &str) -> Value {
     let select = "id,userPrincipalName,onPremisesSyncEnabled,onPremisesImmutableId,department";
@@ -154,6 +154,63 @@ async fn synchronisation_off_and_on_again_ends_with_the_same_objects() {
     tenant.go_back(&kept);
     tenant.update_knobs(|knobs| knobs.anchors_survive_sync_off = false).unwrap();
     assert_ne!(service.provision(objects()).await[1].id(), ids[1]);
+}
+
+/// Graph's deltas tell of what synchronisation does, and of nothing that it only knows by itself.
+#[tokio::test]
+async fn deltas_of_graph_tell_of_takeovers_and_deletes() {
+    let (_tenant, graph, service) = synced(json!({ "users": [user("ann")] })).await;
+    let select = "/users/delta?$select=id,jobTitle,onPremisesSyncEnabled,onPremisesImmutableId";
+    let (_, link) = graph.round(select).await;
+    let id = service.one(set("User", with(person("QQ==", "ann"), json!({ "title": "Boss" })))).await.id();
+    let (rows, link) = graph.round(&link).await;
+    let expected =
+        json!({ "id": id, "jobTitle": "Boss", "onPremisesSyncEnabled": true, "onPremisesImmutableId": "QQ==" });
+    assert_eq!(rows, [expected]);
+    service.one(set("User", json!({ "SourceAnchor": "QQ==", "commonName": "of no property" }))).await.id();
+    let (rows, link) = graph.round(&link).await;
+    assert_eq!(rows, [] as [Value; 0]);
+    service.one(delete("User", "QQ==")).await.id();
+    let (rows, _) = graph.round(&link).await;
+    assert_eq!(rows, [json!({ "id": id, "@removed": { "reason": "changed" } })]);
+}
+
+/// What synchronisation knows is in the state file too: anchors, held back values, the recycle bin's anchors, a pending switch.
+#[tokio::test]
+async fn a_restarted_tenant_knows_what_was_synchronised() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || TenantOptions {
+        seed: Some(SeedSource::Json(seed(
+            json!({ "tenant": { "displayName": "Contoso", "onPremisesSyncEnabled": true } }),
+        ))),
+        state_file: Some(folder.path().join("state.json")),
+        ..TenantOptions::default()
+    };
+    let tenant = start(options()).await;
+    let graph = Client::sign_in(&tenant, CLIENT).await;
+    let service = Service::sign_in(&tenant, &graph).await;
+    let group = || set("Group", json!({ "SourceAnchor": "R3Jw", "displayName": "G" }));
+    let objects = vec![
+        set("User", person("QQ==", "ann")),
+        set("User", person("Qg==", "ann")),
+        set("User", person("Qw==", "eve")),
+        group(),
+    ];
+    let ids: Vec<String> = service.provision(objects).await.iter().map(Outcome::id).collect();
+    service.one(delete("User", "Qw==")).await.id();
+    let before = tenant.snapshot();
+    tenant.shutdown().await.unwrap();
+
+    let tenant = start(options()).await;
+    assert_eq!(tenant.snapshot(), before);
+    let graph = Client::sign_in(&tenant, CLIENT).await;
+    let service = Service::sign_in(&tenant, &graph).await;
+    assert_eq!(service.one(set("User", person("Qw==", "eve"))).await.id(), ids[2]);
+    assert_eq!(service.one(group()).await.id(), ids[3]);
+    service.one(delete("User", "QQ==")).await.id();
+    tenant.advance_clock(std::time::Duration::from_secs(3_601));
+    let graph = Client::sign_in(&tenant, CLIENT).await;
+    assert_eq!(user_by_id(&graph, &ids[1]).await["userPrincipalName"], "ann@contoso.com", "the sweep goes on");
 }
 
 /// Running the same twice changes nothing but the time of the last synchronisation.

@@ -269,6 +269,22 @@ async fn a_full_tenant_refuses_what_is_new_and_takes_what_it_knows() {
     service.one(set("User", person("Qw==", "cloud"))).await.id();
 }
 
+/// D.3, unconfirmed: knobs.
+#[tokio::test]
+async fn addresses_of_the_initial_and_of_unverified_domains_by_knob() {
+    let licensed = with(user("lic"), json!({ "usageLocation": "DE", "assignedLicenses": ["ENTERPRISEPACK"] }));
+    let (tenant, graph, service) = synced(json!({ "users": [licensed] })).await;
+    let addresses = json!({ "proxyAddresses": ["SMTP:lic@contoso.com", "smtp:lic@unverified.example", "x500:/o=x"] });
+    let id = service.one(set("User", with(person("QQ==", "lic"), addresses.clone()))).await.id();
+    let shown = async || graph.property(&format!("/users/{id}"), "proxyAddresses").await;
+    assert_eq!(shown().await, addresses["proxyAddresses"]);
+    tenant
+        .update_knobs(|knobs| (knobs.add_initial_domain_address, knobs.drop_unverified_addresses) = (true, true))
+        .unwrap();
+    service.one(set("User", with(person("QQ==", "lic"), addresses))).await.id();
+    assert_eq!(shown().await, json!(["SMTP:lic@contoso.com", "x500:/o=x", "smtp:lic@contoso.onmicrosoft.com"]));
+}
+
 #[tokio::test]
 async fn a_batch_has_its_most_links() {
     let (tenant, _, service) = synced(json!({})).await;
