@@ -14,6 +14,7 @@ use crate::errors::problem;
 use crate::export::{ExportDesk, Outcomes};
 use crate::provisioning::{CloudAnchor, DirSyncFeatures, SyncKind, SyncObject, SyncOutcome};
 use crate::schema::{CLOUD_MASTERED, Class, DELETED_USER, GROUP, SYNC_ENABLED, USER};
+use crate::urls;
 use connector_contract::{
     ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, ReferenceChange,
     UpdateRequest,
@@ -25,6 +26,9 @@ use std::sync::Arc;
 
 /// Objects in one call: the client cuts it further by bytes and links.
 pub(crate) const BATCH: usize = 100;
+
+/// The service's refusal of a deletion of what it does not know.
+const NOTHING_TO_DELETE: &str = "cd-missing-object";
 
 /// What an item must bring along: the anchor by which the service knows the object, and whether it masters it.
 pub(crate) const NAMED_BY: &[&str] = &["onPremisesImmutableId", "sourceAnchor", SYNC_ENABLED, CLOUD_MASTERED];
@@ -47,7 +51,8 @@ enum Expected {
     This(CloudAnchor),
     /// An object that is synchronised already: nothing to prove.
     Known,
-    Gone,
+    /// Its deletion. That the service knows no such object is success where Graph knows none either.
+    Gone { class: &'static Class, id: String },
 }
 
 /// An object that is to be sent.
@@ -215,12 +220,12 @@ impl ConnectDesk {
                 }
                 self.prepare_restore(item, class, kind, request, around)
             }
-            ExportOperation::Delete { .. } => {
+            ExportOperation::Delete { anchor: id } => {
                 let anchor = source_anchor(class, &item.named_by)
                     .ok_or_else(|| refused_without_anchor(class, "it was not read back yet"))?;
                 Ok(Ready {
                     object: SyncObject::delete(kind, anchor),
-                    expected: Expected::Gone,
+                    expected: Expected::Gone { class, id: id.to_string() },
                     afterwards: None,
                     failed: Vec::new(),
                     references: Vec::new(),
@@ -321,13 +326,22 @@ impl ConnectDesk {
     async fn settle(&self, one: &Ready, told: SyncOutcome) -> Result<Option<Anchor>, ExportOutcome> {
         let cloud_anchor = match told {
             SyncOutcome::Accepted { cloud_anchor } => cloud_anchor,
-            SyncOutcome::Refused(refusal) => return Err(ExportOutcome::Refused(refusal)),
+            SyncOutcome::Refused(refusal) => {
+                return match &one.expected {
+                    Expected::Gone { class, id }
+                        if refusal.code == NOTHING_TO_DELETE && self.is_gone(class, id).await =>
+                    {
+                        Ok(None)
+                    }
+                    _ => Err(ExportOutcome::Refused(refusal)),
+                };
+            }
             SyncOutcome::NotSettled { may_have_arrived, message } => {
                 return Err(ExportOutcome::NotSettled { may_have_arrived, message });
             }
         };
         match (&one.expected, cloud_anchor) {
-            (Expected::Known | Expected::Gone, _) => Ok(None),
+            (Expected::Known | Expected::Gone { .. }, _) => Ok(None),
             (Expected::Anything, Some(made)) => {
                 self.graph.made(&made.object_id);
                 Ok(Some(Anchor::Text(made.object_id)))
@@ -336,6 +350,13 @@ impl ConnectDesk {
             (Expected::This(wanted), Some(made)) if made == *wanted => Ok(None),
             (Expected::This(wanted), made) => Err(ExportOutcome::Refused(another_object(wanted, made.as_ref()))),
         }
+    }
+
+    /// Whether Graph shows no such object any more: it was deleted by an earlier run that died before the answer, or by
+    /// somebody else. An object in the recycle bin is gone. What cannot be read is not.
+    async fn is_gone(&self, class: &'static Class, id: &str) -> bool {
+        let path = urls::object_selecting(class, id, "id");
+        matches!(self.graph.graph.find(&path, "looking for what is to be deleted", class.right).await, Ok(None))
     }
 
     /// The service took a new object and did not say which it became.

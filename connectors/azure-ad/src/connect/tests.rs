@@ -269,6 +269,28 @@ async fn deletes_go_where_the_object_is_known() {
     assert_eq!(world.tenant.successful_writes(), 1, "the group, over Graph");
 }
 
+/// A deletion that a killed run had sent already: what neither the service nor Graph knows is deleted; what Graph shows stays
+/// refused.
+#[tokio::test]
+async fn a_deletion_of_what_is_gone_is_done() {
+    let delete = |id: &str| ExportOperation::Delete { anchor: Anchor::Text(id.to_owned()) };
+    let synced = [("onPremisesImmutableId", "anchor-bob"), ("onPremisesSyncEnabled", "true")];
+    let unknown = || SyncOutcome::Refused(crate::errors::problem("cd-missing-object", None, "114", "", true));
+    check(
+        Scripted::answering(vec![unknown(), unknown()]),
+        &[
+            item(1, "user", delete("00000000-0000-4000-8000-0000000000ff"), &synced),
+            item(2, "user", delete(BOB), &synced),
+        ],
+        expect![[r#"
+            Delete User SourceAnchor=Text("anchor-bob")
+            Delete User SourceAnchor=Text("anchor-bob")
+            1: accepted
+            2: refused cd-missing-object"#]],
+    )
+    .await;
+}
+
 /// What was not answered is sent again: the service knows the object by its anchor.
 #[tokio::test]
 async fn what_was_not_answered_is_not_settled() {
