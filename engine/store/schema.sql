@@ -378,6 +378,13 @@ CREATE TABLE schema_cache (
     schema    TEXT NOT NULL
 ) STRICT;
 
+CREATE TABLE system_state (
+    connector INTEGER PRIMARY KEY,
+    accepted  TEXT NOT NULL,
+    waiting   TEXT,
+    digest    TEXT
+) STRICT;
+
 CREATE TABLE waiting_reference (
     object    INTEGER NOT NULL,
     attribute INTEGER NOT NULL,

@@ -100,7 +100,7 @@ impl ExportDesk {
                 ErrorKind::CannotStart { status: "no-start-other-writer" },
                 "exporting",
                 message,
-                "stop the other tool, or set allow_other_writer = true if both write different objects",
+                tenant::OTHER_WRITER_REMEDY,
             ));
         }
         *locked(&self.guarded_until) = Instant::now().checked_add(GUARD_FOR);

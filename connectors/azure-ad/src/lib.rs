@@ -37,9 +37,12 @@ mod remove;
 mod update;
 // Connect mode.
 mod connect;
+// What only an administrator does.
+mod administrator;
 // The provisioning web service, for Connect mode.
 pub mod provisioning;
 
+pub use administrator::{Administrator, DeviceCode, PUBLIC_CLIENT, SignedIn, Synchronisation, TenantReport};
 pub use check::LIMITATIONS;
 pub use connect::CONNECT_LIMITATIONS;
 pub use credential::{Credential, ManagedIdentity};
@@ -50,9 +53,10 @@ use client::GraphClient;
 use connect::ConnectMode;
 use connector_contract::{
     Check, Connector, ConnectorError, CreateRequest, DeltaImport, ExportItem, ExportOutcome, Exporter, Fact,
-    FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, Watermark,
+    FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, StateOfSystem, SystemState, Watermark,
 };
 use export::ExportDesk;
+use jiff::Timestamp;
 use metaverse_schema::{Anchor, ConnectorSchema, ObjectType};
 use provisioning::ProvisioningClient;
 use std::sync::Arc;
@@ -122,6 +126,10 @@ impl Connector for AzureAd {
         Some(self)
     }
 
+    fn system_state(&self) -> Option<&dyn SystemState> {
+        Some(self)
+    }
+
     fn match_facts(&self) -> Option<&dyn MatchFacts> {
         Some(self)
     }
@@ -146,6 +154,19 @@ impl ObjectReader for AzureAd {
                 objects::read_objects(&self.graph, &ids).await
             }
             Way::Connect(connect) => connect.read_objects(anchors).await,
+        }
+    }
+}
+
+#[async_trait]
+impl SystemState for AzureAd {
+    async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
+        match &self.way {
+            Way::Graph(_) => {
+                let tenant = tenant::read(&self.graph).await?;
+                Ok(tenant.state(Timestamp::now(), self.graph.settings().allow_other_writer))
+            }
+            Way::Connect(connect) => connect.system_state().await,
         }
     }
 }

@@ -3,12 +3,16 @@
 
 use crate::client::GraphClient;
 use crate::model::Page;
-use connector_contract::{ConnectorError, ErrorKind, ImportNote};
+use crate::urls;
+use connector_contract::{Closed, ConnectorError, ErrorKind, ImportNote, StateOfSystem};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// SF24: another writer counts as active this long after its last synchronisation.
 const OTHER_WRITER_SECONDS: i64 = 24 * 3600;
+pub(crate) const OTHER_WRITER_REMEDY: &str =
+    "stop the other tool, or set allow_other_writer = true if both write different objects";
 /// SF26.
 pub(crate) const SKEW_WARNING_SECONDS: i64 = 60;
 pub(crate) const SKEW_STOP_SECONDS: i64 = 300;
@@ -58,7 +62,45 @@ pub(crate) async fn read(graph: &GraphClient) -> Result<Tenant, ConnectorError> 
     })
 }
 
+/// Whether users are synchronised ones still: after the switch-off that takes up to 72 hours (A.10).
+pub(crate) async fn has_synced_users(graph: &GraphClient) -> Result<bool, ConnectorError> {
+    let attempted = "looking for synchronised users";
+    let url = graph.url(&urls::any_synced_user(), attempted)?;
+    let reply = graph.read(&url, attempted).await?;
+    let page = Page::read(reply, &graph.settings().graph_url, false, attempted, "User.Read.All")?;
+    Ok(!page.entries.is_empty())
+}
+
 impl Tenant {
+    /// What does not change by itself, and is shown and approved when it does (SF25).
+    pub(crate) fn facts(&self) -> BTreeMap<String, String> {
+        let synchronisation = match self.sync_enabled {
+            Some(true) => "on",
+            Some(false) => "off",
+            None => "never on",
+        };
+        let mut facts = BTreeMap::from([
+            ("tenant".to_owned(), self.id.clone()),
+            ("directory synchronisation".to_owned(), synchronisation.to_owned()),
+        ]);
+        for domain in &self.domains {
+            let (name, kind) = domain.split_once(" (").unwrap_or((domain, ""));
+            facts.insert(format!("verified domain {name}"), kind.trim_end_matches(')').to_owned());
+        }
+        facts
+    }
+
+    /// What an export looks at before it begins: the facts, and whether another tool writes too (SF24).
+    pub(crate) fn state(&self, now: Timestamp, allow_other_writer: bool) -> StateOfSystem {
+        let other = self.other_writer(now).filter(|_| !allow_other_writer);
+        let closed = other.map(|message| Closed {
+            status: "no-start-other-writer",
+            message: format!("nothing was exported; {message}"),
+            remedy: OTHER_WRITER_REMEDY.to_owned(),
+        });
+        StateOfSystem { facts: self.facts(), closed }
+    }
+
     /// SF24: another tool synchronised into this tenant within a day. In Graph mode this product never moves the
     /// tenant's last synchronisation time, so any recent one is someone else's.
     pub(crate) fn other_writer(&self, now: Timestamp) -> Option<String> {
@@ -120,6 +162,28 @@ mod tests {
         assert!(tenant(Some(true), Some("2026-01-01T11:30:00Z")).other_writer(now).is_none());
         assert!(tenant(Some(false), Some("2026-01-02T11:30:00Z")).other_writer(now).is_none());
         assert!(tenant(None, None).other_writer(now).is_none());
+    }
+
+    /// SF24, SF25: what is compared from run to run, and what closes the tenant.
+    #[test]
+    fn sf25_the_state_names_each_fact_of_the_tenant() {
+        let now: Timestamp = "2026-01-02T12:00:00Z".parse().unwrap();
+        let mut federated = tenant(Some(true), Some("2026-01-02T11:30:00Z"));
+        federated.domains.push("fabrikam.com (Federated)".to_owned());
+        let state = federated.state(now, false);
+        let facts: Vec<String> = state.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(
+            facts,
+            [
+                "directory synchronisation: on",
+                "tenant: t",
+                "verified domain contoso.com: Managed",
+                "verified domain fabrikam.com: Federated",
+            ]
+        );
+        assert_eq!(state.closed.unwrap().status, "no-start-other-writer");
+        assert_eq!(federated.state(now, true).closed, None);
+        assert_eq!(tenant(None, None).state(now, false).facts["directory synchronisation"], "never on");
     }
 
     /// SF25: a change of the verified domains is shown.

@@ -343,7 +343,8 @@ fn form(settings: &Settings, proof: &Proof, scope: &str, endpoint: &str, attempt
     Ok(encoded(&fields))
 }
 
-fn encoded(fields: &[(&str, &str)]) -> Bytes {
+/// Form fields, wiped when the connection has let go of them.
+pub(crate) fn encoded(fields: &[(&str, &str)]) -> Bytes {
     // Three bytes for each in the worst case: no reallocation leaves a copy behind.
     let room = fields.iter().map(|(name, value)| name.len() + value.len() * 3 + 2).sum();
     let mut body = Zeroizing::new(Vec::with_capacity(room));

@@ -37,6 +37,16 @@ pub(crate) fn delta(class: &Class) -> String {
     format!("/{}/delta?$select={}", class.collection, class.select())
 }
 
+/// The tenant itself (A.10).
+pub(crate) fn organization(id: &str) -> String {
+    format!("/organization/{}", encoded(id))
+}
+
+/// One of the users that a tool synchronises, if there is any.
+pub(crate) fn any_synced_user() -> String {
+    format!("/users?$filter={}&$select=id&$top=1", encoded("onPremisesSyncEnabled eq true"))
+}
+
 /// The recycle bin's users.
 pub(crate) fn deleted_users(select: &str) -> String {
     format!("/directory/deletedItems/graph.user?$select={select}&$top={PAGE}")

@@ -4,6 +4,8 @@
 #[path = "graph/world.rs"]
 mod world;
 
+#[path = "graph/administrators.rs"]
+mod administrators;
 #[path = "graph/exports.rs"]
 mod exports;
 #[path = "graph/faults.rs"]

@@ -1,6 +1,6 @@
 //! The capability traits. A connector that cannot do something does not implement it.
 
-use crate::{ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, Watermark};
+use crate::{ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, SystemState, Watermark};
 use async_trait::async_trait;
 use metaverse_schema::{Anchor, ConnectorSchema, Value};
 use serde::Serialize;
@@ -35,6 +35,10 @@ pub trait Connector: Send + Sync {
     }
 
     fn match_facts(&self) -> Option<&dyn MatchFacts> {
+        None
+    }
+
+    fn system_state(&self) -> Option<&dyn SystemState> {
         None
     }
 

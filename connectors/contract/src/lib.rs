@@ -2,13 +2,14 @@
 //! `metaverse-schema`, and on nothing else of metasync. No engine decision lives here.
 //!
 //! A connector implements [`Connector`] and, by returning itself from the capability methods, whichever of
-//! [`DeltaImport`], [`ObjectReader`], [`Exporter`] and [`MatchFacts`] it can truly do.
+//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`MatchFacts`] and [`SystemState`] it can truly do.
 
 mod connector;
 mod error;
 mod export;
 mod import;
 mod secret;
+mod state;
 
 pub use connector::{
     Check, CheckFinding, Connector, DeltaImport, Fact, MatchFacts, ObjectReader, OwnAccount, PrivilegeFact, Severity,
@@ -23,3 +24,4 @@ pub use import::{
     ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
 };
 pub use secret::{Secret, SecretError, SecretReference};
+pub use state::{Closed, StateOfSystem, SystemState};

@@ -91,6 +91,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Start a rehearsal tenant on a loopback address, until Ctrl-C
     Tenant(TenantArgs),
+    /// Show whether the tenant takes synchronised objects, or have an administrator switch that
+    TenantSync(TenantSyncArgs),
 }
 
 impl Command {
@@ -115,6 +117,7 @@ impl Command {
             Command::History(_) => "history",
             Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
+            Command::TenantSync(_) => "tenant-sync",
         }
     }
 }
@@ -522,6 +525,41 @@ ignore-this-flow; of several values `multi text` and so on, `multi mixed` when t
 
 Guid and RandomNum draw anew each time here; in a rule they draw once for each object and attribute.";
 
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The administrator signs in on another screen with the code that is shown; the token is kept nowhere. Switching off takes up to \
+    72 hours, cannot be taken back meanwhile, and makes cloud objects of all synchronised ones."
+)]
+pub(crate) struct TenantSyncArgs {
+    #[command(subcommand)]
+    pub(crate) command: TenantSyncCommand,
+    /// The Azure AD connector, where the deployment has several
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) connector: Option<String>,
+    /// Switch off without being asked
+    #[arg(long, global = true)]
+    pub(crate) yes: bool,
+    /// The public client that the administrator signs in to
+    #[arg(long, value_name = "ID", global = true, default_value = connector_azure_ad::PUBLIC_CLIENT)]
+    pub(crate) sign_in_client: String,
+    /// Watch the switch for so long
+    #[arg(long, value_name = "MINUTES", global = true, default_value_t = 5)]
+    pub(crate) wait_minutes: u64,
+    /// Look so often
+    #[arg(long, value_name = "SECONDS", global = true, default_value_t = 10)]
+    pub(crate) every_seconds: u64,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum TenantSyncCommand {
+    /// Show the tenant's state
+    Status,
+    /// Have an administrator switch synchronisation on
+    On,
+    /// Have an administrator switch synchronisation off
+    Off,
+}
+
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct TenantArgs {
     /// Content of a new tenant, as JSON [default: tenant/seed.json of the deployment, where it exists]
@@ -570,28 +608,30 @@ mod tests {
             Usage: metasync [OPTIONS] <COMMAND>
 
             Commands:
-              demo        Tell the whole story on a sample directory and a rehearsal tenant
-              init        Write a deployment folder; never synchronises or exports by itself
-              check       Show every mistake in the configuration, and whether every system can be reached
-              scope       List, add or remove the containers that a source connector reads
-              run         Run one run profile of one connector
-              cycle       Run a whole cycle: imports, synchronisations, exports
-              preview     Show what a synchronisation of one object would do, attribute by attribute; writes
-                          nothing
-              explain     Say why: who contributed a value, by which rule, who lost; why joined, held or not
-                          exported
-              test        Carry out the rule tests of tests/: given objects, expected values, joins and exports
-              search      Search the metaverse (`mv`) or a connector space
-              dump        Print every object of the metaverse (`mv`) or of a connector space, a line of JSON
-                          each
-              pending     Show what is to be exported, what is held and what waits for an approval
-              approve     Let exactly the list with this digest through
-              join        Join an object of a connector space to a metaverse object, whatever the rules find
-              disconnect  Keep an object of a connector space apart from every metaverse object, whatever the
-                          rules find
-              history     Show past runs: steps, counters, errors down to the object
-              eval        Compute one expression, with the attributes and parameters given; needs no deployment
-              tenant      Start a rehearsal tenant on a loopback address, until Ctrl-C
+              demo         Tell the whole story on a sample directory and a rehearsal tenant
+              init         Write a deployment folder; never synchronises or exports by itself
+              check        Show every mistake in the configuration, and whether every system can be reached
+              scope        List, add or remove the containers that a source connector reads
+              run          Run one run profile of one connector
+              cycle        Run a whole cycle: imports, synchronisations, exports
+              preview      Show what a synchronisation of one object would do, attribute by attribute; writes
+                           nothing
+              explain      Say why: who contributed a value, by which rule, who lost; why joined, held or not
+                           exported
+              test         Carry out the rule tests of tests/: given objects, expected values, joins and exports
+              search       Search the metaverse (`mv`) or a connector space
+              dump         Print every object of the metaverse (`mv`) or of a connector space, a line of JSON
+                           each
+              pending      Show what is to be exported, what is held and what waits for an approval
+              approve      Let exactly the list with this digest through
+              join         Join an object of a connector space to a metaverse object, whatever the rules find
+              disconnect   Keep an object of a connector space apart from every metaverse object, whatever the
+                           rules find
+              history      Show past runs: steps, counters, errors down to the object
+              eval         Compute one expression, with the attributes and parameters given; needs no deployment
+              tenant       Start a rehearsal tenant on a loopback address, until Ctrl-C
+              tenant-sync  Show whether the tenant takes synchronised objects, or have an administrator switch
+                           that
 
             Options:
                   --deployment <DIR>  The deployment's folder [env: METASYNC_DEPLOYMENT] [default: .]
@@ -636,6 +676,7 @@ mod tests {
             ("disconnect", vec!["cloud", "Ann"]),
             ("history", vec![]),
             ("tenant", vec![]),
+            ("tenant-sync", vec!["status"]),
         ] {
             let line: Vec<&str> = ["metasync", name].into_iter().chain(rest).collect();
             assert_eq!(parsed(&line), name);

@@ -8,6 +8,7 @@ use crate::profile::{Call, RunOptions};
 use crate::report::{CycleReport, RunReport, SHOWN, Skipped, WaitingLine, WaitingList, waits_for_somebody};
 use crate::status::{self, Severity, continues};
 use crate::step::step_name;
+use crate::system_state::told;
 use std::collections::BTreeMap;
 use sync_rules::{ConnectorName, StepType};
 use sync_store::{Store, StoreError};
@@ -253,6 +254,16 @@ pub(crate) fn waiting_lists(store: &Store, connector: &ConnectorName) -> Result<
                     detail: format!("{}: {}", crate::step::counter_name(&line.kind), line.detail),
                 })
                 .collect(),
+        });
+    }
+    if let Some(changed) = store.waiting_system_state(connector)? {
+        let line = |fact| WaitingLine { name: connector.to_string(), detail: told(fact) };
+        lists.push(WaitingList {
+            digest: changed.digest.to_string(),
+            connector: connector.to_string(),
+            kind: "system-state".into(),
+            lines: changed.changes.len() as u64,
+            first_lines: changed.changes.iter().take(SHOWN).map(line).collect(),
         });
     }
     for list in store.approvable(connector)? {

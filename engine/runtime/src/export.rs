@@ -108,6 +108,9 @@ impl Engine {
                 "remove the export step from the profile",
             ));
         }
+        if let Some(stopped) = self.look_at_system(step, connector.as_ref()).await? {
+            return Ok(stopped);
+        }
         self.end_grace(step)?;
         if let Some(stopped) = self.guard(step)? {
             return Ok(stopped);

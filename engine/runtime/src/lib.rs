@@ -26,6 +26,7 @@ mod export;
 mod export_order;
 mod guard;
 mod send;
+mod system_state;
 
 mod applied;
 mod digest;

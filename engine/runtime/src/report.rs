@@ -136,7 +136,7 @@ impl RunReport {
 pub struct WaitingList {
     pub digest: String,
     pub connector: String,
-    /// `guard`, `match`, `sign-in-name`, `would-enable`.
+    /// `guard`, `system-state`, `match`, `sign-in-name`, `would-enable`.
     pub kind: String,
     pub lines: u64,
     pub first_lines: Vec<WaitingLine>,

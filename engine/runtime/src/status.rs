@@ -25,6 +25,9 @@ pub const NO_START_FULL_IMPORT_REQUIRED: &str = "no-start-full-import-required";
 /// The deployment is in staging mode and exports nothing (G7).
 pub const NO_START_STAGING_MODE: &str = "no-start-staging-mode";
 
+/// The connected system is another than the one that was let through (SF25).
+pub const NO_START_SYSTEM_CHANGED: &str = "no-start-system-changed";
+
 /// How a step, a run or a cycle ended, for exit codes and colours; later is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -50,7 +53,7 @@ pub fn severity_of_status(status: &str) -> Severity {
         COMPLETED_NO_OBJECTS | COMPLETED_WARNINGS | COMPLETED_TRANSIENT_OBJECTS => Severity::Warnings,
         COMPLETED_SYNC_ERRORS | COMPLETED_EXPORT_ERRORS | COMPLETED_DISCOVERY_ERRORS => Severity::Errors,
         STOPPED_BY_OPERATOR => Severity::Interrupted,
-        STOPPED_DELETION_THRESHOLD | STOPPED_GUARD => Severity::GuardStopped,
+        STOPPED_DELETION_THRESHOLD | STOPPED_GUARD | NO_START_SYSTEM_CHANGED => Severity::GuardStopped,
         _ => Severity::Stopped,
     }
 }

@@ -55,6 +55,12 @@ pub enum Approved {
         connector: ConnectorName,
         lines: u64,
     },
+    /// Exports go on with the connected system as it is now.
+    SystemState {
+        #[serde(serialize_with = "crate::as_text")]
+        connector: ConnectorName,
+        changes: u64,
+    },
     /// These decisions are made by the next synchronisation.
     Decisions {
         #[serde(serialize_with = "crate::as_text")]
@@ -260,6 +266,9 @@ impl Db {
             self.run("UPDATE approved_digest SET approved = ?2 WHERE connector = ?1", (connector, now))?;
             let lines = self.load_guard_list(connector)?.map_or(0, |list| list.lines.len() as u64);
             return Ok(Some(Approved::GuardList { connector: self.connector_name(connector)?, lines }));
+        }
+        if let Some((connector, changes)) = self.approve_system_state(digest)? {
+            return Ok(Some(Approved::SystemState { connector, changes }));
         }
         for (connector, name) in self.connector_names() {
             let Some(list) = self.approvable_lists(connector)?.into_iter().find(|list| list.digest == *digest) else {

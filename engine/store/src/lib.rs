@@ -33,6 +33,7 @@ mod rules;
 mod scan;
 mod settings;
 mod sync;
+mod system_state;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -62,6 +63,7 @@ pub use rules::RulesRegistration;
 pub use scan::ScannedImage;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};
 pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader};
+pub use system_state::{ChangedFact, ChangedState};
 
 /// Shared names as plain text in JSON.
 fn as_text<S: serde::Serializer>(name: &std::sync::Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

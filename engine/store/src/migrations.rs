@@ -23,6 +23,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("what is remembered", include_str!("../migrations/0013_remembered.sql")),
     ("no generation of metaverse objects", include_str!("../migrations/0014_metaverse_generation.sql")),
     ("what is open", include_str!("../migrations/0015_what_is_open.sql")),
+    ("the state of connected systems", include_str!("../migrations/0016_system_state.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

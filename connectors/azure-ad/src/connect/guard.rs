@@ -5,8 +5,9 @@ use super::service::Service;
 use crate::client::GraphClient;
 use crate::provisioning::CompanyConfiguration;
 use crate::tenant::{self, Tenant};
-use connector_contract::{ConnectorError, ErrorKind, ImportEnd};
+use connector_contract::{Closed, ConnectorError, ErrorKind, ImportEnd, StateOfSystem};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,29 @@ impl Guard {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(STANDS_FOR);
         Ok(())
     }
+}
+
+/// The tenant as an export looks at it before it begins: Graph's facts and the attribute that anchors come from.
+pub(super) async fn state(graph: &GraphClient, service: &dyn Service) -> Result<StateOfSystem, ConnectorError> {
+    let company = service.company().await?;
+    let tenant = tenant::read(graph).await?;
+    let settings = graph.settings();
+    let ours = settings.provisioning.machine_id.as_deref();
+    let closed = match judge(&company, &tenant, ours, settings.allow_other_writer) {
+        Ok(()) => None,
+        Err(ConnectorError { kind: ErrorKind::CannotStart { status }, message, remedy, .. }) => {
+            Some(Closed { status, message, remedy })
+        }
+        Err(other) => return Err(other),
+    };
+    Ok(StateOfSystem { facts: facts(&company, &tenant), closed })
+}
+
+fn facts(company: &CompanyConfiguration, tenant: &Tenant) -> BTreeMap<String, String> {
+    let mut facts = tenant.facts();
+    let anchor = company.anchor_attribute.as_ref().filter(|name| !name.is_empty());
+    facts.extend(anchor.map(|name| ("anchor attribute".to_owned(), name.clone())));
+    facts
 }
 
 fn judge(
@@ -121,6 +145,25 @@ mod tests {
         assert_eq!(judged(Some("AADC01"), 1, Some(true)), "no-start-other-writer");
         assert_eq!(judged(None, 1, Some(true)), "no-start-other-writer");
         assert_eq!(judged(Some("AADC01"), 25, Some(true)), "goes");
+    }
+
+    /// SF25: another source of anchors is a change of the tenant.
+    #[test]
+    fn sf25_the_anchor_attribute_is_a_fact_of_the_tenant() {
+        let tenant = Tenant {
+            id: "t".to_owned(),
+            name: String::new(),
+            domains: vec!["contoso.com (Federated)".to_owned()],
+            sync_enabled: Some(true),
+            last_sync: None,
+        };
+        let named = |name: &str| CompanyConfiguration {
+            anchor_attribute: Some(name.to_owned()),
+            ..CompanyConfiguration::default()
+        };
+        assert_eq!(facts(&named("mS-DS-ConsistencyGuid"), &tenant)["anchor attribute"], "mS-DS-ConsistencyGuid");
+        assert_eq!(facts(&named(""), &tenant), tenant.facts());
+        assert_eq!(tenant.facts()["verified domain contoso.com"], "Federated");
     }
 
     /// SF25: with synchronisation switched off nothing is exported.

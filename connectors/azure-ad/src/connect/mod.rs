@@ -24,7 +24,8 @@ pub(crate) use export::{BATCH, NAMED_BY};
 use crate::client::GraphClient;
 use crate::export::{ExportDesk, Outcomes};
 use connector_contract::{
-    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, Watermark,
+    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, StateOfSystem,
+    Watermark,
 };
 use export::ConnectDesk;
 use import::Known;
@@ -50,6 +51,10 @@ impl ConnectMode {
 
     pub(crate) async fn check(&self, check: &mut Check) {
         check::check(&self.graph, &*self.service, check).await;
+    }
+
+    pub(crate) async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
+        guard::state(&self.graph, &*self.service).await
     }
 
     pub(crate) async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {

@@ -36,6 +36,13 @@ pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<Report, Failu
             ),
             json!({ "digest": digest.as_str(), "connector": &*connector, "kind": "guard", "lines": lines }),
         ),
+        Approved::SystemState { connector, changes } => (
+            format!(
+                "approved {} of {connector}; exports go on with it as it is now:\n  metasync{option} cycle\n",
+                counted(changes, "change", "changes")
+            ),
+            json!({ "digest": digest.as_str(), "connector": &*connector, "kind": "system-state", "lines": changes }),
+        ),
         Approved::Decisions { connector, kind, count } => (
             format!(
                 "approved {} in {connector}; the next cycle decides and exports them:\n  metasync{option} cycle\n",

@@ -20,3 +20,4 @@ pub(crate) mod history;
 pub(crate) mod eval;
 
 pub(crate) mod tenant;
+pub(crate) mod tenant_sync;

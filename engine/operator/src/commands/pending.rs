@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use sync_kernel::GuardLine;
 use sync_rules::RuleSet;
 use sync_runtime::{Space, is_limitation};
-use sync_store::{ApprovableList, HeldLine, HoldFilter, StoredList};
+use sync_store::{ApprovableList, ChangedState, HeldLine, HoldFilter, StoredList};
 
 /// Held lines that are read; the counts are of all.
 const MOST_HOLDS: usize = 100_000;
@@ -36,6 +36,8 @@ struct Pending {
     counts: BTreeMap<String, u64>,
     approvable: Vec<ApprovableList>,
     guard: Option<StoredList>,
+    /// The connected system is not as it was (SF25).
+    system: Option<ChangedState>,
     rules: RuleSet,
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn run(context: &Context, args: &PendingArgs) -> Result<Report, Failu
         counts: store.held_counts(&connector)?,
         approvable: store.approvable(&connector)?,
         guard: store.waiting_guard_list(&connector)?,
+        system: store.waiting_system_state(&connector)?,
         rules: opened.rules,
     };
     let text = if args.csv {
@@ -80,6 +83,7 @@ fn render(pending: &Pending, limit: usize, option: &str) -> String {
     text.push_str(&objects("To be sent", &waiting, limit));
     text.push_str(&refusals(&refused, limit));
     text.push_str(&approvals(pending, limit, option));
+    text.push_str(&system(pending, option));
     text.push_str(&guard(pending, limit, option));
     text.push_str(&leaving_scope(&leaving, limit));
     text.push_str(&held(pending, limit));
@@ -167,6 +171,22 @@ fn approvals(pending: &Pending, limit: usize, option: &str) -> String {
         text.push_str(&more(list.lines.len(), limit));
         text.push_str(&format!("  metasync{option} approve {}\n\n", list.digest));
     }
+    text
+}
+
+/// What changed of the connected system itself, with its approval.
+fn system(pending: &Pending, option: &str) -> String {
+    let Some(changed) = &pending.system else {
+        return String::new();
+    };
+    let mut text = "The connected system itself is not as it was; exports wait\n".to_owned();
+    let mut table = Table::new(&["what", "before", "now"]);
+    let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
+    for fact in &changed.changes {
+        table.row([fact.name.clone(), shown(&fact.before), shown(&fact.now)]);
+    }
+    text.push_str(&table.render());
+    text.push_str(&format!("  if it is meant: metasync{option} approve {}\n\n", changed.digest));
     text
 }
 
@@ -263,5 +283,6 @@ fn as_json(pending: &Pending) -> Value {
         "limitation_codes": limitation_codes(&pending.rules, std::iter::once(&pending.counts)),
         "approvable": to_json(&pending.approvable),
         "guard": guard,
+        "system": pending.system.as_ref().map(to_json),
     })
 }

@@ -23,5 +23,6 @@ mod rule_changes;
 mod rule_tests;
 mod small_changes;
 mod synchronisations;
+mod system_states;
 mod time;
 mod worlds;

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use connector_contract::{
     Absence, Check, Connector, ConnectorError, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact, FullImport, Held,
     ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount,
-    Place, Print, PrivilegeFact, Watermark,
+    Place, Print, PrivilegeFact, StateOfSystem, SystemState, Watermark,
 };
 use metaverse_schema::{
     Anchor, AttributeName, Attributes, ConnectorSchema, Dn, ObjectType, Plurality, Reference, Value, ValueKind, Values,
@@ -92,6 +92,8 @@ pub(super) struct Behaviour {
     pub(super) unique_places: bool,
     /// Faults that come and go.
     pub(super) weather: Option<Weather>,
+    /// The state of the system as a whole; none: it has none.
+    pub(super) system: Option<StateOfSystem>,
 }
 
 impl Default for Behaviour {
@@ -121,6 +123,7 @@ impl Default for Behaviour {
             wants_stamps: false,
             unique_places: false,
             weather: None,
+            system: None,
         }
     }
 }
@@ -474,6 +477,10 @@ impl Connector for Directory {
         Ok(end)
     }
 
+    fn system_state(&self) -> Option<&dyn SystemState> {
+        self.state().behaviour.system.is_some().then_some(self)
+    }
+
     fn delta_import(&self) -> Option<&dyn DeltaImport> {
         self.state().behaviour.reads_changes.then_some(self as &dyn DeltaImport)
     }
@@ -581,6 +588,13 @@ impl ObjectReader for Directory {
                 Some(Directory::item(entry, &anchor, &state))
             })
             .collect())
+    }
+}
+
+#[async_trait]
+impl SystemState for Directory {
+    async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
+        Ok(self.state().behaviour.system.clone().unwrap_or_default())
     }
 }
 
