@@ -30,6 +30,8 @@ pub const CONNECT_LIMITATIONS: [(&str, &str); 8] = [
 const RIGHT: &str = "ADSynchronization.ReadWrite.All";
 
 pub(super) async fn check(graph: &GraphClient, service: &dyn Service, check: &mut Check) {
+    // First: a build that is too old may be why nothing else is answered.
+    weigh_build(service, &graph.settings().provisioning.build, check).await;
     let company = match service.company().await {
         Ok(company) => company,
         Err(error) => {
@@ -60,6 +62,17 @@ pub(super) async fn check(graph: &GraphClient, service: &dyn Service, check: &mu
     for (code, message) in CONNECT_LIMITATIONS {
         check.add(Severity::Ok, code, format!("Connect mode: {message}"), "");
     }
+}
+
+/// Whether the service takes the build that requests name (B.1). One that cannot be asked says nothing: the next question will.
+async fn weigh_build(service: &dyn Service, build: &str, check: &mut Check) {
+    let Ok(capabilities) = service.capabilities().await else { return };
+    let Some(message) = capabilities.refuses(build) else { return };
+    let remedy = match &capabilities.latest_version {
+        Some(latest) => format!("write build = \"{latest}\" into the table `provisioning` of the connector"),
+        None => "write the number of a newer build into the table `provisioning` of the connector".to_owned(),
+    };
+    check.add(Severity::Error, "client-build-refused", message, remedy);
 }
 
 /// What the tenant's synchronisation is set to.
@@ -99,7 +112,27 @@ fn switches(company: &CompanyConfiguration, check: &mut Check) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scripted::Scripted;
     use super::*;
+    use crate::provisioning::ServiceCapabilities;
+
+    /// B.1, B.4: a build that the service refuses is an error with the number that it would take.
+    #[tokio::test]
+    async fn a_build_that_the_service_refuses_is_named() {
+        let capabilities = ServiceCapabilities {
+            latest_version: Some("2.6.3.0".to_owned()),
+            minimum_version: Some("2.5.79.0".to_owned()),
+            blocked_versions: Vec::new(),
+        };
+        let service = Scripted::default().with_capabilities(capabilities);
+        let mut found = Check::default();
+        weigh_build(&service, "2.5.190.0", &mut found).await;
+        assert!(found.findings.is_empty());
+        weigh_build(&service, "2.4.21.0", &mut found).await;
+        let finding = &found.findings[0];
+        assert_eq!((finding.code.as_str(), finding.severity), ("client-build-refused", Severity::Error));
+        assert!(finding.message.contains("2.5.79.0") && finding.remedy.contains("2.6.3.0"), "{finding:?}");
+    }
 
     /// Which switch must be off for the window of a takeover is named, and only those that are on.
     #[test]

@@ -2,7 +2,8 @@
 
 use super::service::Service;
 use crate::provisioning::{
-    CloudAnchor, CompanyConfiguration, DirSyncFeatures, ReadBackPage, SyncKind, SyncObject, SyncOutcome, SyncValue,
+    CloudAnchor, CompanyConfiguration, DirSyncFeatures, ReadBackPage, ServiceCapabilities, SyncKind, SyncObject,
+    SyncOutcome, SyncValue,
 };
 use async_trait::async_trait;
 use connector_contract::ConnectorError;
@@ -18,6 +19,7 @@ struct Script {
     outcomes: VecDeque<SyncOutcome>,
     asked: Vec<String>,
     features: DirSyncFeatures,
+    capabilities: ServiceCapabilities,
 }
 
 impl Scripted {
@@ -31,6 +33,11 @@ impl Scripted {
 
     pub(crate) fn with_features(self, features: DirSyncFeatures) -> Scripted {
         self.locked().features = features;
+        self
+    }
+
+    pub(crate) fn with_capabilities(self, capabilities: ServiceCapabilities) -> Scripted {
+        self.locked().capabilities = capabilities;
         self
     }
 
@@ -70,6 +77,10 @@ impl Service for Scripted {
     async fn finalize(&self, total: u64, successful: u64) -> Result<(), ConnectorError> {
         self.locked().asked.push(format!("finalize {successful} of {total}"));
         Ok(())
+    }
+
+    async fn capabilities(&self) -> Result<ServiceCapabilities, ConnectorError> {
+        Ok(self.locked().capabilities.clone())
     }
 
     async fn company(&self) -> Result<CompanyConfiguration, ConnectorError> {

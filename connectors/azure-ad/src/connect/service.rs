@@ -1,6 +1,8 @@
 //! What Connect mode needs of the provisioning service. The client speaks it over the wire; tests script it.
 
-use crate::provisioning::{CompanyConfiguration, ProvisioningClient, ReadBackPage, SyncObject, SyncOutcome};
+use crate::provisioning::{
+    CompanyConfiguration, ProvisioningClient, ReadBackPage, ServiceCapabilities, SyncObject, SyncOutcome,
+};
 use async_trait::async_trait;
 use connector_contract::ConnectorError;
 use std::fmt::Debug;
@@ -18,6 +20,9 @@ pub(crate) trait Service: Debug + Send + Sync {
     async fn finalize(&self, total: u64, successful: u64) -> Result<(), ConnectorError>;
 
     async fn company(&self) -> Result<CompanyConfiguration, ConnectorError>;
+
+    /// Which client builds it takes.
+    async fn capabilities(&self) -> Result<ServiceCapabilities, ConnectorError>;
 }
 
 #[async_trait]
@@ -37,5 +42,9 @@ impl Service for ProvisioningClient {
 
     async fn company(&self) -> Result<CompanyConfiguration, ConnectorError> {
         self.company_configuration().await
+    }
+
+    async fn capabilities(&self) -> Result<ServiceCapabilities, ConnectorError> {
+        ProvisioningClient::capabilities(self).await
     }
 }

@@ -226,6 +226,53 @@ async fn f27_the_outcome_names_the_object_that_was_taken_over() {
     assert_eq!(configuration.tenant_id, Some(world.tenant.tenant_id().to_string()));
 }
 
+/// T38 through the client: only a primary address matches; not an object that has another anchor, a role, or another type, nor
+/// any while the tenant blocks it; what is known by its anchor is the same object the second time; a held-back value is success
+/// with another sign-in name.
+#[tokio::test]
+async fn t38_what_matches_and_what_the_outcome_says() {
+    let id = |digit: char| format!("7777777{digit}-7777-4777-8777-777777777777");
+    let user = |digit: char, name: &str| {
+        json!({"id": id(digit), "userPrincipalName": format!("{name}@contoso.com"), "displayName": name,
+            "mail": format!("{name}@contoso.com")})
+    };
+    let (mut stamped, mut admin) = (user('2', "stamped"), user('3', "admin"));
+    stamped["onPremisesImmutableId"] = json!("U3RhbXA=");
+    admin["roles"] = json!({"active": ["Global Administrator"]});
+    let contact = json!({"displayName": "Info", "mail": "info@contoso.com"});
+    let world = world(
+        json!({"users": [user('1', "plain"), stamped, admin, user('4', "later")], "contacts": [contact]}),
+        Knobs::default(),
+    )
+    .await;
+    let made = |outcome: &SyncOutcome| match outcome {
+        SyncOutcome::Accepted { cloud_anchor: Some(anchor) } => anchor.object_id.clone(),
+        other => panic!("{other:?}"),
+    };
+    let secondary = texts(&["SMTP:x@contoso.com", "smtp:plain@contoso.com"]);
+    let other = world.one(person(&anchor(1), "x").with("proxyAddresses", secondary)).await;
+    assert_ne!(made(&other), id('1'), "a secondary address matches nobody");
+    let primary = || person(&anchor(2), "y").with("proxyAddresses", texts(&["SMTP:PLAIN@contoso.com"]));
+    assert_eq!(made(&world.one(primary()).await), id('1'));
+    assert_eq!(made(&world.one(primary()).await), id('1'), "known by its anchor now");
+    for (number, taken) in [(3, "stamped"), (4, "admin")] {
+        let outcome = world.one(person(&anchor(number), taken)).await;
+        let fresh = made(&outcome);
+        assert!(![id('2'), id('3')].contains(&fresh), "{taken}");
+        let (objects, _) = world.read(None, true).await;
+        let shown = objects.iter().find(|object| object.source_anchor() == Some(&anchor(number))).unwrap();
+        let name = shown.text("userPrincipalName").unwrap();
+        assert!(name.starts_with(taken) && name.ends_with("@contoso.onmicrosoft.com"), "{name}");
+    }
+    assert_eq!(code(&world.one(person(&anchor(5), "info")).await), "ObjectTypeMismatch");
+    let features = world.client.company_configuration().await.unwrap().features;
+    let blocked = DirSyncFeatures(features.0 | DirSyncFeatures::BLOCK_SOFT_MATCH.0);
+    world.client.set_features(blocked).await.unwrap();
+    assert_eq!(code(&world.one(person(&anchor(6), "later")).await), "InvalidSoftMatch");
+    world.client.set_features(features).await.unwrap();
+    assert_eq!(made(&world.one(person(&anchor(6), "later")).await), id('4'));
+}
+
 /// M18-M26: each refusal of the service has the engine's name, and the other objects of its request go through.
 #[tokio::test]
 async fn refusals_of_the_service_have_the_engines_names() {
