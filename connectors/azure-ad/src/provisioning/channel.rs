@@ -328,7 +328,7 @@ fn fault_error(fault: &Fault, attempted: &str) -> ConnectorError {
     let text = if fault.text.is_empty() { "a fault without a reason".to_owned() } else { fault.text.clone() };
     if fault.says_not_activated() {
         let remedy = "switch directory synchronisation on: `metasync tenant-sync on`";
-        let kind = ErrorKind::CannotStart { status: "no-start-tenant-sync-off" };
+        let kind = ErrorKind::CannotStart { status: "no-start-synchronisation-off" };
         return ConnectorError::new(kind, attempted, text, remedy);
     }
     if fault.says_token_refused() {

@@ -25,9 +25,10 @@ const KNOWN: [Known; 13] = [
     Known {
         code: "InvalidSoftMatch",
         signs: &[],
-        when: "a cloud object with the same address or sign-in name carries another immutable ID",
+        when: "a cloud object with the same address or sign-in name carries another immutable ID, or the tenant blocks matching",
         remedy: "the cloud object with this address or sign-in name already belongs to another directory object: clear \
-                 its immutable ID when it should be taken over, or change the address on one side",
+                 its immutable ID when it should be taken over, or change the address on one side; where BlockSoftMatch \
+                 is on, switch it off for the time of the takeover",
         retry: false,
     },
     Known {

@@ -94,7 +94,7 @@ async fn f26_faults_are_told() {
     let service = Service::start(vec![off]).await;
     let client = client(&service, |_| {});
     let error = client.finalize_export(1, 1).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::CannotStart { status: "no-start-tenant-sync-off" });
+    assert_eq!(error.kind, ErrorKind::CannotStart { status: "no-start-synchronisation-off" });
     assert_eq!(service.asked().len(), 1);
     // Nothing of a batch was taken: the step ends.
     assert!(client.provision(&users(2)).await.is_err());

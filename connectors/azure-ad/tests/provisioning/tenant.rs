@@ -471,7 +471,7 @@ async fn the_tenants_state_is_told() {
 
     world.tenant.update_knobs(|knobs| knobs.sync = Some(SyncState::Off)).unwrap();
     let error = world.client.provision(&[person(&anchor(1), "ann")]).await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::CannotStart { status: "no-start-tenant-sync-off" }, "{error}");
+    assert_eq!(error.kind, ErrorKind::CannotStart { status: "no-start-synchronisation-off" }, "{error}");
 }
 
 /// B.6: hashes of synchronised users are taken where the tenant wants them; others are refused one by one.
