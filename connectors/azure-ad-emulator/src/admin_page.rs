@@ -107,11 +107,11 @@ pub(crate) fn sign_in(directory: &Directory, code: &str, told: Option<&Result<()
         }
         None => {}
     }
-    let _ = write!(
+    let _ = writeln!(
         html,
         "<form method=\"post\"><p><label>Code <input name=\"userCode\" value=\"{}\" autofocus></label> <label>Sign in as \
          <input name=\"user\" placeholder=\"admin@{}\"></label> <button>Approve</button> <button name=\"decline\" \
-         value=\"true\">Decline</button></p></form></main></body></html>\n",
+         value=\"true\">Decline</button></p></form></main></body></html>",
         escape(code),
         escape(directory.facts.initial_domain())
     );
