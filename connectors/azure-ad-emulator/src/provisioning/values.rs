@@ -267,16 +267,9 @@ fn sign_in_name(
     }
     let held_back = vec![held(cx, existing, Unique::UserPrincipalName, wanted.clone())];
     let local = wanted.split('@').next().unwrap_or(local);
-    // A name of that kind that it has already is as good as another.
-    let has_one = existing.and_then(|entry| entry.text("userPrincipalName")).is_some_and(|name| {
-        let digits = name.strip_suffix(&format!("@{initial}")).and_then(|name| name.strip_prefix(local));
-        digits.is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|digit| digit.is_ascii_digit()))
-    });
-    if !has_one {
-        let number =
-            free_number(cx, local, initial).ok_or_else(|| Refusal::must_be_unique("UserPrincipalName", &wanted))?;
-        changes.push(("userPrincipalName".to_owned(), json!(format!("{local}{number}@{initial}"))));
-    }
+    let number =
+        free_number(cx, local, initial).ok_or_else(|| Refusal::must_be_unique("UserPrincipalName", &wanted))?;
+    changes.push(("userPrincipalName".to_owned(), json!(format!("{local}{number}@{initial}"))));
     Ok(SignInName { changes, held_back })
 }
 

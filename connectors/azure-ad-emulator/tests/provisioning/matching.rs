@@ -101,7 +101,7 @@ async fn f27_a_secondary_address_alone_does_not_match() {
     let (_tenant, graph, service) = synced(world(json!({}))).await;
     let id = graph.get("/users/ann@contoso.com").await.id();
     let sent =
-        with(person("QW5u", "anna"), json!({ "proxyAddresses": ["SMTP:anna@contoso.com", "smtp:ann@contoso.com"] }));
+        with(person("QW5u", "anna"), json!({ "proxyAddresses": ["smtp:ann@contoso.com", "SMTP:anna@contoso.com"] }));
     let other = service.one(set("User", sent)).await.id();
     assert_ne!(other, id);
     assert_eq!(shown(&graph, &id).await["onPremisesSyncEnabled"], json!(null));

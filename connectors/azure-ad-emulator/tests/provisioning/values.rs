@@ -97,7 +97,7 @@ async fn nickname_and_sign_in_name_are_computed() {
     }
     // Later, the nickname follows only its own attribute, the sign-in name only its own.
     service.one(base("a3", json!({ "proxyAddresses": ["SMTP:other@contoso.com"] }))).await.id();
-    service.one(base("a4", json!({ "mailNickname": "fünf" }))).await.id();
+    service.one(base("a4", json!({ "mailNickname": "fünf", "userPrincipalName": "u5@ad.local" }))).await.id();
     let fourth = shown(&graph, "/users/u4@contoso.com", "mailNickname").await;
     assert_eq!(fourth["mailNickname"], "u4");
     let fifth = shown(&graph, "/users/five@contoso.onmicrosoft.com", "mailNickname").await;
