@@ -353,3 +353,28 @@ impl NormalForm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The table of the operator guide names knobs that there are, and every knob of the provisioning web service.
+    #[test]
+    fn the_operator_guide_names_the_knobs() {
+        let guide = include_str!("../../../docs/operator-guide.md");
+        let table = guide.split_once("| Knob | Default |").expect("the table").1;
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        let named: Vec<&str> = rows
+            .filter_map(|row| row.split('|').nth(1))
+            .flat_map(|names| names.split(',').map(|name| name.trim().trim_matches('`')))
+            .collect();
+        let knobs = serde_json::to_value(Knobs::default()).unwrap();
+        let known: Vec<&str> = knobs.as_object().unwrap().keys().map(String::as_str).collect();
+        let unknown: Vec<_> = named.iter().filter(|name| !known.contains(name)).collect();
+        assert!(unknown.is_empty(), "no knobs: {unknown:?}");
+        let first = known.iter().position(|name| *name == "minimum_build").unwrap();
+        let last = known.iter().position(|name| *name == "request_log_limit").unwrap();
+        let missing: Vec<_> = known[first..last].iter().filter(|name| !named.contains(name)).collect();
+        assert!(missing.is_empty(), "not in the guide: {missing:?}");
+    }
+}

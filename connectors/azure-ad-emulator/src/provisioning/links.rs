@@ -99,7 +99,12 @@ fn of(cx: &Context<'_>, change: &LinkChange) -> Option<Guid> {
 
 /// The object that an anchor names, if it is old enough to be found.
 fn find(cx: &Context<'_>, anchor: &str, is_cloud_anchor: bool) -> Option<Guid> {
-    let found = if is_cloud_anchor { of_cloud_anchor(cx, anchor) } else { by_anchor(cx, anchor).next() };
+    let found = if is_cloud_anchor {
+        of_cloud_anchor(cx, anchor)
+    } else {
+        // Of several types with that anchor, the synchronised one.
+        by_anchor(cx, anchor).min_by_key(|entry| !entry.is_synced())
+    };
     found.filter(|entry| is_settled(cx, entry)).map(|entry| entry.id)
 }
 

@@ -29,13 +29,8 @@ pub(super) fn decide(cx: &Context<'_>, object: &SyncObject, kind: Kind) -> Resul
         return Ok(named);
     }
     let anchor = object.source_anchor().ok_or_else(|| Refusal::invalid_data("SourceAnchor", "A value is required."))?;
-    for holder in by_anchor(cx, anchor) {
-        if holder.kind != kind {
-            if holder.is_synced() {
-                return Err(Refusal::object_type_mismatch("SourceAnchor", anchor));
-            }
-            continue;
-        }
+    // An anchor names one object of each type: who becomes a contact keeps it.
+    for holder in by_anchor(cx, anchor).filter(|holder| holder.kind == kind) {
         if holder.is_cloud_managed {
             return Ok(Decision::Ignore(holder.id));
         }

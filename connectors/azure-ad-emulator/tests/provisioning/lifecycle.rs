@@ -156,6 +156,20 @@ async fn synchronisation_off_and_on_again_ends_with_the_same_objects() {
     assert_ne!(service.provision(objects()).await[1].id(), ids[1]);
 }
 
+/// A contact that becomes a user keeps its anchor; the export may delete after it created.
+#[tokio::test]
+async fn an_anchor_names_one_object_of_each_type() {
+    let (tenant, graph, service) = synced(json!({})).await;
+    let contact = json!({ "SourceAnchor": "QQ==", "displayName": "C" });
+    service.one(set("Contact", contact)).await.id();
+    let group = json!({ "SourceAnchor": "R3Jw", "displayName": "G", "member": ["QQ=="] });
+    let user = person("QQ==", "ann");
+    let outcomes = service.provision(vec![set("User", user), delete("Contact", "QQ=="), set("Group", group)]).await;
+    let ids: Vec<String> = outcomes.iter().map(Outcome::id).collect();
+    assert_eq!(tenant.snapshot()["contacts"], json!([]));
+    assert_eq!(graph.get(&format!("/groups/{}/members?$select=id", ids[2])).await.rows()[0]["id"], ids[0]);
+}
+
 /// Graph's deltas tell of what synchronisation does, and of nothing that it only knows by itself.
 #[tokio::test]
 async fn deltas_of_graph_tell_of_takeovers_and_deletes() {
