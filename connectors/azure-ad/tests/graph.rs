@@ -6,6 +6,8 @@ mod world;
 
 #[path = "graph/administrators.rs"]
 mod administrators;
+#[path = "graph/connect.rs"]
+mod connect;
 #[path = "graph/exports.rs"]
 mod exports;
 #[path = "graph/faults.rs"]
