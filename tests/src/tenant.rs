@@ -18,6 +18,8 @@ pub const PERMISSIONS: &[&str] = &[
     "Domain.Read.All",
     "RoleManagement.Read.Directory",
     "User.RevokeSessions.All",
+    "User-OnPremisesSyncBehavior.ReadWrite.All",
+    "Group-OnPremisesSyncBehavior.ReadWrite.All",
 ];
 
 pub struct Tenant {

@@ -6,6 +6,7 @@ use crate::credential::{Credential, Proof};
 use crate::roles;
 use crate::schema::{CONTACT, DELETED_USER, GROUP, USER};
 use crate::settings::Mode;
+use crate::source_of_authority;
 use crate::tenant::{self, SKEW_STOP_SECONDS, SKEW_WARNING_SECONDS, Tenant};
 use crate::urls;
 use connector_contract::{Check, ConnectorError, ErrorKind, Severity};
@@ -17,7 +18,7 @@ const CERTIFICATE_WARNING_DAYS: i64 = 30;
 const CERTIFICATE_URGENT_DAYS: i64 = 7;
 
 /// What Graph mode cannot do (section 0, A.4, A.5): code and sentence. The codes are those of refused exports.
-pub const LIMITATIONS: [(&str, &str); 10] = [
+pub const LIMITATIONS: [(&str, &str); 11] = [
     ("limitation-contact", "contacts are read only: they can be neither made nor changed nor deleted"),
     ("limitation-read-only", "proxyAddresses, onPremisesSyncEnabled and other read-only attributes are never sent"),
     ("limitation-distribution-group", "distribution lists cannot be made or changed"),
@@ -27,6 +28,10 @@ pub const LIMITATIONS: [(&str, &str); 10] = [
     ("limitation-role-assignable-group", "members of groups that directory roles can be assigned to are never written"),
     ("limitation-group-restore", "deleted security groups cannot be restored"),
     ("limitation-synced-object", "objects that another tool synchronises from Active Directory are never written"),
+    (
+        "limitation-cloud-managed-object",
+        "objects whose source of authority was moved to the cloud are never written or deleted",
+    ),
     (
         "limitation-password",
         "password hashes cannot be synchronised; created users get a random password that nobody knows",
@@ -42,7 +47,12 @@ pub(crate) async fn check(graph: &GraphClient) -> Check {
         return check;
     }
     match tenant::read(graph).await {
-        Ok(tenant) => describe_tenant(&tenant, graph, &mut check),
+        Ok(tenant) => {
+            describe_tenant(&tenant, graph, &mut check);
+            if graph.settings().mode == Mode::Graph && tenant.sync_enabled.is_some() {
+                sources_of_authority(graph, &mut check).await;
+            }
+        }
         Err(error) => failed(&mut check, "Organization.Read.All", error),
     }
     for (right, path, attempted) in reads(graph) {
@@ -71,6 +81,17 @@ pub(crate) async fn check(graph: &GraphClient) -> Check {
     let message = "write permissions (User.ReadWrite.All, Group.ReadWrite.All, User.RevokeSessions.All) are not tried, as check writes nothing";
     check.add(Severity::Ok, "writes-not-tried", message, "");
     check
+}
+
+/// SF30: whose an object is must be readable where some may have been moved to the cloud.
+async fn sources_of_authority(graph: &GraphClient, check: &mut Check) {
+    for class in [USER, GROUP] {
+        let right = source_of_authority::right(class);
+        match source_of_authority::probe(graph, class).await {
+            Ok(()) => check.add(Severity::Ok, "readable", format!("whose a {} is: {right} is granted", class.name), ""),
+            Err(error) => failed(check, right, error),
+        }
+    }
 }
 
 /// Whether the service answers and takes the credential.

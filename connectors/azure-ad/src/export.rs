@@ -16,6 +16,7 @@ use connector_contract::{
 use jiff::Timestamp;
 use metaverse_schema::{Anchor, Guid, ObjectType};
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -35,6 +36,8 @@ pub(crate) struct ExportDesk {
     /// Immutable ids of creates that may have arrived: a conflict with them may be a conflict with ourselves.
     doubtful: Mutex<HashSet<String>>,
     guarded_until: Mutex<Option<Instant>>,
+    /// The tenant takes, or took, synchronised objects: one may have been moved to the cloud (SF30).
+    has_synced_objects: AtomicBool,
 }
 
 /// What is done with an item; consecutive items of one kind share batches, so that the engine's order holds.
@@ -57,6 +60,8 @@ impl ExportDesk {
             fresh: Mutex::default(),
             doubtful: Mutex::default(),
             guarded_until: Mutex::default(),
+            // Until the tenant was read.
+            has_synced_objects: AtomicBool::new(true),
         }
     }
 
@@ -93,6 +98,7 @@ impl ExportDesk {
         }
         let tenant = tenant::read(&self.graph).await?;
         tenant::clock(&self.graph)?;
+        self.has_synced_objects.store(tenant.sync_enabled.is_some(), Ordering::Relaxed);
         if let Some(message) = tenant.other_writer(Timestamp::now())
             && !self.graph.settings().allow_other_writer
         {
@@ -128,6 +134,10 @@ impl ExportDesk {
             },
             _ => Ok(None),
         }
+    }
+
+    pub(crate) fn has_synced_objects(&self) -> bool {
+        self.has_synced_objects.load(Ordering::Relaxed)
     }
 
     /// This process made or restored the object.

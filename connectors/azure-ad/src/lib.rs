@@ -34,6 +34,7 @@ mod export;
 mod members;
 mod password;
 mod remove;
+mod source_of_authority;
 mod update;
 // Connect mode.
 mod connect;

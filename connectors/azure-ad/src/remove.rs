@@ -4,6 +4,7 @@
 use crate::batch::{Call, Fresh, Settled};
 use crate::export::{ExportDesk, Outcomes, accepted, synced};
 use crate::schema::{Class, GROUP, USER};
+use crate::source_of_authority::refuse_cloud_managed;
 use crate::urls;
 use connector_contract::{ExportItem, ExportOperation, ExportOutcome};
 use serde_json::{Map, Value};
@@ -74,6 +75,9 @@ async fn read_state(desk: &ExportDesk, works: &mut [Work]) {
             Err(outcome) => Some(outcome),
         };
     }
+    let open = works.iter_mut().filter(|work| work.outcome.is_none());
+    let asked = open.map(|work| (work.class, work.anchor.as_str(), &mut work.outcome)).collect();
+    refuse_cloud_managed(desk, asked).await;
 }
 
 fn freshness(desk: &ExportDesk, work: &Work) -> Fresh {

@@ -8,6 +8,7 @@ use crate::errors::problem;
 use crate::export::{ExportDesk, Outcomes, accepted, synced};
 use crate::members::{self, Failed, LinkWork};
 use crate::schema::{Class, DELETED_USER, GROUP, USER};
+use crate::source_of_authority::refuse_cloud_managed;
 use crate::urls;
 use connector_contract::{ExportItem, ExportOperation, ExportOutcome, ExportProblem, UpdateRequest};
 use metaverse_schema::{AttributeChange, Attributes, AttributesDelta, Value as Held, Values};
@@ -32,6 +33,10 @@ struct Work<'a> {
 pub(crate) async fn write(desk: &ExportDesk, items: &[ExportItem]) -> Outcomes {
     let mut works: Vec<Work<'_>> = items.iter().filter_map(work).collect();
     read_state(desk, &mut works).await;
+    // What lies in the bin is nobody's yet.
+    let live = works.iter_mut().filter(|work| work.outcome.is_none() && !work.restore);
+    let asked = live.map(|work| (work.class, work.anchor.as_str(), &mut work.outcome)).collect();
+    refuse_cloud_managed(desk, asked).await;
     restore(desk, &mut works).await;
     patch(desk, &mut works, |request| &request.changes, "updating").await;
     write_references(desk, &mut works).await;

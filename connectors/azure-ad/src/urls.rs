@@ -110,6 +110,11 @@ pub(crate) fn user_object(base: &Url, id: &str) -> String {
     format!("{base}users/{}", encoded(id))
 }
 
+/// Whose the object is (A.11).
+pub(crate) fn sync_behaviour(class: &Class, id: &str) -> String {
+    format!("{}/onPremisesSyncBehavior?$select=isCloudManaged", object(class, id))
+}
+
 /// Role assignments of one principal: active ones.
 pub(crate) fn role_assignments(principal: &str) -> String {
     let filter = encoded("principalId eq ");

@@ -1,6 +1,7 @@
 //! Creates, updates, deletes, detaches, restores, members and managers, as the tenant stored them.
 
-use super::world::{World, anchor, attributes, delta, group, link, told, update, user, world};
+use super::world::{World, anchor, attributes, delta, group, link, permissions, told, update, user, world, world_with};
+use azure_ad_emulator::Knobs;
 use connector_contract::{Connector as _, CreateRequest, ExportOperation, ExportOutcome};
 use metaverse_schema::{Anchor, AttributeChange, ObjectType, Value, Values};
 use serde_json::json;
@@ -155,7 +156,7 @@ async fn updates_change_what_they_name() {
 
 /// SF2: a failed attribute write leaves no stamp.
 #[tokio::test]
-async fn a_refused_change_leaves_no_stamp() {
+async fn sf02_a_refused_change_leaves_no_stamp() {
     let mut world = imported(json!({"users": people(2)})).await;
     let anchor = world.space.anchor("U0");
     let mut request = update(&anchor, &[("userPrincipalName", "u1@contoso.com")]);
@@ -251,6 +252,49 @@ async fn synced_users_are_never_written() {
     assert_eq!(world.tenant.successful_writes(), 0);
 }
 
+/// SF30: what was moved to the cloud is neither written nor deleted nor detached; whose a group is is asked too, and where the
+/// tenant does not tell, nothing is written either.
+#[tokio::test]
+async fn sf30_what_is_managed_in_the_cloud_is_never_written() {
+    let seed = || {
+        json!({"tenant": {"onPremisesSyncEnabled": true},
+            "users": [
+                {"userPrincipalName": "moved@contoso.com", "displayName": "Moved", "isCloudManaged": true},
+                {"userPrincipalName": "native@contoso.com", "displayName": "Native"}],
+            "groups": [{"displayName": "Moved group", "isCloudManaged": true}]})
+    };
+    let mut world = imported(seed()).await;
+    let (moved, native) = (world.space.anchor("Moved"), world.space.anchor("Native"));
+    let group = world.space.anchor("Moved group");
+    for operation in [
+        ExportOperation::Update(update(&moved, &[("department", "X")])),
+        ExportOperation::Delete { anchor: moved.clone() },
+        ExportOperation::Detach { anchor: moved.clone() },
+    ] {
+        assert_eq!(told(&world.export_one("user", operation).await), "limitation-cloud-managed-object");
+    }
+    for operation in [
+        ExportOperation::Update(update(&group, &[("description", "X")])),
+        ExportOperation::Delete { anchor: group.clone() },
+    ] {
+        assert_eq!(told(&world.export_one("group", operation).await), "limitation-cloud-managed-object");
+    }
+    assert_eq!(world.tenant.successful_writes(), 0);
+    let change = || ExportOperation::Update(update(&native, &[("department", "X")]));
+    assert_eq!(told(&world.export_one("user", change()).await), "accepted");
+
+    let without: Vec<&str> = permissions().into_iter().filter(|right| !right.contains("SyncBehavior")).collect();
+    let mut blind = world_with(seed(), without, Knobs::default(), |_| {}).await;
+    blind.import_full().await.unwrap();
+    let native = blind.space.anchor("Native");
+    let change = ExportOperation::Update(update(&native, &[("department", "X")]));
+    assert_eq!(told(&blind.export_one("user", change).await), "permission-issue");
+    assert_eq!(blind.tenant.successful_writes(), 0);
+    let check = blind.connector.check().await;
+    let missing = check.findings.iter().filter(|it| it.code == "permission-missing").map(|it| it.remedy.as_str());
+    assert!(missing.clone().any(|it| it.contains("User-OnPremisesSyncBehavior.ReadWrite.All")), "{check:#?}");
+}
+
 /// Deleted into the bin; a second time it is gone already, which is success.
 #[tokio::test]
 async fn deletes_are_done_once_and_again() {
@@ -267,7 +311,7 @@ async fn deletes_are_done_once_and_again() {
 
 /// SF4: blocked, sessions revoked, stamp cleared, object kept.
 #[tokio::test]
-async fn a_detached_user_is_blocked_and_unstamped() {
+async fn sf04_a_detached_user_is_blocked_and_unstamped() {
     let mut seed = json!({"users": people(1)});
     seed["users"][0]["onPremisesImmutableId"] = json!("QUFB");
     let mut world = imported(seed).await;
@@ -292,7 +336,7 @@ async fn a_detached_user_is_blocked_and_unstamped() {
 
 /// F.25: a restore keeps id and anchor, then writes the changes; sent again it is still success; a taken name is refused.
 #[tokio::test]
-async fn a_deleted_user_is_restored() {
+async fn sf09_a_deleted_user_is_restored() {
     let seed = json!({"users": people(1), "deletedUsers": [
         {"userPrincipalName": "old@contoso.com", "displayName": "Old", "onPremisesImmutableId": "T0xE"},
         {"userPrincipalName": "u0@contoso.com", "displayName": "Taken"}]});

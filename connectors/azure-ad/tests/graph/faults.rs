@@ -25,7 +25,7 @@ fn new_users(count: usize) -> Vec<ExportOperation> {
 
 /// F.22, F.23: throttled items of a batch wait as long as told and go again alone; all users exist once.
 #[tokio::test]
-async fn throttled_items_are_sent_again_alone() {
+async fn f22_f23_throttled_items_are_sent_again_alone() {
     let mut world = world(json!({})).await;
     faults(
         &world,
@@ -47,7 +47,7 @@ async fn throttled_items_are_sent_again_alone() {
 
 /// The real token bucket: a small one is waited for, and the whole lot arrives once.
 #[tokio::test]
-async fn a_write_quota_is_waited_for() {
+async fn f23_a_write_quota_is_waited_for() {
     let throttle = ThrottleKnobs { writes: 10, write_window_ms: 1500, ..ThrottleKnobs::default() };
     let knobs = Knobs { throttle, ..Knobs::default() };
     let mut world = world_with(json!({}), permissions(), knobs, |_| {}).await;
@@ -58,7 +58,7 @@ async fn a_write_quota_is_waited_for() {
 
 /// S8: from the service's warning on, writes go at the rate of its bucket: none is refused, so none is sent twice.
 #[tokio::test]
-async fn writes_keep_to_the_rate_of_the_bucket_once_the_service_warns() {
+async fn f23_writes_keep_to_the_rate_of_the_bucket_once_the_service_warns() {
     let throttle = ThrottleKnobs {
         writes: 500,
         write_window_ms: 2_500,
@@ -88,7 +88,7 @@ async fn writes_keep_to_the_rate_of_the_bucket_once_the_service_warns() {
 
 /// Longer than the settings allow: not settled and certainly not arrived; the next call says when to come back.
 #[tokio::test]
-async fn too_long_a_wait_is_handed_back() {
+async fn f23_too_long_a_wait_is_handed_back() {
     let mut world =
         world_with(json!({}), permissions(), Knobs::default(), |settings| settings.max_wait = Duration::from_secs(2))
             .await;
@@ -111,7 +111,7 @@ async fn too_long_a_wait_is_handed_back() {
 /// F.23: the connection breaks after the create was applied. The engine is told that it may have arrived, looks it up, and
 /// finds it; a create that goes out again all the same meets itself and is recognised.
 #[tokio::test]
-async fn a_create_that_was_applied_unseen_is_found_again() {
+async fn f23_a_create_that_was_applied_unseen_is_found_again() {
     let mut world = world(json!({})).await;
     faults(&world, json!([{"path": "$batch", "nth": 1, "action": {"kind": "reset_after"}}]));
     let request = user("Ann", &[]);
@@ -128,7 +128,7 @@ async fn a_create_that_was_applied_unseen_is_found_again() {
 
 /// A gateway answers 503 or 504 for a create that went through behind it: no second user, and the first one is known.
 #[tokio::test]
-async fn a_gateway_that_gave_up_makes_no_second_user() {
+async fn f23_a_gateway_that_gave_up_makes_no_second_user() {
     for (status, first) in [(503, "accepted"), (504, "not settled, may have arrived: true")] {
         let mut world = world(json!({})).await;
         faults(
@@ -148,7 +148,7 @@ async fn a_gateway_that_gave_up_makes_no_second_user() {
 
 /// Updates, members, deletes and upserts are sent again when the connection breaks; "already so" is success.
 #[tokio::test]
-async fn safe_writes_survive_broken_connections() {
+async fn f23_safe_writes_survive_broken_connections() {
     for kind in ["reset_before", "reset_after", "truncate_body", "bad_json"] {
         let mut world = world(people(25)).await;
         world.import_full().await.unwrap();
@@ -215,7 +215,7 @@ async fn a_page_that_stays_broken_ends_the_import() {
 
 /// F.24, H: fresh objects are 404, or 400 in references, for a while; the connector waits and succeeds.
 #[tokio::test]
-async fn replication_delay_is_waited_out() {
+async fn f24_replication_delay_is_waited_out() {
     for status in [404, 400] {
         let knobs = Knobs { replication_delay_ms: 700, fresh_reference_status: status, ..Knobs::default() };
         let mut world = world_with(people(1), permissions(), knobs, |_| {}).await;
@@ -237,7 +237,7 @@ async fn replication_delay_is_waited_out() {
 
 /// An answer that lags behind: the create is sent again, meets itself, and is recognised once it can be seen.
 #[tokio::test]
-async fn a_lagging_look_up_makes_no_second_user() {
+async fn f24_a_lagging_look_up_makes_no_second_user() {
     let knobs = Knobs { replication_delay_ms: 600, ..Knobs::default() };
     let mut world = world_with(json!({}), permissions(), knobs, |_| {}).await;
     faults(&world, json!([{"path": "$batch", "nth": 1, "action": {"kind": "reset_after"}}]));
@@ -268,7 +268,7 @@ async fn a_tenant_that_is_gone_gets_nothing() {
 
 /// SF6: a tenant that is gone tells nothing about roles, which is not the same as a tenant that refuses to tell.
 #[tokio::test]
-async fn the_roles_of_a_tenant_that_is_gone_are_out_of_reach() {
+async fn sf06_the_roles_of_a_tenant_that_is_gone_are_out_of_reach() {
     let mut world = world(json!({"users": [{"userPrincipalName": "a@contoso.com", "displayName": "A"}]})).await;
     world.import_full().await.unwrap();
     let anchors = [world.space.anchor("A")];

@@ -213,7 +213,7 @@ async fn a_cleared_manager_and_a_purged_user() {
 
 /// F.21: a token that is too old asks for a full import and hands over nothing; so does another tenant's watermark.
 #[tokio::test]
-async fn an_expired_token_asks_for_a_full_import() {
+async fn f21_a_token_that_grew_too_old_asks_for_a_full_import() {
     let mut world = full_world().await;
     world.import_full().await.unwrap();
     let before = world.space.clone();

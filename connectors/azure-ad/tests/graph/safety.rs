@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// SF9: nothing is created beside a deleted twin; each way it is known is named, with age and licence.
 #[tokio::test]
-async fn no_user_is_created_beside_a_deleted_twin() {
+async fn sf09_no_user_is_created_beside_a_deleted_twin() {
     let mut world = world(json!({"skus": [{"skuPartNumber": "E3"}], "deletedUsers": [
         {"userPrincipalName": "ann@contoso.com", "displayName": "Ann", "onPremisesImmutableId": "anchor-of-Ann", "deletedDaysAgo": 4},
         {"userPrincipalName": "bob@contoso.com", "displayName": "Bob", "assignedLicenses": ["E3"], "deletedDaysAgo": 2},
@@ -37,7 +37,7 @@ async fn no_user_is_created_beside_a_deleted_twin() {
 
 /// SF6: active, eligible, and through a group inside a group; names where they can be read.
 #[tokio::test]
-async fn roles_are_found_every_way() {
+async fn sf06_roles_are_found_every_way() {
     let mut world = world(json!({
         "users": [
             {"userPrincipalName": "plain@contoso.com", "displayName": "Plain"},
@@ -74,7 +74,7 @@ async fn roles_are_found_every_way() {
 
 /// A candidate that is not there has roles that cannot be read, not none.
 #[tokio::test]
-async fn an_unknown_candidate_is_unreadable() {
+async fn sf06_an_unknown_candidate_is_unreadable() {
     let world = world(json!({})).await;
     let nobody = Anchor::Text("00000000-0000-4000-8000-000000000001".to_owned());
     let facts = world.connector.match_facts().unwrap().privileges(&[nobody]).await;
@@ -83,7 +83,7 @@ async fn an_unknown_candidate_is_unreadable() {
 
 /// SF23: one attempt with a wrong secret, however often the engine asks; a changed secret, or the operator's check, tries again.
 #[tokio::test]
-async fn a_rejected_credential_is_tried_once() {
+async fn sf23_a_rejected_credential_is_tried_once() {
     let mut world = world(json!({"users": [{"userPrincipalName": "a@contoso.com", "displayName": "A"}]})).await;
     std::fs::write(world.secret.path(), "wrong").unwrap();
     world.connector = connector(&world.tenant, &world.watch, world.secret.path(), |_| {});
@@ -111,7 +111,7 @@ async fn a_rejected_credential_is_tried_once() {
 
 /// F.1: a token that the service no longer takes is renewed once, and the request goes on; one fetch serves all.
 #[tokio::test]
-async fn an_expired_token_is_renewed() {
+async fn f01_a_token_past_its_end_is_renewed_once_and_the_request_goes_on() {
     let knobs = Knobs { token_life_s: 3600, ..Knobs::default() };
     let mut world = world_with(
         json!({"users": [{"userPrincipalName": "a@contoso.com", "displayName": "A"}]}),
@@ -132,7 +132,7 @@ async fn an_expired_token_is_renewed() {
 
 /// SF24: another tool that synchronised today stops the export, unless the operator allows it.
 #[tokio::test]
-async fn another_writer_stops_the_export() {
+async fn sf24_another_writer_stops_the_export() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let recent = jiff::Timestamp::from_second(now as i64 - 3600).unwrap().to_string();
     let seed = json!({"tenant": {"onPremisesSyncEnabled": true, "onPremisesLastSyncDateTime": recent}});

@@ -38,6 +38,8 @@ pub(crate) fn permissions() -> Vec<&'static str> {
         "Domain.Read.All",
         "RoleManagement.Read.Directory",
         "User.RevokeSessions.All",
+        "User-OnPremisesSyncBehavior.ReadWrite.All",
+        "Group-OnPremisesSyncBehavior.ReadWrite.All",
     ]
 }
 
