@@ -273,6 +273,23 @@ async fn t38_what_matches_and_what_the_outcome_says() {
     assert_eq!(made(&world.one(person(&anchor(6), "later")).await), id('4'));
 }
 
+/// T32: a contact that becomes a user keeps its anchor and address. The contact goes first: while it is there, the address belongs
+/// to an object of another type.
+#[tokio::test]
+async fn t32_a_contact_becomes_a_user_once_the_contact_is_gone() {
+    let world = world(json!({}), Knobs::default()).await;
+    let address = || texts(&["SMTP:pat@contoso.com"]);
+    let contact = SyncObject::set(SyncKind::Contact, anchor(1)).with("displayName", text("Pat"));
+    let contact = world.accept(&[contact.with("proxyAddresses", address())]).await.remove(0);
+    let user = || person(&anchor(1), "pat").with("proxyAddresses", address());
+    assert_eq!(code(&world.one(user()).await), "ObjectTypeMismatch");
+    assert_eq!(code(&world.one(SyncObject::delete(SyncKind::Contact, anchor(1))).await), "accepted");
+    let user = world.accept(&[user()]).await.remove(0);
+    assert_eq!((contact.kind, user.kind), (SyncKind::Contact, SyncKind::User));
+    let (objects, _) = world.read(None, true).await;
+    assert_eq!(objects.iter().map(|object| object.kind).collect::<Vec<_>>(), [SyncKind::User]);
+}
+
 /// M18-M26: each refusal of the service has the engine's name, and the other objects of its request go through.
 #[tokio::test]
 async fn refusals_of_the_service_have_the_engines_names() {
