@@ -43,7 +43,7 @@ pub(crate) fn properties<'a>(
     }
     if let Some(first) = read_only.first() {
         let message = format!("Graph mode cannot write {} of a {}", read_only.join(", "), class.name);
-        let remedy = "remove the flow, or use the connect mode where it is available";
+        let remedy = "remove the flow, or use the connect mode";
         return Err(problem("limitation-read-only", Some(first), message, remedy, false));
     }
     if !extensions.is_empty() {
@@ -121,13 +121,7 @@ pub(crate) fn new_group(class: &Class, attributes: &Attributes) -> Result<(Strin
     };
     if let Some((code, kind)) = limitation {
         let message = format!("Graph mode cannot make {kind}");
-        return Err(problem(
-            code,
-            None,
-            message,
-            "exclude the group by scope, or use the connect mode where it is available",
-            false,
-        ));
+        return Err(problem(code, None, message, "exclude the group by scope, or use the connect mode", false));
     }
     if is("securityEnabled").is_none() {
         return Err(missing("securityEnabled", class));

@@ -209,7 +209,7 @@ fn lane(item: &ExportItem) -> Lane {
 /// Why an item fits no lane.
 fn refusal(item: &ExportItem) -> ExportProblem {
     let class = item.object_type.as_str();
-    let remedy = "exclude it by scope, or use the connect mode where it is available";
+    let remedy = "exclude it by scope, or use the connect mode";
     match &item.operation {
         _ if class == CONTACT.name => {
             problem("limitation-contact", None, "Graph mode can only read contacts", remedy, false)

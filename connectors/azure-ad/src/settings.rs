@@ -155,11 +155,7 @@ impl Settings {
 fn read_mode(reader: &mut SettingsReader<'_>) -> Mode {
     match reader.text("mode").as_deref() {
         None | Some("graph") => Mode::Graph,
-        Some("connect") => {
-            let help = "write `mode = \"graph\"`; contacts, proxyAddresses and password hashes need the connect mode";
-            reader.invalid("mode", "the mode `connect` is not available yet", help);
-            Mode::Connect
-        }
+        Some("connect") => Mode::Connect,
         Some(other) => {
             let message = format!("there is no mode `{other}`");
             reader.invalid("mode", message, "write `mode = \"graph\"` or `mode = \"connect\"`");
@@ -363,7 +359,7 @@ pub(crate) mod tests {
         assert!(messages(&entries).join("\n").contains("machine_id"));
         let machine = ("machine_id", text("0f0e0d0c-0b0a-4908-8706-050403020100"));
         entries.push(("provisioning", SettingValue::Table(table(&[machine]))));
-        assert!(!messages(&entries).join("\n").contains("machine_id"));
+        assert_eq!(Settings::read(&table(&entries)).unwrap().mode, Mode::Connect);
         assert_eq!(Settings::read(&table(&minimal())).unwrap().mode, Mode::Graph);
     }
 

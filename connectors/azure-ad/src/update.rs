@@ -132,7 +132,7 @@ fn forbidden(work: &Work<'_>) -> Option<ExportProblem> {
     }
     if work.class.name == GROUP.name && is("mailEnabled") && !has_type(work, "Unified") {
         let message = format!("Graph mode cannot write the mail-enabled group {}", work.anchor);
-        let remedy = "exclude it by scope, or use the connect mode where it is available";
+        let remedy = "exclude it by scope, or use the connect mode";
         return Some(problem("limitation-mail-enabled-security-group", None, message, remedy, false));
     }
     None
@@ -228,7 +228,7 @@ fn changed_properties(work: &Work<'_>, delta: &AttributesDelta) -> Result<Map<St
         AttributeChange::Update { add, .. } => add.contains(&Held::Boolean(true)),
     });
     if work.class.name == GROUP.name && turns_mail_on {
-        let remedy = "exclude the group by scope, or use the connect mode where it is available";
+        let remedy = "exclude the group by scope, or use the connect mode";
         let message = "Graph mode cannot turn a group into a mail-enabled one";
         return Err(problem("limitation-mail-enabled-security-group", Some("mailEnabled"), message, remedy, false));
     }

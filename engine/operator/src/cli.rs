@@ -127,6 +127,9 @@ pub(crate) struct DemoArgs {
     /// Where to write the demo's deployment; a numbered folder beside it if it exists [default: metasync-demo]
     #[arg(long, value_name = "DIR")]
     pub(crate) folder: Option<PathBuf>,
+    /// Tell it in Graph mode: cloud users stay managed in the cloud, contacts and distribution lists are left out
+    #[arg(long)]
+    pub(crate) graph: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,7 @@
 //! reading that breaks on either side ends the import and obsoletes nothing (SF15).
 
 use super::guard::without_own_writes;
-use super::overlay::{Overlays, Reading, change, is_anchored};
+use super::overlay::{Overlays, Reading, add_to_change, change, is_anchored};
 use super::service::Service;
 use crate::client::GraphClient;
 use crate::schema::Class;
@@ -42,7 +42,8 @@ pub(crate) async fn import_full(
     let mut overlays = Overlays::default();
     reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
     *known.locked() = overlays;
-    let end = overlaid(known, sink, |sink| import::import_full(graph, request, sink)).await?;
+    let complete = |item: &mut ImportItem| known.locked().lay_over(item);
+    let end = overlaid(complete, sink, |sink| import::import_full(graph, request, sink)).await?;
     without_own_writes(continued(end, reading.cookie)?, graph, service).await
 }
 
@@ -58,12 +59,18 @@ pub(crate) async fn import_delta(
         ConnectorError::new(ErrorKind::FullImportRequired, "reading changes", message, "run a full import")
     })?;
     let reading = Reading::since(service, &cookie).await?;
-    let mut items: Vec<ImportItem> = reading.overlays.iter().filter_map(|(id, overlay)| change(*id, overlay)).collect();
-    for (id, overlay) in reading.overlays {
-        known.locked().insert(id, overlay);
+    for (id, overlay) in &reading.overlays {
+        known.locked().insert(*id, overlay.clone());
     }
-    let end = overlaid(known, sink.clone(), |sink| delta::import_delta(graph, since, sink)).await?;
-    // Behind Graph's: an object that is new there is held by then.
+    // What Graph tells of the same object takes it along: told in two items, the first would contradict what was exported.
+    let told = Mutex::new(reading.overlays);
+    let complete = |item: &mut ImportItem| {
+        known.locked().lay_over(item);
+        add_to_change(item, &mut told.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    let end = overlaid(complete, sink.clone(), |sink| delta::import_delta(graph, since, sink)).await?;
+    let left = told.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut items: Vec<ImportItem> = left.iter().filter_map(|(id, overlay)| change(*id, overlay)).collect();
     while !items.is_empty() {
         let rest = items.split_off(items.len().min(CHANGES_PER_PAGE));
         sink.send(ImportPage { items: std::mem::replace(&mut items, rest) }).await?;
@@ -99,16 +106,17 @@ fn lacks_its_anchor(item: &ImportItem, overlays: &Overlays) -> bool {
     anchored && synced && !overlays.knows(&object.anchor)
 }
 
-/// Runs an import whose whole objects are completed on their way.
-async fn overlaid<F, R>(known: &Known, sink: ImportSink, import: F) -> Result<ImportEnd, ConnectorError>
+/// Runs an import whose items are completed on their way.
+async fn overlaid<C, F, R>(complete: C, sink: ImportSink, import: F) -> Result<ImportEnd, ConnectorError>
 where
+    C: Fn(&mut ImportItem),
     F: FnOnce(ImportSink) -> R,
     R: Future<Output = Result<ImportEnd, ConnectorError>>,
 {
     let (inner, mut pages) = ImportSink::new(1);
     let forward = async move {
         while let Some(mut page) = pages.recv().await {
-            page.items.iter_mut().for_each(|item| known.locked().lay_over(item));
+            page.items.iter_mut().for_each(&complete);
             sink.send(page).await?;
         }
         Ok(())

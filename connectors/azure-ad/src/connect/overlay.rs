@@ -102,6 +102,23 @@ pub(crate) fn change(id: Guid, overlay: &Overlay) -> Option<ImportItem> {
     }))
 }
 
+/// Adds what ReadBack told of an object to a change of it, and takes it from the list of what is left to tell.
+pub(crate) fn add_to_change(item: &mut ImportItem, left: &mut BTreeMap<Guid, Overlay>) {
+    let ImportItem::Change(told) = item else { return };
+    let Some(id) = object_id(&told.anchor) else { return };
+    let is_same = |overlay: &Overlay| class_of(overlay.kind).is_some_and(|class| told.object_type == class.name);
+    if !left.get(&id).is_some_and(is_same) {
+        return;
+    }
+    if let Some(overlay) = left.remove(&id)
+        && let Some(class) = class_of(overlay.kind)
+    {
+        for (name, values) in overlay.values(class) {
+            told.changes.set(name, values);
+        }
+    }
+}
+
 /// What one reading gave, in the order of the ids, and where the next delta begins.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
@@ -233,6 +250,31 @@ mod tests {
                 r#"contact AttributesDelta({blockOnPremisesSync: Replace([]), sourceAnchor: Replace("anchor-c")})"#
             ]
         );
+    }
+
+    /// What Graph tells of a group and what ReadBack tells of it come as one item: told after the other, the first would be an
+    /// import that lacks what was exported.
+    #[test]
+    fn both_tell_of_an_object_in_one_item() {
+        let overlay = Overlay::of(&group(G, "anchor-g"), SyncKind::Group);
+        let mut left = BTreeMap::from([(G.parse::<Guid>().unwrap(), overlay)]);
+        let told = |class: &str| {
+            let mut changes = AttributesDelta::default();
+            changes.set("displayName", Value::text("Crew"));
+            let (anchor, object_type) = (Anchor::Text(G.to_owned()), ObjectType::new(class));
+            ImportItem::Change(ImportedChange { anchor, object_type, place: None, changes, whole_if_new: true })
+        };
+        let shown = |item: &ImportItem| match item {
+            ImportItem::Change(change) => format!("{:?}", change.changes),
+            other => panic!("{other:?}"),
+        };
+        let mut other = told("user");
+        add_to_change(&mut other, &mut left);
+        assert_eq!(left.len(), 1, "another class is another object");
+        let (mut first, mut second) = (told("group"), told("group"));
+        add_to_change(&mut first, &mut left);
+        add_to_change(&mut second, &mut left);
+        assert!(left.is_empty() && shown(&first).contains("anchor-g") && !shown(&second).contains("anchor-g"));
     }
 
     /// SF15: a reading that does not end is none.

@@ -13,8 +13,9 @@ use connector_contract::{ConnectorError, ExportOutcome};
 use metaverse_schema::{Attributes, Value, Values};
 use std::collections::BTreeMap;
 
-/// By what the service matches (D.1), and what it needs of any object.
-const MATCHED_BY: [&str; 5] = ["displayName", "mail", "proxyAddresses", "securityEnabled", "userPrincipalName"];
+/// By what the service matches (D.1), what it needs of any object, and what it would compute anew (D.3).
+const MATCHED_BY: [&str; 6] =
+    ["displayName", "mail", "mailNickname", "proxyAddresses", "securityEnabled", "userPrincipalName"];
 
 /// An object as Graph shows it now; none: it is not there.
 pub(crate) type Present = Result<Option<Attributes>, ConnectorError>;

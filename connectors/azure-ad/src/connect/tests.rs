@@ -35,7 +35,7 @@ async fn world(service: Scripted) -> World {
             "Group.ReadWrite.All", "OrgContact.Read.All", "Organization.Read.All", "Domain.Read.All"]}],
         "users": [
             {"id": ANN, "displayName": "Ann", "userPrincipalName": "ann@contoso.com", "mail": "ann@contoso.com",
-                "proxyAddresses": ["SMTP:ann@contoso.com"], "accountEnabled": true},
+                "mailNickname": "annie", "proxyAddresses": ["SMTP:ann@contoso.com"], "accountEnabled": true},
             {"id": BOB, "displayName": "Bob", "userPrincipalName": "bob@contoso.com", "accountEnabled": true,
                 "onPremisesImmutableId": "anchor-bob", "onPremisesSyncEnabled": true}],
         "groups": [{"id": CREW, "displayName": "Crew", "mailNickname": "crew", "mailEnabled": false, "securityEnabled": true}]});
@@ -209,7 +209,7 @@ fn takeover() -> ExportItem {
     item(1, "user", ExportOperation::Update(request), &[])
 }
 
-/// A takeover sends what the service matches by besides the changes, and its references only once the answer has proven that
+/// A takeover sends what the service matches by besides the changes, and the alias, which it would compute anew, and its references only once the answer has proven that
 /// it is the object which the engine matched.
 #[tokio::test]
 async fn a_takeover_is_proven_before_anything_follows() {
@@ -217,7 +217,7 @@ async fn a_takeover_is_proven_before_anything_follows() {
         Scripted::answering(vec![accepted(SyncKind::User, ANN), accepted(SyncKind::User, ANN)]),
         &[takeover()],
         expect![[r#"
-            Set User SourceAnchor=Text("anchor-ann") department=Text("Sales") displayName=Text("Ann") mail=Text("ann@contoso.com") proxyAddresses=Texts(["SMTP:ann@contoso.com"]) userPrincipalName=Text("ann@contoso.com")
+            Set User SourceAnchor=Text("anchor-ann") department=Text("Sales") displayName=Text("Ann") mail=Text("ann@contoso.com") alias=Text("annie") proxyAddresses=Texts(["SMTP:ann@contoso.com"]) userPrincipalName=Text("ann@contoso.com")
             Set User SourceAnchor=Text("anchor-ann") manager=Text("anchor-bob")
             1: accepted"#]],
     )

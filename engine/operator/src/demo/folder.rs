@@ -3,12 +3,14 @@
 
 use crate::cli::MatchingMode;
 use crate::failure::Failure;
-use crate::init::{Answers, CloudAnswers, SourceAnswers};
+use crate::init::{Answers, CloudAnswers, CloudMode, SourceAnswers};
 use connector_contract::Secret;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use sync_rules::ShippedOptions;
+use sync_rules::shipped::CloudSchema;
 
 pub(crate) const DIRECTORY: &str = "directory.ldif";
 const SAMPLE: &str = include_str!("../../demo/directory.ldif");
@@ -21,21 +23,37 @@ pub(crate) const CLIENT_ID: &str = "5b0c1f5e-3d0e-4c39-9c1f-0d5a6e7b8c9d";
 pub(crate) struct DemoFolder {
     pub(crate) path: PathBuf,
     pub(crate) secret: Secret,
+    pub(crate) mode: CloudMode,
 }
 
 impl DemoFolder {
     /// A fresh folder: the wanted one, or with a number behind its name where that exists.
-    pub(crate) fn create(wanted: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn create(wanted: Option<&Path>, mode: CloudMode) -> Result<Self, Failure> {
         let wanted = wanted.unwrap_or(Path::new(DEFAULT_FOLDER));
         let path = fresh(wanted)?;
         let secret = draw_secret()?;
-        let folder = DemoFolder { path, secret };
+        let folder = DemoFolder { path, secret, mode };
         folder.write(DIRECTORY, SAMPLE.as_bytes(), 0o644)?;
         let tenant = folder.path.join("tenant");
         fs::create_dir(&tenant).map_err(|error| Failure::file("cannot make the folder", &tenant, &error))?;
-        folder.write(crate::commands::tenant::SEED, TENANT.as_bytes(), 0o644)?;
+        folder.write(crate::commands::tenant::SEED, folder.seed().as_bytes(), 0o644)?;
         folder.write(SECRET_FILE, format!("{}\n", folder.secret.expose()).as_bytes(), 0o600)?;
         Ok(folder)
+    }
+
+    pub(crate) fn is_graph(&self) -> bool {
+        self.mode == CloudMode::Graph
+    }
+
+    /// The tenant before the story. In Connect mode its administrator has switched directory synchronisation on.
+    fn seed(&self) -> String {
+        let name = "\"displayName\": \"Contoso Example\"";
+        match self.mode {
+            CloudMode::Graph => TENANT.to_owned(),
+            CloudMode::Connect { .. } => {
+                TENANT.replacen(name, &format!("{name},\n    \"onPremisesSyncEnabled\": true"), 1)
+            }
+        }
     }
 
     fn write(&self, name: &str, content: &[u8], mode: u32) -> Result<(), Failure> {
@@ -62,10 +80,14 @@ impl DemoFolder {
                 client_secret: format!("file:{SECRET_FILE}"),
                 graph_url: Some(graph_url.to_owned()),
                 authority_url: Some(authority_url.to_owned()),
+                mode: self.mode.clone(),
             },
             matching: MatchingMode::Review,
             staging: true,
-            rules: sync_rules::ShippedOptions::default(),
+            rules: ShippedOptions {
+                cloud: if self.is_graph() { CloudSchema::Graph } else { CloudSchema::Connect },
+                ..ShippedOptions::default()
+            },
         }
     }
 
@@ -74,10 +96,11 @@ impl DemoFolder {
         let cloud = &answers.cloud;
         let url = |value: &Option<String>| value.clone().unwrap_or_default();
         format!(
-            "init --yes --name {} \\\n    --source ldif --file {} \\\n    --goal attributes --tenant {} \\\n    --client-id {} \\\n    \
+            "init --yes --name {} \\\n    --source ldif --file {} \\\n    --goal {} --tenant {} \\\n    --client-id {} \\\n    \
              --client-secret {} \\\n    --graph-url {} --authority-url {}",
             answers.name,
             self.path.join(DIRECTORY).display(),
+            if self.is_graph() { "attributes" } else { "one-password" },
             cloud.tenant,
             cloud.client_id,
             cloud.client_secret,
@@ -144,8 +167,8 @@ mod tests {
     fn an_existing_folder_is_never_written_into() {
         let below = tempfile::tempdir().unwrap();
         let wanted = below.path().join("demo");
-        let first = DemoFolder::create(Some(&wanted)).unwrap();
-        let second = DemoFolder::create(Some(&wanted)).unwrap();
+        let first = DemoFolder::create(Some(&wanted), CloudMode::Graph).unwrap();
+        let second = DemoFolder::create(Some(&wanted), CloudMode::connect().unwrap()).unwrap();
         assert!(first.path.ends_with("demo") && second.path.ends_with("demo-2"));
         assert_ne!(first.secret.expose(), second.secret.expose());
         use std::os::unix::fs::PermissionsExt;
@@ -153,5 +176,7 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let seed = fs::read_to_string(first.path.join(crate::commands::tenant::SEED)).unwrap();
         assert!(!seed.contains(first.secret.expose()), "the seed holds no secret");
+        let synchronised = |folder: &DemoFolder| folder.seed().contains("onPremisesSyncEnabled");
+        assert!(!synchronised(&first) && synchronised(&second));
     }
 }

@@ -18,10 +18,11 @@ use ask::Witness;
 use azure_ad_emulator::RunningTenant;
 use folder::{CLIENT_ID, DIRECTORY, DemoFolder};
 use serde_json::{Value, json};
-use verify::{GROUP_QUERY, Inventory, USER_QUERY, compare};
+use verify::{CONTACT_QUERY, GROUP_QUERY, Inventory, USER_QUERY, compare, judge_source_of_authority};
 
 pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<Report, Failure> {
-    let folder = DemoFolder::create(args.folder.as_deref())?;
+    let mode = if args.graph { init::CloudMode::Graph } else { init::CloudMode::connect()? };
+    let folder = DemoFolder::create(args.folder.as_deref(), mode)?;
     let tenant = start_tenant(context, &folder).await?;
     let mut story = Story::new(context, &folder);
     let told = tell(&mut story, &folder, &tenant).await;
@@ -136,10 +137,15 @@ async fn tell(story: &mut Story, folder: &DemoFolder, tenant: &RunningTenant) ->
         "A directory and a tenant",
         &format!(
             "Contoso has {} in Office 365, created in the cloud, and its people in Active Directory as well: two places \
-             to keep everything, and nobody knows which is right. Active Directory is to be the one.\n\n\
+             to keep everything, and nobody knows which is right. Active Directory is to be the one{}.\n\n\
              The directory is a sample ({DIRECTORY}, everybody in it is made up), the tenant a rehearsal tenant on {}, \
              spoken to over HTTP as the real one.",
             crate::text::counted(before.users.len() as u64, "user", "users"),
+            match folder.is_graph() {
+                true => "; the objects of the cloud stay managed there",
+                false => ", and to master the cloud's users, groups and contacts: the administrator of the tenant has \
+                          switched directory synchronisation on",
+            },
             tenant.base_url()
         ),
     );
@@ -195,7 +201,8 @@ async fn tell(story: &mut Story, folder: &DemoFolder, tenant: &RunningTenant) ->
         "Not the engine's word for it: the tenant itself is asked again, over HTTP, and compared with what it said before.",
     );
     let after = inventory(&witness).await?;
-    let outcome = compare(&before, &after, &folder.anchors());
+    let mut outcome = compare(&before, &after, &folder.anchors());
+    judge_source_of_authority(&mut outcome, &after, !folder.is_graph());
     story.say(&summary::outcome(&outcome));
     if !outcome.broken.is_empty() {
         return Err(Failure::new("demo-verification", outcome.broken.join("; "), "this is a defect; please report it"));
@@ -255,5 +262,6 @@ fn expect_no_writes(tenant: &RunningTenant, who: &str) -> Result<(), Failure> {
 async fn inventory(witness: &Witness) -> Result<Inventory, Failure> {
     let users = witness.collection(USER_QUERY).await?;
     let groups = witness.collection(GROUP_QUERY).await?;
-    Ok(Inventory::new(users, groups))
+    let contacts = witness.collection(CONTACT_QUERY).await?;
+    Ok(Inventory::new(users, groups, contacts))
 }

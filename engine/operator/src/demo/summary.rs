@@ -16,14 +16,22 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
         format!("{title}\n{}\n", table.render())
     };
     let matched = counted(outcome.matched.len() as u64, "user was", "users were");
+    let became = match outcome.synchronised {
+        0 => "immutable id stamped",
+        _ => "from \"In cloud\" to \"Synced with Active Directory\"",
+    };
     text.push_str(&people(
-        &format!("{matched} matched: same object id, same licences, same sign-in name, immutable id stamped"),
+        &format!("{matched} matched: same object id, same licences, same sign-in name, {became}"),
         &outcome.matched,
     ));
     let created = counted(outcome.created_users.len() as u64, "user was", "users were");
     text.push_str(&people(&format!("{created} created"), &outcome.created_users));
     let groups = counted(outcome.created_groups.len() as u64, "group was", "groups were");
     text.push_str(&people(&format!("{groups} created"), &outcome.created_groups));
+    if !outcome.created_contacts.is_empty() {
+        let contacts = counted(outcome.created_contacts.len() as u64, "contact was", "contacts were");
+        text.push_str(&people(&format!("{contacts} created"), &outcome.created_contacts));
+    }
     text.push_str(&format!(
         "{} not changed by a byte\n",
         counted(outcome.untouched as u64, "existing user was", "existing users were")
@@ -75,19 +83,33 @@ pub(crate) fn closing(folder: &str, option: &str, outcome: &Outcome, pending: &V
     let (held, refused, limitations) = (held(pending), refused(pending), limitations(pending));
     let mut text = format!(
         "\n== The end\n\nmatched  {:>3}  existing cloud users: the same objects and licences, from now on as in the directory\n\
-         created  {:>3}  users and {} that were missing\n\
-         held     {:>3}  decisions that need somebody; nothing was written for them\n\
-         refused  {:>3}  by the tenant\n\
-         limited  {:>3}  objects and values that Microsoft Graph cannot write:\n{}\n",
+         created  {:>3}  users, {} and {} that were missing\n",
         outcome.matched.len(),
         outcome.created_users.len(),
         counted(outcome.created_groups.len() as u64, "group", "groups"),
+        counted(outcome.created_contacts.len() as u64, "contact", "contacts"),
+    );
+    if outcome.synchronised > 0 {
+        text.push_str(&format!(
+            "synced   {:>3}  users, groups and contacts that the tenant shows as \"Synced with Active Directory\"\n",
+            outcome.synchronised
+        ));
+    }
+    text.push_str(&format!(
+        "held     {:>3}  decisions that need somebody; nothing was written for them\n\
+         refused  {:>3}  by the tenant\n",
         held.len(),
         refused.len(),
-        limitations.values().sum::<u64>(),
-        paragraph(&limitations.keys().cloned().collect::<Vec<_>>().join(", "), 14),
-    );
-    for (title, rows) in [("Held", held), ("Refused", refused)] {
+    ));
+    if !limitations.is_empty() {
+        text.push_str(&format!(
+            "limited  {:>3}  objects and values that Microsoft Graph cannot write:\n{}\n",
+            limitations.values().sum::<u64>(),
+            paragraph(&limitations.keys().cloned().collect::<Vec<_>>().join(", "), 14),
+        ));
+    }
+    text.push('\n');
+    for (title, rows) in [("Held", held), ("Refused", refused)].into_iter().filter(|(_, rows)| !rows.is_empty()) {
         let mut table = Table::new(&["name", "code", "because"]);
         for row in rows {
             table.row(row);
@@ -132,6 +154,8 @@ pub(crate) fn json(outcome: &Outcome, pending: &Value) -> Value {
         "matched": people(&outcome.matched),
         "created_users": people(&outcome.created_users),
         "created_groups": people(&outcome.created_groups),
+        "created_contacts": people(&outcome.created_contacts),
+        "synchronised": outcome.synchronised,
         "untouched": outcome.untouched,
         "held": rows(held(pending)),
         "refused": rows(refused(pending)),

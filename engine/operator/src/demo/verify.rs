@@ -2,19 +2,22 @@
 //! was lost. Takes JSON of Graph, knows nothing of the engine.
 
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked about a user: everything that a takeover could change or lose.
 pub(crate) const USER_QUERY: &str = "users?$top=999&$select=id,displayName,userPrincipalName,mail,accountEnabled,\
     userType,onPremisesImmutableId,assignedLicenses,givenName,surname,jobTitle,department,mobilePhone,officeLocation,\
-    usageLocation,proxyAddresses,mailNickname";
-pub(crate) const GROUP_QUERY: &str = "groups?$top=999&$select=id,displayName,uniqueName&$expand=members($select=id)";
+    usageLocation,proxyAddresses,mailNickname,onPremisesSyncEnabled";
+pub(crate) const GROUP_QUERY: &str =
+    "groups?$top=999&$select=id,displayName,uniqueName,mailEnabled,onPremisesSyncEnabled&$expand=members($select=id)";
+pub(crate) const CONTACT_QUERY: &str = "contacts?$top=999&$select=id,displayName,mail,onPremisesSyncEnabled";
 
 /// A tenant at one moment, by object id.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inventory {
     pub(crate) users: BTreeMap<String, Value>,
     pub(crate) groups: BTreeMap<String, Value>,
+    pub(crate) contacts: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,9 @@ pub(crate) struct Outcome {
     pub(crate) matched: Vec<Named>,
     pub(crate) created_users: Vec<Named>,
     pub(crate) created_groups: Vec<Named>,
+    pub(crate) created_contacts: Vec<Named>,
+    /// Users, groups and contacts that the tenant shows as synchronised with Active Directory.
+    pub(crate) synchronised: usize,
     /// Existing users that did not change at all.
     pub(crate) untouched: usize,
     /// What must not have happened.
@@ -38,9 +44,9 @@ pub(crate) struct Outcome {
 }
 
 impl Inventory {
-    pub(crate) fn new(users: Vec<Value>, groups: Vec<Value>) -> Self {
+    pub(crate) fn new(users: Vec<Value>, groups: Vec<Value>, contacts: Vec<Value>) -> Self {
         let by_id = |objects: Vec<Value>| objects.into_iter().map(|object| (text(&object, "id"), object)).collect();
-        Inventory { users: by_id(users), groups: by_id(groups) }
+        Inventory { users: by_id(users), groups: by_id(groups), contacts: by_id(contacts) }
     }
 }
 
@@ -90,10 +96,30 @@ pub(crate) fn compare(before: &Inventory, after: &Inventory, anchors: &[String])
     }
     let new_groups = after.groups.iter().filter(|(id, _)| !before.groups.contains_key(*id));
     outcome.created_groups = new_groups.map(|(_, group)| named(group)).collect();
-    for list in [&mut outcome.matched, &mut outcome.created_users, &mut outcome.created_groups] {
+    let new_contacts = after.contacts.iter().filter(|(id, _)| !before.contacts.contains_key(*id));
+    outcome.created_contacts = new_contacts.map(|(_, contact)| named(contact)).collect();
+    let lists =
+        [&mut outcome.matched, &mut outcome.created_users, &mut outcome.created_groups, &mut outcome.created_contacts];
+    for list in lists {
         list.sort_by(|left, right| left.name.cmp(&right.name));
     }
     outcome
+}
+
+/// Whatever was matched or created is synchronised in Connect mode, and nothing else is; in Graph mode nothing is.
+pub(crate) fn judge_source_of_authority(outcome: &mut Outcome, after: &Inventory, connect: bool) {
+    let synced = |object: &Value| object.get("onPremisesSyncEnabled").and_then(Value::as_bool) == Some(true);
+    let lists = [&outcome.matched, &outcome.created_users, &outcome.created_groups, &outcome.created_contacts];
+    let ours: BTreeSet<String> = lists.into_iter().flatten().map(|named| named.id.clone()).collect();
+    for (id, object) in after.users.iter().chain(&after.groups).chain(&after.contacts) {
+        let name = text(object, "displayName");
+        match (synced(object), connect && ours.contains(id)) {
+            (true, true) => outcome.synchronised += 1,
+            (false, false) => {}
+            (true, false) => outcome.broken.push(format!("{name} is synchronised, and nobody asked for it")),
+            (false, true) => outcome.broken.push(format!("{name} is still a cloud object")),
+        }
+    }
 }
 
 fn compare_user(outcome: &mut Outcome, old: &Value, new: &Value) {
@@ -150,8 +176,8 @@ mod tests {
     }
 
     fn outcome(old: Value, new: Value) -> Outcome {
-        let before = Inventory::new(vec![old], Vec::new());
-        compare(&before, &Inventory::new(vec![new], Vec::new()), &["A".to_owned()])
+        let before = Inventory::new(vec![old], Vec::new(), Vec::new());
+        compare(&before, &Inventory::new(vec![new], Vec::new(), Vec::new()), &["A".to_owned()])
     }
 
     #[test]
@@ -173,5 +199,22 @@ mod tests {
         assert!(foreign.broken[0].contains("nobody in the directory"));
         let unmatched = outcome(user("a", None, json!({})), user("a", None, json!({ "jobTitle": "x" })));
         assert_eq!(unmatched.broken, ["A changed without being matched"]);
+    }
+
+    /// "Synced with Active Directory" is asked of the tenant: everything that was matched or created, and nothing else.
+    #[test]
+    fn who_masters_an_object_is_judged_by_the_tenant() {
+        let synced = json!({ "onPremisesSyncEnabled": true });
+        let judged = |more: Value, connect: bool| {
+            let before = Inventory::new(vec![user("a", None, json!({}))], Vec::new(), Vec::new());
+            let after = Inventory::new(vec![user("a", Some("A"), more)], Vec::new(), Vec::new());
+            let mut outcome = compare(&before, &after, &["A".to_owned()]);
+            judge_source_of_authority(&mut outcome, &after, connect);
+            (outcome.synchronised, outcome.broken.join("; "))
+        };
+        assert_eq!(judged(synced.clone(), true), (1, String::new()));
+        assert_eq!(judged(json!({}), false), (0, String::new()));
+        assert_eq!(judged(json!({}), true).1, "A is still a cloud object");
+        assert_eq!(judged(synced, false).1, "A is synchronised, and nobody asked for it");
     }
 }

@@ -9,6 +9,7 @@ use metaverse_schema::{Plurality, ValueKind};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use sync_rules::shipped::CloudSchema;
 use sync_rules::{Package, ShippedOptions, SourceAnchor};
 
 /// Everything `init` writes down.
@@ -58,6 +59,16 @@ pub(crate) struct CloudAnswers {
     pub(crate) client_secret: String,
     pub(crate) graph_url: Option<String>,
     pub(crate) authority_url: Option<String>,
+    pub(crate) mode: CloudMode,
+}
+
+/// By which way the tenant is written; the goal decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CloudMode {
+    /// Attributes, groups and new accounts; cloud users stay managed in the cloud.
+    Graph,
+    /// Active Directory masters the cloud's objects. The id is drawn for this deployment, which knows its own writes by it.
+    Connect { machine_id: String },
 }
 
 /// Columns that can identify an object, best first.
@@ -71,7 +82,6 @@ pub(crate) trait Ask {
     fn text(&mut self, question: &str, default: Option<&str>) -> Result<String, Failure>;
     /// One of several; returns its place in the list.
     fn choice(&mut self, question: &str, options: &[(&str, &str)], default: usize) -> Result<usize, Failure>;
-    fn yes(&mut self, question: &str) -> Result<bool, Failure>;
 }
 
 /// `--yes`: takes defaults, and names the flag that is missing where there is none.
@@ -90,10 +100,6 @@ impl Ask for AskNobody {
 
     fn choice(&mut self, _question: &str, _options: &[(&str, &str)], default: usize) -> Result<usize, Failure> {
         Ok(default)
-    }
-
-    fn yes(&mut self, _question: &str) -> Result<bool, Failure> {
-        Ok(false)
     }
 }
 
@@ -150,11 +156,6 @@ impl Ask for AskOperator {
             }
         }
     }
-
-    fn yes(&mut self, question: &str) -> Result<bool, Failure> {
-        let answer = self.line(&format!("{question} [y/N]: "))?;
-        Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
-    }
 }
 
 /// Puts flags, questions and defaults together. `folder` gives the deployment its default name.
@@ -165,8 +166,8 @@ pub(crate) fn gather(args: InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result
         None => ask.text("name of this deployment", Some(&default_name))?,
     };
     let source = source(&args, folder, ask)?;
-    settle_goal(&args, ask)?;
-    let cloud = cloud(&args, ask)?;
+    let mode = mode(&args, ask)?;
+    let cloud = cloud(&args, mode, ask)?;
     let matching = match args.matching {
         Some(matching) => matching,
         None => {
@@ -182,7 +183,11 @@ pub(crate) fn gather(args: InitArgs, folder: &Path, ask: &mut dyn Ask) -> Result
             }
         }
     };
-    let rules = rules(&args, &source, ask)?;
+    let schema = match cloud.mode {
+        CloudMode::Graph => CloudSchema::Graph,
+        CloudMode::Connect { .. } => CloudSchema::Connect,
+    };
+    let rules = ShippedOptions { cloud: schema, ..rules(&args, &source, ask)? };
     Ok(Answers { name, source, cloud, matching, staging: !args.active, rules })
 }
 
@@ -373,7 +378,7 @@ fn directory(args: &InitArgs, ask: &mut dyn Ask) -> Result<DirectoryAnswers, Fai
     Ok(DirectoryAnswers { servers, encryption, ca_file, base, bind_user, password, containers })
 }
 
-fn cloud(args: &InitArgs, ask: &mut dyn Ask) -> Result<CloudAnswers, Failure> {
+fn cloud(args: &InitArgs, mode: CloudMode, ask: &mut dyn Ask) -> Result<CloudAnswers, Failure> {
     let tenant = match &args.tenant {
         Some(tenant) => tenant.clone(),
         None => ask.text("--tenant: the tenant's id or a verified domain (contoso.onmicrosoft.com)", None)?,
@@ -390,43 +395,55 @@ fn cloud(args: &InitArgs, ask: &mut dyn Ask) -> Result<CloudAnswers, Failure> {
         client_secret,
         graph_url: args.graph_url.clone(),
         authority_url: args.authority_url.clone(),
+        mode,
     })
 }
 
-/// One password for both sides, and users that Active Directory masters, need the channel that the official tool uses.
-/// This version has Microsoft Graph only, and takes it only when it is what was asked for.
-fn settle_goal(args: &InitArgs, ask: &mut dyn Ask) -> Result<(), Failure> {
-    let unavailable = || {
-        Failure::new(
-            "goal-not-available",
-            "one password for both sides, and users mastered by Active Directory, need the connect mode, which this version \
-             does not have yet",
-            "with `--goal attributes` metasync matches cloud users over Microsoft Graph, keeps their attributes and groups \
-             as in Active Directory and creates missing ones; passwords, contacts and mail addresses stay as they are",
-        )
-    };
-    match args.goal {
-        Some(Goal::Attributes) => Ok(()),
-        Some(Goal::OnePassword) => Err(unavailable()),
-        None if args.yes => Err(Failure::new(
-            "answer-missing",
-            "init needs to know what the synchronisation is for",
-            "give --goal attributes (Microsoft Graph) or --goal one-password (not available yet)",
-        )),
+/// One password for both sides, and users that Active Directory masters, need the channel that the official tool uses;
+/// everything else goes over the public interface.
+fn mode(args: &InitArgs, ask: &mut dyn Ask) -> Result<CloudMode, Failure> {
+    let goal = match args.goal {
+        Some(goal) => goal,
+        None if args.yes => {
+            return Err(Failure::new(
+                "answer-missing",
+                "init needs to know what the synchronisation is for",
+                "give --goal one-password (Active Directory masters the cloud's objects, in Connect mode) or --goal \
+                 attributes (they stay managed in the cloud, over Microsoft Graph)",
+            ));
+        }
         None => {
             let options = [
-                ("one-password", "people sign in to the cloud with their Active Directory password"),
-                ("attributes", "attributes, groups and new accounts; passwords stay separate"),
+                ("one-password", "Active Directory masters the cloud's users, groups and contacts (Connect mode)"),
+                (
+                    "attributes",
+                    "attributes, groups and new accounts; cloud users stay managed in the cloud (Graph mode)",
+                ),
             ];
             match ask.choice("What is the synchronisation for?", &options, 0)? {
-                1 => Ok(()),
-                _ => {
-                    let question =
-                        format!("{}.\nGo on with attributes, groups and accounts for now?", unavailable().message);
-                    if ask.yes(&question)? { Ok(()) } else { Err(unavailable()) }
-                }
+                0 => Goal::OnePassword,
+                _ => Goal::Attributes,
             }
         }
+    };
+    match goal {
+        Goal::Attributes => Ok(CloudMode::Graph),
+        Goal::OnePassword => CloudMode::connect(),
+    }
+}
+
+impl CloudMode {
+    /// Connect mode with an id that no other deployment has (a version 4 GUID, RFC 9562).
+    pub(crate) fn connect() -> Result<CloudMode, Failure> {
+        let mut bytes = [0u8; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Failure::new("randomness", format!("the operating system gave no random bytes: {error}"), "")
+        })?;
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let machine_id = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        Ok(CloudMode::Connect { machine_id })
     }
 }
 

@@ -7,7 +7,7 @@ mod another;
 mod answers;
 mod template;
 
-pub(crate) use answers::{Answers, CloudAnswers, SourceAnswers};
+pub(crate) use answers::{Answers, CloudAnswers, CloudMode, SourceAnswers};
 pub(crate) use template::{SOURCE, TARGET};
 
 use crate::cli::InitArgs;
@@ -120,7 +120,23 @@ fn notes(answers: &Answers) -> Vec<String> {
             Package::Devices => "devices come into the metaverse and are not written to the cloud",
             _ => "the attributes of Exchange come into the metaverse and are not written to the cloud",
         };
-        notes.push(format!("{what}: Microsoft Graph cannot hold them, and rules for it would do nothing"));
+        let why = match answers.cloud.mode {
+            CloudMode::Graph => "Microsoft Graph cannot hold them, and rules for it would do nothing",
+            CloudMode::Connect { .. } => "this version's Connect mode does not write them",
+        };
+        notes.push(format!("{what}: {why}"));
+    }
+    if matches!(answers.cloud.mode, CloudMode::Connect { .. }) {
+        notes.push(
+            "password hashes are not synchronised by this version: users, groups and contacts are mastered by Active \
+             Directory, and people keep the password that they have in the cloud"
+                .to_owned(),
+        );
+        notes.push(
+            "the application needs the permission ADSynchronization.ReadWrite.All besides those for reading, and the \
+             tenant's directory synchronisation switched on"
+                .to_owned(),
+        );
     }
     notes
 }
@@ -361,10 +377,6 @@ mod tests {
             let typed = self.0.iter().find(|(start, _)| question.starts_with(start));
             Ok(typed.map_or(default, |(_, answer)| options.iter().position(|(name, _)| name == answer).unwrap()))
         }
-
-        fn yes(&mut self, _: &str) -> Result<bool, Failure> {
-            Ok(true)
-        }
     }
 
     /// What is asked on a terminal chooses the same as the flags do.
@@ -470,13 +482,25 @@ mod tests {
         assert!(!below.path().join("x").exists());
     }
 
-    /// One password for both sides needs what this version does not have; it is said and not replaced by something else.
+    /// One password for both sides, and users that Active Directory masters: Connect mode, with an id of its own; what this
+    /// version does not do of it is said.
     #[test]
-    fn a_goal_that_cannot_be_reached_is_refused() {
+    fn the_goal_decides_the_mode() {
         let below = tempfile::tempdir().unwrap();
-        let mut bad = DIRECTORY;
-        bad[11] = "one-password";
-        assert_eq!(init(&below.path().join("x"), &bad).map(drop).unwrap_err().code, "goal-not-available");
+        let mut flags = DIRECTORY;
+        flags[11] = "one-password";
+        let machine = |folder: &Path| {
+            let report = init(folder, &flags).unwrap();
+            assert!(report.text.contains("password hashes are not synchronised"), "{}", report.text);
+            let loaded = sync_rules::load_folder(folder);
+            assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+            assert!(loaded.rules.unwrap().text.contains("sourceAnchor"));
+            let configuration = fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap();
+            assert!(configuration.contains("mode = \"connect\""), "{configuration}");
+            configuration.lines().find(|line| line.starts_with("machine_id")).map(str::to_owned).unwrap()
+        };
+        assert_ne!(machine(&below.path().join("x")), machine(&below.path().join("y")));
+        assert!(DIRECTORY.contains(&"attributes"), "the other goal is what every other test takes");
     }
 
     #[test]

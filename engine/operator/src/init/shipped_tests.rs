@@ -7,12 +7,13 @@ use crate::output::Output;
 use clap::Parser;
 use std::fs;
 use std::path::Path;
+use sync_rules::shipped::CloudSchema;
 use sync_rules::{Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_tests};
 use sync_runtime::StopSignal;
 
 const CONFIGURATION: &str = "[deployment]\nname = \"test\"\n[connector.cloud]\nkind = \"azure-ad\"\n\
-    [connector.cloud.settings]\nmode = \"graph\"\ntenant = \"contoso.example\"\nclient_id = \"c-1\"\n\
-    client_secret = \"env:X\"\n";
+    [connector.cloud.settings]\nmode = \"@MODE@\"\ntenant = \"contoso.example\"\nclient_id = \"c-1\"\n\
+    client_secret = \"env:X\"\nprovisioning = { machine_id = \"of-this-test\" }\n";
 
 fn source(name: &str) -> String {
     format!(
@@ -29,7 +30,9 @@ async fn check(sources: &[&str], options: &ShippedOptions) -> String {
         fs::create_dir(folder.join(name)).unwrap();
     }
     let sections: String = sources.iter().map(|name| source(name)).collect();
-    fs::write(folder.join("metasync.toml"), format!("{CONFIGURATION}{sections}")).unwrap();
+    let mode = if options.cloud == CloudSchema::Graph { "graph" } else { "connect" };
+    let configuration = CONFIGURATION.replace("@MODE@", mode);
+    fs::write(folder.join("metasync.toml"), format!("{configuration}{sections}")).unwrap();
     let pairs: Vec<(&str, &str)> = sources.iter().map(|source| (*source, "cloud")).collect();
     for (name, text) in shipped_rules(&pairs, options).into_iter().chain(shipped_tests(&pairs, options)) {
         fs::write(folder.join(name), text).unwrap();
@@ -92,6 +95,17 @@ async fn the_shipped_rules_keep_what_their_tests_promise() {
     let options = ShippedOptions { sign_in_name_fallback: true, ..ShippedOptions::default() };
     assert!(passed(&check(&["ad"], &options).await) > 0);
     let options = ShippedOptions { packages: Package::ALL.into(), ..ShippedOptions::default() };
+    assert!(passed(&check(&["ad"], &options).await) > 0);
+}
+
+/// The same in Connect mode: synchronised users, contacts and groups of every kind, for one forest and for two.
+#[tokio::test]
+async fn the_shipped_rules_keep_their_promises_in_connect_mode() {
+    let options = ShippedOptions { cloud: CloudSchema::Connect, ..ShippedOptions::default() };
+    let text = check(&["ad"], &options).await;
+    assert!(text.contains("passed  Groups of every kind are made as what they are"), "{text}");
+    assert!(passed(&check(&["east", "west"], &options).await) > 0);
+    let options = ShippedOptions { packages: Package::ALL.into(), ..options };
     assert!(passed(&check(&["ad"], &options).await) > 0);
 }
 

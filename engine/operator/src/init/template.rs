@@ -1,6 +1,6 @@
 //! The text of a fresh `metasync.toml`: commented, so that an operator can change it without a manual. Holds no secret.
 
-use super::answers::{Answers, CloudAnswers, CsvAnswers, DirectoryAnswers, SourceAnswers};
+use super::answers::{Answers, CloudAnswers, CloudMode, CsvAnswers, DirectoryAnswers, SourceAnswers};
 use crate::cli::{EncryptionMode, MatchingMode};
 use std::path::Path;
 use sync_rules::ShippedOptions;
@@ -38,7 +38,8 @@ mode = \"{matching}\"
 user_principal_name = false
 # When a takeover would lose addresses that only the cloud knows: hold it, keep-cloud (both), or ad-wins.
 addresses = \"hold\"
-# When a taken-over user leaves: detach (block sign-in, revoke sessions, clear the stamp), or delete.
+# When a taken-over user leaves: detach (block sign-in, revoke sessions, clear the stamp), or delete. In Connect mode the
+# shipped rules say `adopted = \"delete\"` themselves: a synchronised object cannot be let go by itself.
 on_deprovision_adopted = \"detach\"
 
 # Who leaves scope (moved out of the containers, filtered, a rule changed) stays in the cloud as it is for so many days,
@@ -181,20 +182,41 @@ fn cloud(cloud: &CloudAnswers) -> String {
     let url = |name: &str, value: &Option<String>| {
         value.as_ref().map(|value| format!("{name} = {}\n", quoted(value))).unwrap_or_default()
     };
-    format!(
-        "# Azure AD (Microsoft Entra ID) over Microsoft Graph. What Graph cannot write (contacts, proxyAddresses,
+    let (heading, mode, own) = match &cloud.mode {
+        CloudMode::Graph => (
+            "# Azure AD (Microsoft Entra ID) over Microsoft Graph. What Graph cannot write (contacts, proxyAddresses,
 # distribution and mail-enabled security groups, passwords) is listed as a limitation and never dropped
-# silently.
+# silently.",
+            "graph",
+            String::new(),
+        ),
+        CloudMode::Connect { machine_id } => (
+            "# Azure AD (Microsoft Entra ID) in Connect mode: users, groups and contacts become objects that Active Directory
+# masters, through the provisioning service that the official tool uses. It is not a documented interface: what may
+# change stands in the table `provisioning` (the operator guide lists it). Everything is read over Microsoft Graph.",
+            "connect",
+            format!(
+                "
+[connector.{TARGET}.settings.provisioning]
+# By this id this deployment knows its own writes: another tool that synchronises into the tenant stops an export.
+machine_id = {}
+",
+                quoted(machine_id)
+            ),
+        ),
+    };
+    format!(
+        "{heading}
 [connector.{TARGET}]
 kind = \"azure-ad\"
 
 [connector.{TARGET}.settings]
-mode = \"graph\"
+mode = \"{mode}\"
 tenant = {tenant}
 client_id = {client_id}
 # env:NAME, file:PATH (relative to this folder) or credential:NAME (systemd); never itself.
 client_secret = {client_secret}
-{graph}{authority}",
+{graph}{authority}{own}",
         tenant = quoted(&cloud.tenant),
         client_id = quoted(&cloud.client_id),
         client_secret = quoted(&cloud.client_secret),

@@ -16,7 +16,7 @@ const fn hold(code: &'static str, meaning: &'static str, remedy: &'static str) -
     HoldMeaning { code, meaning, remedy }
 }
 
-pub(crate) const HOLDS: [HoldMeaning; 37] = [
+pub(crate) const HOLDS: [HoldMeaning; 38] = [
     // Waiting for an approval.
     hold("match-candidate", "matches an existing cloud object", "look at the list, then `metasync approve DIGEST`"),
     hold(
@@ -109,6 +109,11 @@ pub(crate) const HOLDS: [HoldMeaning; 37] = [
     hold("dynamic-group", "the match computes its members by a rule", "make it an assigned group, or delete it"),
     hold("role-assignable-group", "the match gives its members directory roles", "keep such groups in the cloud"),
     hold("microsoft-365-group", "the match is a Microsoft 365 group", "keep such groups in the cloud"),
+    hold(
+        "cloud-mastered",
+        "the source of authority of the match was moved to the cloud",
+        "move it back, or take the object out of scope",
+    ),
     // Sent, and not kept by the target.
     hold(
         "exported-change-not-reimported",

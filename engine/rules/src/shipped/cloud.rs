@@ -57,8 +57,8 @@ onPremisesSyncEnabled = true
 onPremisesSamAccountName = "[accountName]"
 onPremisesDomainName = "[domainFQDN]"
 onPremisesSecurityIdentifier = "[objectSidString]"
-onPremisesUserPrincipalName = '''
-IIF(IsPresent([onPremisesUserPrincipalName]), [onPremisesUserPrincipalName], [userPrincipalName])'''
+# Where people sign in with another attribute; otherwise the service takes the sign-in name.
+onPremisesUserPrincipalName = 'IIF(IsPresent([onPremisesUserPrincipalName]), [onPremisesUserPrincipalName], IgnoreThisFlow)'
 "#,
     addresses: r#"# Without addresses, the one that the service would make of `mail`.
 proxyAddresses = '''
