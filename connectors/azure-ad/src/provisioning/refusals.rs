@@ -21,7 +21,7 @@ struct Known {
 }
 
 /// In the order in which they are looked for: a text may name two.
-const KNOWN: [Known; 13] = [
+const KNOWN: [Known; 14] = [
     Known {
         code: "InvalidSoftMatch",
         signs: &[],
@@ -122,6 +122,13 @@ const KNOWN: [Known; 13] = [
         signs: &["delete, is not valid", "delete is not valid", "deletenotvalid", "0x8023134a"],
         when: "the service knows no synchronised object of this anchor",
         remedy: "the object is no longer synchronised, or gone from the tenant: the next import tells which",
+        retry: true,
+    },
+    Known {
+        code: "locking-error-needs-retry",
+        signs: &["try again", "temporarily", "server busy", "serverbusy", "concurrencyviolation", "timed out"],
+        when: "the service could not do it at this moment",
+        remedy: "it is sent again by itself",
         retry: true,
     },
 ];
@@ -242,6 +249,8 @@ mod tests {
             ("", "", "Deleting a cloud-only object isn't supported", "DeletingCloudOnlyObjectNotAllowed"),
             ("DeleteNotValid", "", "", "cd-missing-object"),
             ("", "7", "Something else", "constraint-violation"),
+            ("", "7", "The service is temporarily unavailable.", "locking-error-needs-retry"),
+            ("LargeObject", "7", "Reduce it and try again.", "LargeObject"),
             // The name in the details wins over what the description tells besides.
             ("ObjectTypeMismatch", "", "see also AttributeValueMustBeUnique", "ObjectTypeMismatch"),
         ] {
@@ -249,7 +258,8 @@ mod tests {
             let problem = object_problem(&object, &result(details, code, description));
             assert_eq!(problem.code, expected, "{details} {code} {description}");
             assert!(!problem.remedy.is_empty() && !problem.message.is_empty());
-            assert_eq!(problem.retry, matches!(expected, "dn-attributes-failure" | "cd-missing-object"), "{expected}");
+            let again = ["dn-attributes-failure", "cd-missing-object", "locking-error-needs-retry"].contains(&expected);
+            assert_eq!(problem.retry, again, "{expected}");
         }
     }
 
