@@ -7,5 +7,6 @@ mod demo;
 mod files;
 mod into_directory;
 mod load_server;
+mod rehearsal;
 mod samba_connector;
 mod story;
