@@ -65,6 +65,20 @@ async fn f28_conflicting_values_are_held_back_and_given_back() {
 }
 
 #[tokio::test]
+async fn f28_each_of_many_with_one_name_gets_a_name_of_its_own() {
+    let (_tenant, graph, service) = synced(json!({})).await;
+    let people = (0..60).map(|number| set("User", person(&format!("a{number}"), "ann"))).collect();
+    let mut names = Vec::new();
+    for outcome in service.provision(people).await {
+        let name = shown(&graph, &outcome.id()).await["userPrincipalName"].as_str().unwrap().to_lowercase();
+        names.push(name);
+    }
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), 60);
+}
+
+#[tokio::test]
 async fn f28_without_resiliency_a_conflict_is_refused() {
     let (tenant, _, service) = synced(json!({})).await;
     service.one(set("User", person("Zmlyc3Q=", "ann"))).await.id();
