@@ -32,6 +32,7 @@ async fn world(service: Scripted) -> World {
     let seed = serde_json::json!({
         "domains": [{"name": "contoso.onmicrosoft.com", "initial": true}, {"name": "contoso.com", "default": true}],
         "applications": [{"clientId": CLIENT_ID, "clientSecret": SECRET, "permissions": ["User.ReadWrite.All",
+            "User-OnPremisesSyncBehavior.ReadWrite.All", "Group-OnPremisesSyncBehavior.ReadWrite.All",
             "Group.ReadWrite.All", "OrgContact.Read.All", "Organization.Read.All", "Domain.Read.All"]}],
         "users": [
             {"id": ANN, "displayName": "Ann", "userPrincipalName": "ann@contoso.com", "mail": "ann@contoso.com",
