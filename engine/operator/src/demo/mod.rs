@@ -5,6 +5,8 @@
 mod ask;
 mod folder;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use crate::cli::{ApproveArgs, CheckArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, PendingArgs, TenantArgs};

@@ -9,10 +9,12 @@ use crate::context::{Context, Opened, shown};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
+use metaverse_schema::SettingValue;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use sync_rules::{CONFIGURATION_FILE, ShippedOptions, shipped_rules_for_another, shipped_tests};
+use sync_rules::shipped::CloudSchema;
+use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, ShippedOptions, shipped_rules_for_another, shipped_tests};
 
 pub(super) fn run(context: &Context, args: &InitArgs, name: &str, ask: &mut dyn Ask) -> Result<Report, Failure> {
     let examined = context.examine()?;
@@ -21,7 +23,7 @@ pub(super) fn run(context: &Context, args: &InitArgs, name: &str, ask: &mut dyn 
     };
     refuse_name(name, &opened)?;
     let source = source(args, &context.folder, ask)?;
-    let options = rules(args, &source, ask)?;
+    let options = ShippedOptions { cloud: cloud_of(&opened), ..rules(args, &source, ask)? };
     let mut written = Written::default();
     let path = context.folder.join(CONFIGURATION_FILE);
     let before = fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
@@ -63,6 +65,19 @@ pub(super) fn run(context: &Context, args: &InitArgs, name: &str, ask: &mut dyn 
         "diagnostics": drawn.json,
     });
     Ok(Report::new(Exit::Success, text, json))
+}
+
+/// What the rules that are there are written for: the mode of the cloud's connector.
+fn cloud_of(opened: &Opened) -> CloudSchema {
+    let mode = |connector: &ConnectorConfig| match connector.settings.entries.get("mode").map(|mode| &mode.value) {
+        Some(SettingValue::Text(mode)) => mode == "connect",
+        _ => false,
+    };
+    let connectors = &opened.deployment.connectors;
+    match connectors.iter().any(|connector| connector.kind == "azure-ad" && mode(connector)) {
+        true => CloudSchema::Connect,
+        false => CloudSchema::Graph,
+    }
 }
 
 fn next_steps(option: &str) -> String {

@@ -43,6 +43,12 @@ async fn check(sources: &[&str], options: &ShippedOptions) -> String {
 /// A deployment that `init` wrote and to which it added a source keeps the promises of both, and those between them.
 #[tokio::test]
 async fn s60_a_deployment_with_an_added_source_passes_its_tests() {
+    for goal in ["attributes", "one-password"] {
+        an_added_source_passes(goal).await;
+    }
+}
+
+async fn an_added_source_passes(goal: &str) {
     let below = tempfile::tempdir().unwrap();
     let folder = below.path().join("x");
     let output = || Output { json: true, quiet: true };
@@ -57,7 +63,7 @@ async fn s60_a_deployment_with_an_added_source_passes_its_tests() {
         let context = Context { folder: folder.clone(), output: output(), stop: StopSignal::new() };
         super::run(&context, args).map(drop).unwrap_or_else(|failure| panic!("{}", failure.text()));
     };
-    init("--goal attributes --tenant contoso.example --client-id c-1 --client-secret env:X");
+    init(&format!("--goal {goal} --tenant contoso.example --client-id c-1 --client-secret env:X"));
     init("--add-source west");
     let between = ["20-two-forests.toml", "42-foreign-principals.toml"];
     assert!(between.iter().all(|file| folder.join("tests").join(file).exists()));
