@@ -18,7 +18,7 @@ use metaverse_schema::{
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Rule};
+use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Outcome, Rule};
 
 /// The outcome of the flows for one target object. An attribute that is not in `values` is not managed (S48) or is left
 /// alone (S46); empty values mean that the target is to have none.
@@ -120,6 +120,7 @@ fn weigh(
     reader: &MetaverseInputs<'_>,
     run: &Run<'_>,
 ) -> Result<((Values, bool), Record), ObjectError> {
+    let first_takes_all = merge == MergeType::Update && !run.trace;
     let mut weighed = Weighed::new(merge, run.trace);
     for (prepared, (rule, flow)) in flows {
         if weighed.is_settled() && !run.trace {
@@ -130,8 +131,11 @@ fn weigh(
             continue;
         }
         let outcome = prepared_outcome(prepared, (rule, flow), mv.index, reader);
-        let outcome = if weighed.is_settled() { outcome.unwrap_or(sync_rules::Outcome::Null) } else { outcome? };
-        weighed.weigh(rule, None, outcome);
+        let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
+        match outcome {
+            Outcome::Values(values) if first_takes_all => return Ok(((values, false), None)),
+            outcome => weighed.weigh(rule, None, outcome),
+        }
     }
     let leaves_alone = weighed.leaves_alone();
     let (values, _, decision) = weighed.settle(target, None);

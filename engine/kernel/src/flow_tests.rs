@@ -292,3 +292,26 @@ fn s54_flows_that_merge_give_the_union() {
         assert_eq!(in_metaverse(&world, "department"), Some(texts(given)), "{merge:?}");
     }
 }
+
+/// S56: one flow alone gives no two values that differ by case either.
+#[test]
+fn s56_values_of_one_flow_that_differ_by_case_are_one() {
+    for (merge, given) in [
+        (MergeType::Merge, &["SALES", "Sales"][..]),
+        (MergeType::MergeCaseInsensitive, &["SALES"]),
+        (MergeType::Update, &["SALES", "Sales"]),
+    ] {
+        let mut world = departments(&[r#"Split("SALES;Sales", ";")"#]);
+        let person = world.run.rules.metaverse.types.get_mut("person").unwrap();
+        person.get_mut("department").unwrap().plurality = Plurality::Multi;
+        world.run.rules.rules.retain(|rule| rule.direction == Direction::Inbound);
+        for flow in world.run.rules.rules.iter_mut().flat_map(|rule| &mut rule.flows) {
+            if flow.target == *"department" {
+                flow.merge = merge;
+            }
+        }
+        let ann = world.import("ad", "a1", ANN);
+        world.sync(ann);
+        assert_eq!(in_metaverse(&world, "department"), Some(texts(given)), "{merge:?}");
+    }
+}

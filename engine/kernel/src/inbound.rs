@@ -332,6 +332,12 @@ fn resolve(
             attribute: Some(target.to_string()),
         });
     }
+    let gained = |contender: &Contender<'_>, values: Values| {
+        let Contender { contribution, rule, .. } = contender;
+        check_constraints(object_type, target, &values, rule, run)?;
+        Ok(MvValue { values, contributor: contribution.object.id, rule: rule.id.clone() })
+    };
+    let first_takes_all = merge == MergeType::Update && !run.trace;
     let mut weighed = Weighed::new(merge, run.trace);
     for contender in flows {
         let Contender { contribution, rule, flow, .. } = contender;
@@ -345,7 +351,10 @@ fn resolve(
         let outcome = contender.outcome();
         // A loser is only evaluated to be shown; its error is no error of the object.
         let outcome = if weighed.is_settled() { outcome.unwrap_or(Outcome::Null) } else { outcome? };
-        weighed.weigh(rule, Some(contribution.object.id), outcome);
+        match outcome {
+            Outcome::Values(values) if first_takes_all => return Ok((Some(gained(contender, values)?), None)),
+            outcome => weighed.weigh(rule, Some(contribution.object.id), outcome),
+        }
     }
     // S46 against S50: a value that nobody touches stays as long as the flow it came from is in scope; then it is recalled.
     let present = previous.filter(|_| weighed.leaves_alone());
@@ -366,11 +375,7 @@ fn resolve(
         return Ok((fallback.cloned(), decision));
     }
     let value = match winner {
-        Some(position) => {
-            let Contender { contribution, rule, .. } = &flows[position];
-            check_constraints(object_type, target, &values, rule, run)?;
-            Some(MvValue { values, contributor: contribution.object.id, rule: rule.id.clone() })
-        }
+        Some(position) => Some(gained(&flows[position], values)?),
         None => kept.cloned(),
     };
     Ok((value, decision))

@@ -4,7 +4,7 @@ use crate::plan::ReadSet;
 use crate::view::{CsId, CsObject, MvId, MvObject};
 use foldhash::fast::FixedState;
 use metaverse_schema::MatchKey;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use sync_rules::{ConnectorName, KeyId};
 
 /// Something that must be known before a decision can be made.
@@ -82,17 +82,20 @@ impl Neighbourhood {
     }
 }
 
+/// What a decision about a person with several addresses asks; more is no mistake.
+const USUAL_READS: usize = 56;
+
 /// Reads a neighbourhood and notes what was read and what is missing.
 pub(crate) struct Reader<'a> {
     answers: &'a Neighbourhood,
     pub(crate) missing: BTreeSet<Question>,
-    /// As asked: in no order, and again each time.
-    read: Vec<Question>,
+    read: HashSet<Question, FixedState>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(answers: &'a Neighbourhood) -> Self {
-        Reader { answers, missing: BTreeSet::new(), read: Vec::new() }
+        let read = HashSet::with_capacity_and_hasher(USUAL_READS, FixedState::default());
+        Reader { answers, missing: BTreeSet::new(), read }
     }
 
     /// The outer `None`: not known yet, noted as missing. The inner one: known not to exist.
@@ -124,13 +127,11 @@ impl<'a> Reader<'a> {
         if !is_known {
             self.missing.insert(question.clone());
         }
-        self.read.push(question);
+        self.read.insert(question);
     }
 
     /// Everything that was asked.
-    pub(crate) fn into_read(mut self) -> ReadSet {
-        self.read.sort_unstable();
-        self.read.dedup();
-        ReadSet(self.read)
+    pub(crate) fn into_read(self) -> ReadSet {
+        ReadSet(self.read.into_iter().collect())
     }
 }

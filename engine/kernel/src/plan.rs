@@ -253,7 +253,7 @@ fn maybe_text<S: serde::Serializer>(text: &Option<RuleId>, serializer: S) -> Res
     }
 }
 
-/// What a plan was made from, ascending, each once. If one of these changes before it is applied, it is decided again.
+/// What a plan was made from, each once, in an order that only depends on the decision. If one of these changes before it is applied, it is decided again.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ReadSet(pub Vec<Question>);
 
