@@ -84,9 +84,9 @@ impl Fault {
     /// The service does not take the token; it may say so in a fault, because its errors are HTTP 500 (B.1).
     pub(super) fn says_token_refused(&self) -> bool {
         let text = self.text.to_ascii_lowercase();
-        let token =
-            text.contains("token") && ["expired", "invalid", "not valid"].iter().any(|word| text.contains(word));
-        token || text.contains("authentication failed") || text.contains("failed to authenticate")
+        // Not every token: places in a reading are called so too.
+        let signs = ["authentication failed", "failed to authenticate", "unauthorized", "access token", "bearer token"];
+        signs.iter().any(|sign| text.contains(sign))
     }
 
     /// The tenant's directory synchronisation is off, or being switched off (B.7).
@@ -166,6 +166,16 @@ mod tests {
         assert_eq!(result.name.local, "ProvisionCredentialsResult");
         expect!["the reply holds no answer to FinalizeExport"]
             .assert_eq(&read("credentials-ok", "FinalizeExport").unwrap_err());
+    }
+
+    /// A place in a reading is no credential: its refusal asks for a full import, not for another sign-in.
+    #[test]
+    fn a_refused_token_is_told_from_other_refusals() {
+        let says = |text: &str| Fault { text: text.to_owned(), ..Fault::default() }.says_token_refused();
+        assert!(
+            says("Authentication failed: the audience is not this service.") && says("The access token has expired.")
+        );
+        assert!(!says("The synchronization token is not valid any longer.") && !says("The cookie is invalid."));
     }
 
     fn check(body: Element, expected: Expect) {
