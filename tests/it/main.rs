@@ -10,3 +10,4 @@ mod load_server;
 mod rehearsal;
 mod samba_connector;
 mod story;
+mod tenant_state;
