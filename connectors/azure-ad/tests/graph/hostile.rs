@@ -125,6 +125,8 @@ pub(crate) fn settings_at(root: &str, change: impl FnOnce(&mut Settings)) -> (Se
         let setting = Setting { value: SettingValue::Text(value), span: 0..0 };
         table.entries.insert(name.to_owned(), setting);
     }
+    let allowed = Setting { value: SettingValue::Boolean(true), span: 0..0 };
+    table.entries.insert("allow_http".to_owned(), allowed);
     let mut settings = Settings::read(&table).unwrap();
     settings.backoff_base = Duration::from_millis(5);
     settings.attempts = 2;
@@ -198,4 +200,24 @@ async fn a_refused_batch_settles_nothing() {
     };
     let outcomes = connector.exporter().unwrap().export(&[item]).await.unwrap();
     assert_eq!(super::world::told(&outcomes[0].1), "not settled, may have arrived: false");
+}
+
+/// A proxy carries what goes to the service and its token service, by the name that was asked for; an address of this machine is
+/// never asked for by way of it.
+#[tokio::test]
+async fn a_proxy_carries_what_leaves_this_machine_and_nothing_else() {
+    let proxy = serve(Arc::new(|_, _| json("{\"value\":[]}"))).await;
+    let through = |settings: &mut Settings| settings.proxy = Some(proxy.root().parse().unwrap());
+    let (far, _secret) = connector_at("http://graph.test", through);
+    let check = far.check().await;
+    assert_eq!(check.findings[0].code, "connected", "{check:#?}");
+    let carried = proxy.with_token.lock().unwrap().clone();
+    assert!(carried.iter().all(|first| first.starts_with("GET http://graph.test/v1.0/")), "{carried:#?}");
+    assert!(!carried.is_empty());
+
+    let near = serve(Arc::new(|_, _| json("{\"value\":[]}"))).await;
+    let (here, _secret) = connector(&near, through);
+    assert_eq!(here.check().await.findings[0].code, "connected");
+    assert!(!near.with_token.lock().unwrap().is_empty());
+    assert_eq!(proxy.with_token.lock().unwrap().len(), carried.len(), "nothing more went through the proxy");
 }
