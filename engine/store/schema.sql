@@ -168,6 +168,14 @@ CREATE TABLE hold (
     PRIMARY KEY (mv, connector, position)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE kept_before (
+    connector INTEGER NOT NULL,
+    anchor    BLOB NOT NULL,
+    at        INTEGER NOT NULL,
+    image     BLOB NOT NULL,
+    PRIMARY KEY (connector, anchor)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE key_definition (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,
     identity TEXT NOT NULL UNIQUE,
@@ -439,6 +447,8 @@ CREATE INDEX hold_approvable ON hold (connector, approvable, mv, position) WHERE
 CREATE INDEX hold_by_candidate ON hold (candidate) WHERE candidate IS NOT NULL;
 
 CREATE INDEX hold_by_code ON hold (connector, code);
+
+CREATE INDEX kept_before_by_age ON kept_before (at);
 
 CREATE INDEX left_source_by_anchor ON left_source (connector, anchor);
 

@@ -7,7 +7,7 @@ use crate::explain_rules::{LookupExplanation, ScopeExplanation};
 use crate::names::{ObjectName, Space, name_by_id, name_by_mv};
 use crate::preview::{AttributeLine, CandidateLine, JoinLine, Preview, TargetPreview, rule_name};
 use crate::reading::Reading;
-use metaverse_schema::{AttributeName, Values};
+use metaverse_schema::{AttributeName, AttributesDelta, Values};
 use serde::Serialize;
 use sync_kernel::{CsObject, MemoryState, ObjectError, PendingExport, PendingOperation, Privilege, SentState, Subject};
 use sync_store::{ErrorFilter, ErrorSubject, StoreError, WaitingMember};
@@ -41,8 +41,27 @@ pub struct Explanation {
     pub lookups: Vec<LookupExplanation>,
     pub error: Option<ObjectError>,
     pub standing_errors: Vec<StandingError>,
+    /// Of linked objects that were taken over within 30 days: what they held before (SF11).
+    pub taken_over: Vec<TakenOver>,
     /// All of it in sentences, ready to print.
     pub text: Vec<String>,
+}
+
+/// An object before it was taken over.
+#[derive(Debug, Clone, Serialize)]
+pub struct TakenOver {
+    pub object: ObjectName,
+    /// When it was about to be sent, in microseconds since 1970.
+    pub at: i64,
+    /// What is otherwise now, in order of the names.
+    pub changed: Vec<ChangedSince>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangedSince {
+    pub attribute: AttributeName,
+    pub before: Values,
+    pub now: Values,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -133,11 +152,33 @@ impl Reading<'_> {
             lookups: own.as_ref().map(|object| self.explain_lookups(object)).transpose()?.unwrap_or_default(),
             error: preview.error.clone(),
             standing_errors: self.standing_errors(subject)?,
+            taken_over: self.taken_over(&linked)?,
             subject: preview.subject.clone(),
             text: Vec::new(),
         };
         explanation.text = sentences(&explanation, &preview, attribute);
         Ok(explanation)
+    }
+
+    /// The before/after sheets of linked objects (SF11).
+    fn taken_over(&self, linked: &[CsObject]) -> Result<Vec<TakenOver>, EngineError> {
+        let mut sheets = Vec::new();
+        for object in linked {
+            let Some(kept) = self.store.kept_before(object.id)? else { continue };
+            let now = object.imported().cloned().unwrap_or_default();
+            let names = AttributesDelta::diff(&kept.attributes, &now).0.into_keys();
+            let held = |attributes: &metaverse_schema::Attributes, name: &AttributeName| {
+                attributes.get(name.as_str()).cloned().unwrap_or_default()
+            };
+            let changed = names.map(|name| ChangedSince {
+                before: held(&kept.attributes, &name),
+                now: held(&now, &name),
+                attribute: name,
+            });
+            let object = name_by_id(self.store, object.id)?;
+            sheets.push(TakenOver { object, at: kept.at, changed: changed.collect() });
+        }
+        Ok(sheets)
     }
 
     /// As `explain`, by text.

@@ -265,6 +265,8 @@ impl Engine {
         if halt.is_some() {
             return Ok(halt);
         }
+        // SF11: what a takeover changes can be looked at afterwards.
+        self.store.keep_before_takeover(&entries, step.now)?;
         // Committed before the first byte leaves: whatever happens now, the next run knows what may have arrived.
         self.store.mark_in_flight(&entries)?;
         #[cfg(feature = "fail-points")]

@@ -52,7 +52,9 @@ pub use cycle::CycleKind;
 pub use digest::plan_digest;
 pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, SystemClock};
 pub use event::{Event, Events, NoEvents};
-pub use explain::{Explanation, ExportState, LinkedObject, PageOf, StandingError, privilege_text};
+pub use explain::{
+    ChangedSince, Explanation, ExportState, LinkedObject, PageOf, StandingError, TakenOver, privilege_text,
+};
 pub use explain_members::{Membership, MissingMember};
 pub use explain_rules::{FailingClause, LookupExplanation, ScopeExplanation};
 pub use hypothesis::scratch_with_values;

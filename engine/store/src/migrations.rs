@@ -24,6 +24,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("no generation of metaverse objects", include_str!("../migrations/0014_metaverse_generation.sql")),
     ("what is open", include_str!("../migrations/0015_what_is_open.sql")),
     ("the state of connected systems", include_str!("../migrations/0016_system_state.sql")),
+    ("what was before a takeover", include_str!("../migrations/0017_kept_before.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

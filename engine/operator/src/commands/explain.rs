@@ -124,6 +124,9 @@ fn render(explanation: &Explanation, attribute: Option<&str>) -> String {
     for membership in &explanation.memberships {
         text.push_str(&explained::membership(membership));
     }
+    for sheet in &explanation.taken_over {
+        text.push_str(&explained::taken_over(sheet, attribute));
+    }
     // What waits in a target that nothing feeds any more.
     if explanation.memberships.is_empty() && explanation.waiting_members_total > 0 {
         text.push_str(&format!("\nMembers that are not exported: {}\n", count(explanation.waiting_members_total)));

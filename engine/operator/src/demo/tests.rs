@@ -2,7 +2,7 @@
 //! going from Graph mode to Connect mode.
 
 use super::run;
-use crate::cli::{ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, TenantArgs};
+use crate::cli::{ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, TenantArgs};
 use crate::commands;
 use crate::context::Context;
 use crate::output::Output;
@@ -87,6 +87,11 @@ async fn starting_over_in_connect_mode_writes_nothing() {
 #[tokio::test]
 async fn from_graph_mode_to_connect_mode_the_same_objects_become_synchronised() {
     let deployment = told(true).await;
+    // SF11: the before/after sheet of a takeover.
+    let args = ExplainArgs { object: "Carla Díaz".to_owned(), what: None, limit: 50, skip: 0 };
+    let explained = commands::explain::run(&deployment.context, &args);
+    let text = explained.map_or_else(|failure| panic!("{}", failure.text()), |report| report.text);
+    assert!(text.contains("was taken over") && text.contains("Carla Diaz (Sales) -> Carla Díaz"), "{text}");
     let (users, groups) = (deployment.ids("users", false), deployment.ids("groups", false));
     assert!(deployment.ids("users", true).is_empty());
     deployment.tenant.update_knobs(|knobs| knobs.sync = Some(SyncState::On)).unwrap();

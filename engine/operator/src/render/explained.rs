@@ -2,8 +2,8 @@
 //! their numbers and what is missing.
 
 use crate::render::objects::{name, values};
-use crate::text::{count, paragraph, words};
-use sync_runtime::{LookupExplanation, Membership, ScopeExplanation};
+use crate::text::{count, paragraph, time, words};
+use sync_runtime::{ChangedSince, LookupExplanation, Membership, ScopeExplanation, TakenOver};
 
 /// The rules that the object is not in scope of, each with the clauses that do not hold.
 pub(crate) fn scopes(scopes: &[ScopeExplanation]) -> String {
@@ -45,6 +45,25 @@ pub(crate) fn lookups(lookups: &[LookupExplanation]) -> String {
         };
         let target = lookup.target.trim().replace('\n', " ");
         text.push_str(&paragraph(&format!("{} ({target}): {found}", lookup.criterion), 4));
+    }
+    text
+}
+
+/// SF11: what an object held before it was taken over, as far as it is otherwise now.
+pub(crate) fn taken_over(sheet: &TakenOver, attribute: Option<&str>) -> String {
+    let asked = |line: &&ChangedSince| attribute.is_none_or(|asked| line.attribute == asked);
+    let lines: Vec<&ChangedSince> = sheet.changed.iter().filter(asked).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let title = format!("{} was taken over on {}; otherwise since then:", sheet.object.name, time(sheet.at));
+    let mut text = format!("\n{}", paragraph(&title, 0));
+    let listed = |values: &metaverse_schema::Values| match values.is_empty() {
+        true => "nothing".to_owned(),
+        false => values.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    for line in lines {
+        text.push_str(&paragraph(&format!("{}: {} -> {}", line.attribute, listed(&line.before), listed(&line.now)), 2));
     }
     text
 }

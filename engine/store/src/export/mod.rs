@@ -1,7 +1,10 @@
 //! Exports: what is to be sent, the mark that it left, and what came of it (O44-O51). `sent` is committed before the first byte
 //! leaves; whatever is still in flight when a run begins is looked up before a create is sent again (O28).
 
+mod kept;
 mod settle;
+
+pub use kept::KeptBefore;
 
 use crate::codes;
 use crate::db::Db;

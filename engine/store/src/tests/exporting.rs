@@ -374,3 +374,38 @@ fn a_delete_in_flight_is_settled_by_what_lies_in_the_recycle_bin() {
         assert_eq!(due.contains(&mv), was_sent, "the metaverse object is decided without it");
     }
 }
+
+/// SF11: what an object held is kept when its takeover is about to be sent: the first time, for 30 days, and of takeovers alone.
+#[test]
+fn sf11_what_was_before_a_takeover_is_kept() {
+    let update = |takeover| PendingExport {
+        operation: PendingOperation::Update {
+            rename: None,
+            changes: AttributesDelta::default(),
+            afterwards: delta("displayName", "B"),
+            takeover,
+        },
+        state: SentState::Pending,
+        grace: None,
+    };
+    let (mut world, _, id) = adopted(update(false));
+    let entries = page(&world);
+    world.store.keep_before_takeover(&entries, NOW).unwrap();
+    assert_eq!(world.store.kept_before(id).unwrap(), None, "no takeover");
+    let (mut world, _, id) = adopted(update(true));
+    let entries = page(&world);
+    world.store.keep_before_takeover(&entries, NOW).unwrap();
+    let kept = world.store.kept_before(id).unwrap().unwrap();
+    assert_eq!((kept.at, kept.attributes.text("mail")), (NOW, Some("a@x")));
+    world.store.keep_before_takeover(&entries, NOW + 1).unwrap();
+    assert_eq!(world.store.kept_before(id).unwrap().unwrap().at, NOW, "the first one stays");
+    let later = NOW + 31 * 86_400_000_000;
+    world.store.keep_before_takeover(&entries, later).unwrap();
+    assert_eq!(world.store.kept_before(id).unwrap().unwrap().at, later, "what is old was forgotten");
+}
+
+fn delta(name: &str, value: &str) -> AttributesDelta {
+    let mut delta = AttributesDelta::default();
+    delta.set(name, Value::text(value));
+    delta
+}
