@@ -38,7 +38,7 @@ fn the_demo_in_graph_mode_names_what_it_cannot_write() {
 fn the_demo_tells_the_story_and_leaves_a_folder_that_works() {
     let deployment = Deployment::new();
     let out = told(&deployment, &[]);
-    assert!(out.contains("synced   39  users, groups and contacts that the tenant shows as"), "{out}");
+    assert!(out.contains("synced    39  users, groups and contacts that the tenant shows as"), "{out}");
     assert!(out.contains("News") && out.contains("2 contacts were created"), "{out}");
     for word in [
         "matched",

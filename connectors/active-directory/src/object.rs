@@ -422,6 +422,7 @@ mod tests {
                                 ),
                             },
                         ),
+                        whole_if_new: false,
                     },
                 )"#]],
         );
@@ -459,6 +460,7 @@ mod tests {
                                 },
                             },
                         ),
+                        whole_if_new: false,
                     },
                 )"#]],
         );
