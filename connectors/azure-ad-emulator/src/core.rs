@@ -64,6 +64,28 @@ pub(crate) enum WireEffect {
     BadJson,
 }
 
+/// What a fault makes of a request, beside a status that is told instead of the answer.
+pub(crate) struct Played {
+    pub(crate) carried_out: bool,
+    pub(crate) effect: Option<WireEffect>,
+    pub(crate) delay_ms: u64,
+}
+
+impl Played {
+    pub(crate) fn of(fault: Option<&FaultAction>) -> Played {
+        let effect = match fault {
+            Some(FaultAction::ResetBefore | FaultAction::ResetAfter) => Some(WireEffect::Reset),
+            Some(FaultAction::TruncateBody) => Some(WireEffect::TruncateBody),
+            Some(FaultAction::WrongLength) => Some(WireEffect::WrongLength),
+            Some(FaultAction::BadJson) => Some(WireEffect::BadJson),
+            Some(FaultAction::Status { .. } | FaultAction::Delay { .. }) | None => None,
+        };
+        let carried_out = !matches!(fault, Some(FaultAction::ResetBefore | FaultAction::Status { applied: false, .. }));
+        let delay_ms = if let Some(FaultAction::Delay { delay_ms }) = fault { *delay_ms } else { 0 };
+        Played { carried_out, effect, delay_ms }
+    }
+}
+
 /// What one Graph request came to, for its log line.
 struct Outcome {
     result: GraphResult<Reply>,
@@ -204,31 +226,18 @@ impl Core {
 
     /// Answers one request, on its own or inside a batch, under its fault, and logs it.
     fn one(&mut self, call: &Call, authorization: Option<&str>, arrival: &Arrival, place: Place<'_>) -> Answer {
-        let mut effect = None;
-        let mut delay_ms = 0;
-        let mut told_instead = None;
-        let mut carried_out = true;
-        match &arrival.fault {
-            Some(FaultAction::Status { status, code, retry_after_s, applied }) => {
+        let Played { carried_out, effect, delay_ms } = Played::of(arrival.fault.as_ref());
+        let told_instead = match &arrival.fault {
+            Some(FaultAction::Status { status, code, retry_after_s, .. }) => {
                 let code = code.as_deref().unwrap_or_else(|| usual_code(*status));
-                let mut error = GraphError::new(*status, code, "The rehearsal tenant was told to answer so.");
-                if let Some(seconds) = retry_after_s {
-                    error = error.with_header("retry-after", seconds.to_string());
-                }
-                told_instead = Some(error);
-                carried_out = *applied;
+                let error = GraphError::new(*status, code, "The rehearsal tenant was told to answer so.");
+                Some(match retry_after_s {
+                    Some(seconds) => error.with_header("retry-after", seconds.to_string()),
+                    None => error,
+                })
             }
-            Some(FaultAction::ResetBefore) => {
-                carried_out = false;
-                effect = Some(WireEffect::Reset);
-            }
-            Some(FaultAction::ResetAfter) => effect = Some(WireEffect::Reset),
-            Some(FaultAction::TruncateBody) => effect = Some(WireEffect::TruncateBody),
-            Some(FaultAction::WrongLength) => effect = Some(WireEffect::WrongLength),
-            Some(FaultAction::BadJson) => effect = Some(WireEffect::BadJson),
-            Some(FaultAction::Delay { delay_ms: pause }) => delay_ms = *pause,
-            None => {}
-        }
+            _ => None,
+        };
         let outcome = if carried_out { self.carry_out(call, authorization) } else { self.look_at(call) };
         let applied = carried_out && outcome.is_write && outcome.result.is_ok();
         let result = match told_instead {
@@ -427,16 +436,8 @@ impl Core {
 
     /// Answers `POST /{tenant}/oauth2/v2.0/token`.
     pub(crate) fn token(&mut self, request: &TokenRequest<'_>, random: [u8; 32], arrival: Arrival) -> Answer {
-        let setting = TokenSetting {
-            trace_id: self.next_request_id(),
-            correlation_id: self.next_request_id(),
-            facts: &self.directory.facts,
-            base_url: &self.base_url,
-            now: clock::system_now().saturating_add(self.directory.clock_offset_ms),
-            life_s: self.knobs.token_life_s,
-            provisioning_audiences: &self.knobs.provisioning_audiences,
-            random,
-        };
+        let ids = [self.next_request_id(), self.next_request_id()];
+        let setting = token_setting(&self.directory, &self.knobs, &self.base_url, ids, random);
         let (status, body) = match &arrival.fault {
             Some(FaultAction::Status { status, code, .. }) => {
                 let code = code.as_deref().unwrap_or("temporarily_unavailable");
@@ -449,16 +450,8 @@ impl Core {
 
     /// Answers `POST /{tenant}/oauth2/v2.0/devicecode`.
     pub(crate) fn device_code(&mut self, request: &TokenRequest<'_>, random: [u8; 32], arrival: Arrival) -> Answer {
-        let setting = TokenSetting {
-            trace_id: self.next_request_id(),
-            correlation_id: self.next_request_id(),
-            facts: &self.directory.facts,
-            base_url: &self.base_url,
-            now: clock::system_now().saturating_add(self.directory.clock_offset_ms),
-            life_s: self.knobs.token_life_s,
-            provisioning_audiences: &self.knobs.provisioning_audiences,
-            random,
-        };
+        let ids = [self.next_request_id(), self.next_request_id()];
+        let setting = token_setting(&self.directory, &self.knobs, &self.base_url, ids, random);
         let codes = DeviceCodeSetting {
             base_url: &self.base_url,
             now: setting.now,
@@ -550,4 +543,23 @@ impl Core {
 struct Place<'a> {
     sequence: u64,
     item: Option<&'a str>,
+}
+/// What the authority needs to know for one request.
+fn token_setting<'a>(
+    directory: &'a Directory,
+    knobs: &'a Knobs,
+    base_url: &'a str,
+    [trace_id, correlation_id]: [Guid; 2],
+    random: [u8; 32],
+) -> TokenSetting<'a> {
+    TokenSetting {
+        trace_id,
+        correlation_id,
+        facts: &directory.facts,
+        base_url,
+        now: clock::system_now().saturating_add(directory.clock_offset_ms),
+        life_s: knobs.token_life_s,
+        provisioning_audiences: &knobs.provisioning_audiences,
+        random,
+    }
 }

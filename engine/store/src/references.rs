@@ -499,12 +499,12 @@ impl Db {
         Ok(())
     }
 
-    /// Settles reference changes that were sent against what an import returned (O46, O47). `evidence`: attributes that the
-    /// import spoke about; a value that is there confirms its addition in any case. Returns what was contradicted.
+    /// Settles reference changes that were sent against what an import returned (O46, O47). `evidence`: whether the import
+    /// spoke about an attribute (its name and number) and a member of it; a value that is there confirms its addition in any case. Returns what was contradicted.
     pub(crate) fn confirm_references(
         &self,
         object: i64,
-        evidence: impl Fn(&AttributeName) -> bool,
+        evidence: impl Fn(&AttributeName, i64, i64) -> bool,
     ) -> Inner<Vec<(AttributeName, i64, bool)>> {
         let sent: Vec<(i64, i64, bool, i64)> = self.all(
             "SELECT attribute, member, adds, state FROM pending_reference WHERE object = ?1 AND state IN (?2, ?3)",
@@ -528,7 +528,7 @@ impl Db {
             }
             let name = self.attribute_name(attribute)?;
             // What was in flight when a run ended may not have arrived: it is sent again, and is no contradiction.
-            if state == REFERENCE_IN_FLIGHT || !evidence(&name) {
+            if state == REFERENCE_IN_FLIGHT || !evidence(&name, attribute, member) {
                 continue;
             }
             self.run(

@@ -13,7 +13,7 @@ use crate::binary_xml::{self, Element};
 use crate::call::{Headers, Reply, ReplyBody};
 use crate::clock::graph_time;
 use crate::context::Context;
-use crate::core::{Answer, Arrival, Core, WireEffect};
+use crate::core::{Answer, Arrival, Core, Played};
 use crate::faults::FaultAction;
 use crate::guid::Guid;
 use crate::request_log::LoggedRequest;
@@ -60,30 +60,17 @@ impl Core {
     /// Answers a request for the web service's address.
     pub(crate) fn provisioning(&mut self, call: &ProvisioningCall<'_>, arrival: Arrival) -> Answer {
         self.expire();
-        let mut effect = None;
-        let mut delay_ms = 0;
-        let mut told_instead = None;
-        let mut carried_out = true;
-        match &arrival.fault {
-            Some(FaultAction::Status { status, retry_after_s, applied, .. }) => {
-                let mut reply = Reply { status: *status, headers: Vec::new(), body: ReplyBody::Empty };
-                if let Some(seconds) = retry_after_s {
-                    reply = reply.with_header("retry-after", seconds.to_string());
-                }
-                told_instead = Some(reply);
-                carried_out = *applied;
+        let Played { carried_out, effect, delay_ms } = Played::of(arrival.fault.as_ref());
+        let told_instead = match &arrival.fault {
+            Some(FaultAction::Status { status, retry_after_s, .. }) => {
+                let reply = Reply { status: *status, headers: Vec::new(), body: ReplyBody::Empty };
+                Some(match retry_after_s {
+                    Some(seconds) => reply.with_header("retry-after", seconds.to_string()),
+                    None => reply,
+                })
             }
-            Some(FaultAction::ResetBefore) => {
-                carried_out = false;
-                effect = Some(WireEffect::Reset);
-            }
-            Some(FaultAction::ResetAfter) => effect = Some(WireEffect::Reset),
-            Some(FaultAction::TruncateBody) => effect = Some(WireEffect::TruncateBody),
-            Some(FaultAction::WrongLength) => effect = Some(WireEffect::WrongLength),
-            Some(FaultAction::BadJson) => effect = Some(WireEffect::BadJson),
-            Some(FaultAction::Delay { delay_ms: pause }) => delay_ms = *pause,
-            None => {}
-        }
+            _ => None,
+        };
         let mut outcome = Outcome::default();
         let answered = if carried_out { self.answered(call, &mut outcome) } else { Reply::no_content() };
         let reply = told_instead.unwrap_or(answered);

@@ -279,15 +279,7 @@ impl ConnectDesk {
         let named =
             all.iter().map(|(name, values)| (name.as_str(), values)).chain(cleared.map(|name| (name.as_str(), &none)));
         let object = with_properties(SyncObject::set(kind, anchor.clone()), class, named)?;
-        let (references, failed) =
-            with_references(SyncObject::set(kind, anchor), class, &request.references, &around.managers);
-        Ok(Ready {
-            object,
-            expected: Expected::This(CloudAnchor::new(kind, &id)),
-            afterwards: (references.properties.len() > 1).then_some(references),
-            failed,
-            references: request.references.clone(),
-        })
+        Ok(with_links_afterwards(object, anchor, class, kind, request, around))
     }
 
     /// D.6, H: an object of the bin comes back when its anchor is synchronised again.
@@ -311,15 +303,7 @@ impl ConnectDesk {
         }
         let named = all.iter().map(|(name, values)| (name.as_str(), values));
         let object = with_properties(SyncObject::set(kind, anchor.clone()), class, named)?;
-        let (references, failed) =
-            with_references(SyncObject::set(kind, anchor), class, &request.references, &around.managers);
-        Ok(Ready {
-            object,
-            expected: Expected::This(CloudAnchor::new(kind, &id)),
-            afterwards: (references.properties.len() > 1).then_some(references),
-            failed,
-            references: request.references.clone(),
-        })
+        Ok(with_links_afterwards(object, anchor, class, kind, request, around))
     }
 
     /// The answer for one object: the anchor of what was made, nothing for what was known, or what it comes to otherwise.
@@ -489,6 +473,27 @@ fn with_properties<'a>(
 ) -> Result<SyncObject, ExportOutcome> {
     object.properties.extend(properties(class, attributes).map_err(ExportOutcome::Refused)?);
     Ok(object)
+}
+
+/// An object of the tenant that is written with its anchor: first what it is matched and changed by, then, once the answer has
+/// shown that it is this object, its references.
+fn with_links_afterwards(
+    object: SyncObject,
+    anchor: String,
+    class: &'static Class,
+    kind: SyncKind,
+    request: &UpdateRequest,
+    around: &Around,
+) -> Ready {
+    let (references, failed) =
+        with_references(SyncObject::set(kind, anchor), class, &request.references, &around.managers);
+    Ready {
+        object,
+        expected: Expected::This(CloudAnchor::new(kind, &request.anchor.to_string())),
+        afterwards: (references.properties.len() > 1).then_some(references),
+        failed,
+        references: request.references.clone(),
+    }
 }
 
 fn another_object(wanted: &CloudAnchor, made: Option<&CloudAnchor>) -> ExportProblem {

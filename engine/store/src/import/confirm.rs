@@ -1,13 +1,13 @@
 //! Settles what was exported against what an import returned (O44-O50). Only an entry that spoke about an attribute contradicts
 //! it (SF15); a value that is there confirms in any case.
 
-use super::stage::Spoken;
+use super::stage::{NamedMembers, Spoken};
 use crate::db::Db;
 use crate::error::Inner;
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, UNCONFIRMED_REFERENCES};
 use crate::history::PageMark;
-use metaverse_schema::Attributes;
+use metaverse_schema::{AttributeName, Attributes};
 use sync_kernel::{CsId, ExportMemory, confirm_import};
 
 #[derive(Default)]
@@ -25,6 +25,7 @@ impl Db {
         head: &mut Head,
         image: &Attributes,
         spoken: &Spoken,
+        named: &NamedMembers,
         mark: &PageMark,
     ) -> Inner<Confirmation> {
         let mut confirmation = Confirmation::default();
@@ -47,7 +48,10 @@ impl Db {
             .collect();
         confirmation.memory_changed = after != memory;
         if head.has(UNCONFIRMED_REFERENCES) {
-            for (name, member, adds) in self.confirm_references(head.id, |name| spoken.of_reference(name))? {
+            let is_told = |name: &AttributeName, attribute: i64, member: i64| {
+                spoken.of_reference(name) || named.contains(&(attribute, member))
+            };
+            for (name, member, adds) in self.confirm_references(head.id, is_told)? {
                 let member = self.label(member)?;
                 told.push(format!(
                     "{name}: the {} of {member} did not come back",

@@ -35,7 +35,8 @@ enum ReferenceChange {
     Update { add: Vec<Reference>, remove: Vec<Reference> },
 }
 
-/// The attributes that an item spoke about: only those it confirms or contradicts (SF15).
+/// The attributes that an item spoke about as a whole: only those it contradicts (SF15). Of a reference attribute of which it
+/// names single members, it speaks about those: the others may stand in another item, as a large group comes in parts (A.6).
 pub(crate) enum Spoken {
     /// The whole object.
     All,
@@ -43,6 +44,9 @@ pub(crate) enum Spoken {
     ValuesAnd(BTreeSet<AttributeName>),
     Named(BTreeSet<AttributeName>),
 }
+
+/// Single members that an item named, added or removed: attribute and member.
+pub(crate) type NamedMembers = BTreeSet<(i64, i64)>;
 
 impl Spoken {
     pub(crate) fn of_value(&self, name: &AttributeName) -> bool {
@@ -229,9 +233,10 @@ impl Db {
             }
             false => None,
         };
-        let spoken: BTreeSet<AttributeName> = changes.0.keys().cloned().collect();
-        let spoken = if is_first_word { Spoken::ValuesAnd(spoken) } else { Spoken::Named(spoken) };
+        let mut spoken: BTreeSet<AttributeName> = changes.0.keys().cloned().collect();
         let (changes, references) = split_reference_changes(&session.schema, changes, |name| held.contains_key(name));
+        spoken.retain(|name| !matches!(references.get(name), Some(ReferenceChange::Update { .. })));
+        let spoken = if is_first_word { Spoken::ValuesAnd(spoken) } else { Spoken::Named(spoken) };
         changes.apply(&mut attributes);
         let references = References::Changes(references);
         let incoming = Incoming { matched, object_type, attributes, references, spoken, print };
@@ -260,10 +265,10 @@ impl Db {
         let was_imported = head.synchronised_body.is_some() || head.staged_body.is_some();
         let retyped = head.object_type != Some(object_type) && was_imported && !is_new && !head.has(RESTORED);
         let image_changed = head.hash.as_deref() != Some(hash.as_slice()) || was_deleted;
-        let rows_changed = self.stage_references(&head, &references, is_container)?;
+        let (rows_changed, named) = self.stage_references(&head, &references, is_container)?;
 
         let mark = PageMark { run: None, step: session.step, now };
-        let mut settled = self.confirm_exports(&mut head, &attributes, &spoken, &mark)?;
+        let mut settled = self.confirm_exports(&mut head, &attributes, &spoken, &named, &mark)?;
         let is_staged = !is_container && (is_new || retyped || renamed || image_changed || rows_changed);
         if is_staged && head.staged_body.is_none() {
             // What confirms an export is the image of the object it was kept for.
@@ -371,10 +376,16 @@ impl Db {
         Ok(())
     }
 
-    fn stage_references(&self, head: &Head, references: &References, synchronised: bool) -> Inner<bool> {
+    /// Whether a row changed, and the members that were named one by one.
+    fn stage_references(
+        &self,
+        head: &Head,
+        references: &References,
+        synchronised: bool,
+    ) -> Inner<(bool, NamedMembers)> {
         let connector = head.connector;
         let targets = |values: &[Reference]| self.targets(connector, values);
-        let mut changed = false;
+        let (mut changed, mut members) = (false, NamedMembers::new());
         match references {
             References::Whole(all) => {
                 let mut named = BTreeSet::new();
@@ -401,13 +412,15 @@ impl Db {
                             for reference in remove {
                                 gone.extend(self.resolve(connector, reference)?);
                             }
-                            self.change_references(head.id, attribute, &targets(add)?, &gone)?
+                            let add = targets(add)?;
+                            members.extend(add.iter().chain(&gone).map(|member| (attribute, *member)));
+                            self.change_references(head.id, attribute, &add, &gone)?
                         }
                     };
                 }
             }
         }
-        Ok(changed)
+        Ok((changed, members))
     }
 
     fn stage_deleted(

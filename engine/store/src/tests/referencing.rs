@@ -86,6 +86,39 @@ fn members_follow_their_targets() {
     assert_eq!(world.store.object(group).unwrap().unwrap().generation, before, "the group itself was not touched");
 }
 
+/// SF15, A.6: a large group comes in parts, each with some of its members. A part confirms those that it names, contradicts
+/// what it says otherwise, and is no evidence of the others.
+#[test]
+fn a_group_that_comes_in_parts_is_confirmed_part_by_part() {
+    let (mut world, _, group) = group_of(&["a", "b", "c"], &["a", "b", "c"]);
+    assert_eq!(world.references().added, 3);
+    world.export_all();
+    world.export_all();
+    let unconfirmed = |world: &World| -> Vec<String> {
+        pending(world, group).into_iter().map(|(name, _, state)| format!("{name} {state}")).collect()
+    };
+    assert_eq!(unconfirmed(&world), ["a unconfirmed", "b unconfirmed", "c unconfirmed"]);
+    let part = |add: &[&str], remove: &[&str]| {
+        let refers = |ids: &[&str]| ids.iter().map(|id| Value::Reference(Reference::Anchor(anchor(id)))).collect();
+        let mut delta = set("displayName", "g");
+        delta.0.insert("members".into(), AttributeChange::Update { add: refers(add), remove: refers(remove) });
+        match changed("c-g", "group", None, delta) {
+            StagedItem::Change(change) => StagedItem::Change(StagedChange { whole_if_new: true, ..change }),
+            other => other,
+        }
+    };
+    let (page, _) = world.delta("cloud", vec![part(&["c-a"], &[])]);
+    assert_eq!((page.need_full_object.len(), page.contradictions), (0, 0));
+    assert_eq!(unconfirmed(&world), ["b unconfirmed", "c unconfirmed"]);
+    // The object is known now: the next part is a change of it.
+    let (page, _) = world.delta("cloud", vec![part(&["c-b"], &[])]);
+    assert_eq!(page.contradictions, 0);
+    assert_eq!(unconfirmed(&world), ["c unconfirmed"]);
+    // Somebody took the member out again.
+    let (page, _) = world.delta("cloud", vec![part(&[], &["c-c"])]);
+    assert_eq!((page.contradictions, unconfirmed(&world).len()), (1, 1));
+}
+
 /// One changed member costs one row, however large the group is.
 #[test]
 fn one_changed_member_costs_one_row() {
