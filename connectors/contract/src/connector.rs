@@ -1,6 +1,9 @@
 //! The capability traits. A connector that cannot do something does not implement it.
 
-use crate::{ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, SystemState, Watermark};
+use crate::{
+    ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, PasswordSource, PasswordTarget,
+    SystemState, Watermark,
+};
 use async_trait::async_trait;
 use metaverse_schema::{Anchor, ConnectorSchema, Value};
 use serde::Serialize;
@@ -39,6 +42,15 @@ pub trait Connector: Send + Sync {
     }
 
     fn system_state(&self) -> Option<&dyn SystemState> {
+        None
+    }
+
+    /// Where password hashes are read; none where the deployment does not ask for it.
+    fn password_source(&self) -> Option<&dyn PasswordSource> {
+        None
+    }
+
+    fn password_target(&self) -> Option<&dyn PasswordTarget> {
         None
     }
 

@@ -2,12 +2,14 @@
 //! `metaverse-schema`, and on nothing else of metasync. No engine decision lives here.
 //!
 //! A connector implements [`Connector`] and, by returning itself from the capability methods, whichever of
-//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`MatchFacts`] and [`SystemState`] it can truly do.
+//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`MatchFacts`], [`SystemState`], [`PasswordSource`] and [`PasswordTarget`] it can
+//! truly do.
 
 mod connector;
 mod error;
 mod export;
 mod import;
+mod password;
 mod secret;
 mod state;
 
@@ -22,6 +24,10 @@ pub use export::{
 pub use import::{
     Absence, DeletionCause, FullImport, Held, HeldPrints, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink,
     ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
+};
+pub use password::{
+    NtHash, PasswordChange, PasswordOutcome, PasswordPush, PasswordReadEnd, PasswordSink, PasswordSource,
+    PasswordTarget, SealedHash,
 };
 pub use secret::{Secret, SecretError, SecretReference};
 pub use state::{Closed, StateOfSystem, SystemState};
