@@ -443,6 +443,14 @@ impl Replies {
     }
 }
 
+/// How many answers of requests a reply holds: for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn item_count(reply: Reply) -> usize {
+    let replies = Replies::read(reply);
+    let _ = replies.told();
+    replies.items.len()
+}
+
 fn read_item(response: &Value) -> Option<(usize, Item)> {
     let id = match response.get("id")? {
         Value::String(text) => text.parse().ok()?,

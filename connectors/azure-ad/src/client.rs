@@ -289,7 +289,7 @@ pub(crate) fn throttled(attempted: &str, wait: Duration) -> ConnectorError {
 }
 
 /// The body of a reply that came in whole. A success must be JSON; an error reply may be anything.
-fn parse_body(status: u16, json: bool, bytes: &[u8], attempted: &str) -> Result<Option<Value>, Broken> {
+pub(crate) fn parse_body(status: u16, json: bool, bytes: &[u8], attempted: &str) -> Result<Option<Value>, Broken> {
     if bytes.is_empty() {
         return Ok(None);
     }

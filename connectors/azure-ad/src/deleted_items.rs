@@ -78,7 +78,7 @@ async fn read(graph: &GraphClient) -> Result<Bin, ConnectorError> {
 }
 
 impl Bin {
-    fn add(&mut self, entry: &Entry) {
+    pub(crate) fn add(&mut self, entry: &Entry) {
         let Some(id) = model::id(entry) else { return };
         let text = |name: &str| entry.get(name).and_then(Value::as_str);
         let list = |name: &str| entry.get(name).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -38,6 +38,9 @@ mod source_of_authority;
 mod update;
 // Connect mode.
 mod connect;
+// What any bytes of a service may do.
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 // What only an administrator does.
 mod administrator;
 // The provisioning web service, for Connect mode.

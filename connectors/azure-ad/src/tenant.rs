@@ -2,10 +2,12 @@
 //! Reads only.
 
 use crate::client::GraphClient;
+use crate::client::Reply;
 use crate::model::Page;
 use crate::urls;
 use connector_contract::{Closed, ConnectorError, ErrorKind, ImportNote, StateOfSystem};
 use jiff::Timestamp;
+use reqwest::Url;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -36,7 +38,11 @@ const ATTEMPTED: &str = "reading the tenant's state";
 pub(crate) async fn read(graph: &GraphClient) -> Result<Tenant, ConnectorError> {
     let url = graph.url(PATH, ATTEMPTED)?;
     let reply = graph.read(&url, ATTEMPTED).await?;
-    let base = &graph.settings().graph_url;
+    of_page(reply, &graph.settings().graph_url)
+}
+
+/// The tenant that a page of organizations tells of.
+pub(crate) fn of_page(reply: Reply, base: &Url) -> Result<Tenant, ConnectorError> {
     let page = Page::read(reply, base, false, ATTEMPTED, "Organization.Read.All")?;
     let broken = |message: &str| ConnectorError::new(ErrorKind::Protocol, ATTEMPTED, message, "");
     let organization = page.entries.into_iter().next().ok_or_else(|| broken("the tenant has no organization"))?;

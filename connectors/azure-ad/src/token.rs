@@ -218,6 +218,14 @@ fn without_identity(mut broken: Broken) -> Broken {
     broken
 }
 
+/// Reads any body as the answer to a request for a token: for the fuzz targets.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read_any(status: u16, bytes: &[u8]) {
+    for identity in [false, true] {
+        let _ = judge(status, identity, bytes, "fuzzing");
+    }
+}
+
 enum Verdict {
     Token(Secret, Duration),
     Refused(Refused),

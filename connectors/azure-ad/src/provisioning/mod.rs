@@ -23,6 +23,8 @@ mod client;
 mod refusals;
 mod settle;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 #[cfg(test)]
 mod vectors;
 
