@@ -219,8 +219,27 @@ static CONTACT_PROPERTIES: [Property; 11] = [
 
 /// Users tell their anchor over Graph.
 static USER_READ_BACK: [Property; 1] = [read_only(CLOUD_MASTERED, Shape::Boolean)];
-static ANCHORED_READ_BACK: [Property; 2] =
+static GROUP_READ_BACK: [Property; 2] =
     [read_only(SOURCE_ANCHOR, Shape::Text), read_only(CLOUD_MASTERED, Shape::Boolean)];
+/// What the provisioning service takes and keeps of a contact (D39) and Graph has no property for.
+static CONTACT_READ_BACK: [Property; 16] = [
+    read_only(SOURCE_ANCHOR, Shape::Text),
+    read_only(CLOUD_MASTERED, Shape::Boolean),
+    synced("description", Shape::Text),
+    synced("info", Shape::Text),
+    synced("officeLocation", Shape::Text).called("physicalDeliveryOfficeName"),
+    synced("businessPhones", Shape::Texts).called("telephoneNumber"),
+    synced("mobilePhone", Shape::Text).called("mobile"),
+    synced("faxNumber", Shape::Text).called("facsimileTelephoneNumber"),
+    synced("homePhone", Shape::Text),
+    synced("pager", Shape::Text),
+    synced("ipPhone", Shape::Text),
+    synced("streetAddress", Shape::Text),
+    synced("city", Shape::Text),
+    synced("state", Shape::Text),
+    synced("postalCode", Shape::Text),
+    synced("country", Shape::Text),
+];
 
 pub(crate) static USER: &Class = &Class {
     name: "user",
@@ -249,7 +268,7 @@ pub(crate) static GROUP: &Class = &Class {
     name: "group",
     collection: "groups",
     properties: &GROUP_PROPERTIES,
-    read_back: &ANCHORED_READ_BACK,
+    read_back: &GROUP_READ_BACK,
     extensions: false,
     link: Some(Link { attribute: "members", delta: "members@delta", plurality: Plurality::Multi }),
     right: "Group.Read.All",
@@ -260,7 +279,7 @@ pub(crate) static CONTACT: &Class = &Class {
     name: "contact",
     collection: "contacts",
     properties: &CONTACT_PROPERTIES,
-    read_back: &ANCHORED_READ_BACK,
+    read_back: &CONTACT_READ_BACK,
     extensions: false,
     link: None,
     right: "OrgContact.Read.All",
@@ -274,7 +293,7 @@ impl Class {
     }
 
     pub(crate) fn property(&self, name: &str) -> Option<&Property> {
-        self.properties.iter().find(|property| property.name == name)
+        self.properties.iter().chain(self.read_back).find(|property| property.name == name)
     }
 
     pub(crate) fn is_extension(&self, name: &str) -> bool {
@@ -379,5 +398,9 @@ mod tests {
             assert!(!writable(name), "{name}");
         }
         assert!(schema.classes["contact"].creatable && !schema.classes["deletedUser"].creatable);
+        // D39: of contacts also what Graph does not show.
+        assert!(writable("homePhone") && writable("info"));
+        let over_graph = connector_schema(Mode::Graph);
+        assert!(!over_graph.attributes.contains_key("homePhone") && !over_graph.attributes.contains_key("info"));
     }
 }

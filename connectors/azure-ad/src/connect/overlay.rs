@@ -1,9 +1,10 @@
-//! What only the provisioning service tells of an object: the source anchor of groups and contacts, and whether the cloud
-//! masters it again (SF30). Read by ReadBack and laid over what Graph tells of the same object; decides nothing.
+//! What only the provisioning service tells of an object: the source anchor of groups and contacts, whether the cloud
+//! masters it again (SF30), and those attributes of contacts that Graph has no property for. Read by ReadBack and laid over
+//! what Graph tells of the same object; decides nothing.
 
 use super::service::Service;
 use super::words::class_of;
-use crate::provisioning::{SyncKind, SyncObject, SyncOperation};
+use crate::provisioning::{SyncKind, SyncObject, SyncOperation, SyncValue};
 use crate::schema::{CLOUD_MASTERED, Class, SOURCE_ANCHOR, USER};
 use connector_contract::{ConnectorError, ErrorKind, ImportItem, ImportedChange};
 use metaverse_schema::{Anchor, AttributesDelta, Guid, ObjectType, Value, Values};
@@ -19,6 +20,8 @@ pub(crate) struct Overlay {
     /// Of groups and contacts; users tell it over Graph.
     source_anchor: Option<Box<str>>,
     cloud_mastered: bool,
+    /// Attributes that were sent and that Graph does not tell; of contacts alone.
+    more: Box<[(&'static str, Values)]>,
 }
 
 impl Overlay {
@@ -29,20 +32,44 @@ impl Overlay {
             kind,
             source_anchor: anchor.map(Into::into),
             cloud_mastered: object.boolean(CLOUD_MASTERED) == Some(true) && !gone,
+            more: if gone { Box::default() } else { more(object, kind) },
         }
     }
 
     fn is_empty(&self) -> bool {
-        self.source_anchor.is_none() && !self.cloud_mastered
+        self.source_anchor.is_none() && !self.cloud_mastered && self.more.is_empty()
     }
 
     /// The values of the class's attributes that Graph does not tell.
     fn values(&self, class: &Class) -> Vec<(&'static str, Values)> {
         let value = |name: &str| match name {
             SOURCE_ANCHOR => self.source_anchor.as_deref().map(|anchor| Value::text(anchor).into()),
-            _ => self.cloud_mastered.then(|| Value::Boolean(true).into()),
+            CLOUD_MASTERED => self.cloud_mastered.then(|| Value::Boolean(true).into()),
+            other => self.more.iter().find(|(known, _)| *known == other).map(|(_, values)| values.clone()),
         };
         class.read_back.iter().map(|property| (property.name, value(property.name).unwrap_or_default())).collect()
+    }
+}
+
+/// What the class's own read-back attributes hold. The service's names differ in case between the directions.
+fn more(object: &SyncObject, kind: SyncKind) -> Box<[(&'static str, Values)]> {
+    let read_back = class_of(kind).map_or(&[][..], |class| class.read_back);
+    let held = read_back.iter().filter_map(|property| {
+        let values = told(object.value(property.synced?)?);
+        (!values.is_empty()).then_some((property.name, values))
+    });
+    held.collect()
+}
+
+/// A property as attribute values; an empty text is no value.
+fn told(value: &SyncValue) -> Values {
+    let text = |text: &String| (!text.is_empty()).then(|| Value::text(text.as_str()));
+    match value {
+        SyncValue::Text(one) => text(one).into_iter().collect(),
+        SyncValue::Texts(several) => several.iter().filter_map(text).collect(),
+        SyncValue::Boolean(truth) => Value::Boolean(*truth).into(),
+        SyncValue::Long(number) => Value::text(number.to_string()).into(),
+        SyncValue::Nil | SyncValue::Binary(_) | SyncValue::Binaries(_) | SyncValue::References(_) => Values::default(),
     }
 }
 
@@ -247,8 +274,26 @@ mod tests {
             told,
             [
                 "group AttributesDelta({blockOnPremisesSync: Replace([]), sourceAnchor: Replace([])})",
-                r#"contact AttributesDelta({blockOnPremisesSync: Replace([]), sourceAnchor: Replace("anchor-c")})"#
+                r#"contact AttributesDelta({blockOnPremisesSync: Replace([]), businessPhones: Replace([]), city: Replace([]), country: Replace([]), description: Replace([]), faxNumber: Replace([]), homePhone: Replace([]), info: Replace([]), ipPhone: Replace([]), mobilePhone: Replace([]), officeLocation: Replace([]), pager: Replace([]), postalCode: Replace([]), sourceAnchor: Replace("anchor-c"), state: Replace([]), streetAddress: Replace([])})"#
             ]
+        );
+    }
+
+    /// D39: what Graph has no property for comes from ReadBack, in whatever case the service spells it.
+    #[tokio::test]
+    async fn d39_a_contacts_other_attributes_are_read_back() {
+        let text = |text: &str| SyncValue::Text(text.to_owned());
+        let full = contact(C, "anchor-c")
+            .with("TelephoneNumber", text("+49 1"))
+            .with("physicalDeliveryOfficeName", text("B 12"))
+            .with("HomePhone", text(""))
+            .with("UserCertificate", SyncValue::Binaries(vec![vec![1]]));
+        let reading = Reading::whole(&Scripted::reading(vec![page(vec![full], Some("1"), false)])).await.unwrap();
+        let mut overlays = Overlays::default();
+        reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
+        assert_eq!(
+            shown(&overlays, "contact", C),
+            r#"{businessPhones: "+49 1", officeLocation: "B 12", sourceAnchor: "anchor-c"}"#
         );
     }
 

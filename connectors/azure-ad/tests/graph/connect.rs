@@ -64,8 +64,15 @@ async fn story(world: &mut World) {
         ("department", "Sales"),
     ]);
     let bob = export(world, "user", ExportOperation::Create(bob)).await.unwrap();
-    let pat = [("sourceAnchor", "UGF0"), ("displayName", "Pat"), ("mail", "pat@supplier.example")];
-    export(world, "contact", ExportOperation::Create(create(&pat))).await.unwrap();
+    let pat = [
+        ("sourceAnchor", "UGF0"),
+        ("displayName", "Pat"),
+        ("mail", "pat@supplier.example"),
+        ("businessPhones", "+49 1"),
+        ("officeLocation", "B 12"),
+        ("pager", "7"),
+    ];
+    let pat = export(world, "contact", ExportOperation::Create(create(&pat))).await.unwrap();
     let ann = Anchor::Text(ANN.to_owned());
     let takeover = UpdateRequest {
         afterwards: delta(&[("onPremisesImmutableId", "QW5uQW5uQW5uQW5uQW5uQQ==")]),
@@ -80,6 +87,7 @@ async fn story(world: &mut World) {
     export(world, "user", ExportOperation::Update(update(&bob, &[("department", ""), ("jobTitle", "Chef")]))).await;
     let less = UpdateRequest { references: vec![link("members", &ann, false)], ..update(&crew, &[]) };
     export(world, "group", ExportOperation::Update(less)).await;
+    export(world, "contact", ExportOperation::Update(update(&pat, &[("pager", ""), ("city", "Ulm")]))).await;
     world.import_delta().await.unwrap();
 }
 
@@ -114,6 +122,10 @@ async fn a_tenant_in_connect_mode_holds_what_was_sent() {
     let anchored = |world: &World, name: &str| world.space.named(name).1.text("sourceAnchor").map(str::to_owned);
     assert_eq!(anchored(&world, "Crew").as_deref(), Some("Q3Jldw=="));
     assert_eq!(anchored(&world, "Pat").as_deref(), Some("UGF0"));
+    // D39: Graph shows none of these of a contact; ReadBack does, also that one was cleared.
+    let pat = &world.space.named("Pat").1;
+    let of_pat = ["businessPhones", "officeLocation", "pager", "city"].map(|name| pat.text(name));
+    assert_eq!(of_pat, [Some("+49 1"), Some("B 12"), None, Some("Ulm")]);
     world.assert_delta_equals_full().await;
 
     let writes = world.tenant.successful_writes();

@@ -82,7 +82,7 @@ pub(super) fn connect_schema() -> ConnectorSchema {
     let mut schema = graph_schema().class("contact", true);
     schema = schema.attribute("proxyAddresses", ValueKind::Text, Plurality::Multi, true);
     let single = "sourceAnchor onPremisesSamAccountName onPremisesDomainName onPremisesSecurityIdentifier \
-        onPremisesUserPrincipalName";
+        onPremisesUserPrincipalName info homePhone pager ipPhone";
     for name in single.split_whitespace() {
         schema = schema.attribute(name, ValueKind::Text, Plurality::Single, true);
     }
