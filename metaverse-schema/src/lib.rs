@@ -21,7 +21,7 @@ pub use dn::{AttributeValueAssertion, Dn, DnError, Rdn};
 pub use guid::{Guid, GuidError};
 pub use matching::{MatchKey, exact_match_key, match_key};
 pub use object::{AttributeName, Attributes, ObjectType};
-pub use schema::{AttributeDefinition, ConnectorSchema, ObjectClass, Plurality, ValueKind};
+pub use schema::{AttributeDefinition, ConnectorSchema, ExportLimit, LimitedExport, ObjectClass, Plurality, ValueKind};
 pub use settings::{Setting, SettingProblem, SettingValue, SettingsReader, SettingsTable};
 pub use sid::{Sid, SidError};
 pub use value::{Reference, Value, Values};

@@ -58,6 +58,34 @@ pub struct ObjectClass {
     pub container: bool,
 }
 
+/// Something that no export does with objects of a class, although a rule may ask for it: the mode of a connector, or its
+/// system, has no way to do it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportLimit {
+    pub class: ObjectType,
+    pub what: LimitedExport,
+    /// The code under which an export would be refused, such as `limitation-read-only`.
+    pub code: &'static str,
+    /// The whole sentence, with the mode in it.
+    pub message: String,
+    pub remedy: String,
+}
+
+/// What an export cannot do with an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LimitedExport {
+    /// Anything: the object is neither made nor changed nor deleted.
+    Anything,
+    /// Write this attribute, which objects of the class have.
+    Write(AttributeName),
+    /// Write this attribute, because objects of the class have no such attribute.
+    Lacks(AttributeName),
+    /// Add single values to a list: the system takes lists as a whole.
+    Merge,
+    /// Let go of an object that stays.
+    Detach,
+}
+
 /// The schema that a connector offers to the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConnectorSchema {
@@ -66,6 +94,8 @@ pub struct ConnectorSchema {
     /// Attributes that no export ever writes, each with the reason: back links, computed values, the name. Not kept with a
     /// stored schema: it is for telling an operator what is wrong with a rule.
     pub never_written: BTreeMap<AttributeName, String>,
+    /// What exports cannot do with objects of a class. Not kept with a stored schema, for the same reason.
+    pub limits: Vec<ExportLimit>,
 }
 
 impl ConnectorSchema {
@@ -92,6 +122,11 @@ impl ConnectorSchema {
         let name = AttributeName::new(name);
         self.attributes.insert(name.clone(), AttributeDefinition { name, kind, plurality, writable });
         self
+    }
+
+    /// The limit for objects of a class.
+    pub fn limit(&self, class: &str, what: &LimitedExport) -> Option<&ExportLimit> {
+        self.limits.iter().find(|limit| limit.class == class && limit.what == *what)
     }
 
     pub fn kind_of(&self, attribute: &str) -> Option<ValueKind> {

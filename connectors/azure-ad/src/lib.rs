@@ -18,6 +18,7 @@ mod urls;
 mod deleted_items;
 mod delta;
 mod import;
+mod limits;
 mod model;
 mod objects;
 mod pace;
@@ -98,7 +99,7 @@ impl AzureAd {
 #[async_trait]
 impl Connector for AzureAd {
     async fn schema(&self) -> Result<ConnectorSchema, ConnectorError> {
-        Ok(schema::connector_schema(self.graph.settings().mode))
+        Ok(limits::limited_schema(self.graph.settings().mode))
     }
 
     async fn check(&self) -> Check {

@@ -348,7 +348,7 @@ pub(crate) fn connector_schema(mode: Mode) -> ConnectorSchema {
     schema.attribute("password", ValueKind::Secret, Plurality::Single, true)
 }
 
-fn is_writable(property: &Property, mode: Mode) -> bool {
+pub(crate) fn is_writable(property: &Property, mode: Mode) -> bool {
     match mode {
         Mode::Graph => property.writable,
         // The anchor stamp and the wish to be synchronised go with every object that is sent.

@@ -1,6 +1,7 @@
 //! Draws configuration mistakes with the lines they stand on, and gives them to programs with line and column. The texts
 //! it draws come with their secrets masked.
 
+use crate::text::Table;
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceSpan};
 use serde_json::{Value, json};
 use std::fmt;
@@ -40,6 +41,7 @@ impl miette::Diagnostic for Shown<'_> {
         Some(match self.diagnostic.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
         })
     }
 
@@ -63,9 +65,8 @@ pub(crate) fn draw(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) 
     let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme).with_width(crate::text::WIDTH).with_context_lines(1);
     let mut text = String::new();
-    let mut errors = 0;
+    let of = |severity| diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     for diagnostic in diagnostics {
-        errors += usize::from(diagnostic.severity == Severity::Error);
         // A span outside the text would make the drawing fail; the message is worth more than the place.
         let source = sources
             .text(&diagnostic.file)
@@ -80,9 +81,23 @@ pub(crate) fn draw(diagnostics: &[Diagnostic], sources: &Sources, colour: bool) 
     Drawn {
         text,
         json: Value::Array(diagnostics.iter().map(|diagnostic| as_json(diagnostic, sources)).collect()),
-        errors,
-        warnings: diagnostics.len() - errors,
+        errors: of(Severity::Error),
+        warnings: of(Severity::Warning),
     }
+}
+
+/// Notes as a table: a line each, because none of them is a mistake to be mended where it stands.
+pub(crate) fn list(notes: &[Diagnostic], sources: &Sources) -> Drawn {
+    let mut table = Table::new(&["WHERE", "WHAT"]);
+    for note in notes {
+        let place = match sources.line_and_column(&note.file, note.span.start) {
+            Some((line, _)) => format!("{}:{line}", note.file),
+            None => note.file.to_string(),
+        };
+        table.row([place, format!("{}\nwhat to do: {}", note.message, note.help)]);
+    }
+    let json = Value::Array(notes.iter().map(|note| as_json(note, sources)).collect());
+    Drawn { text: if notes.is_empty() { String::new() } else { table.render() }, json, errors: 0, warnings: 0 }
 }
 
 fn as_json(diagnostic: &Diagnostic, sources: &Sources) -> Value {

@@ -6,9 +6,17 @@ use std::fmt::Write as _;
 pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("attribute-unknown", "The connected system has no attribute of this name."),
     ("class-not-creatable", "A rule provisions objects of a type that the connected system never lets anyone create."),
+    (
+        "class-not-writable",
+        "Warning, or a note where the rule names the limitation: in this mode objects of the type are neither made nor changed nor deleted.",
+    ),
     ("class-unknown", "The connected system has no object type of this name."),
     ("connector-name-invalid", "A connector's name has letters, digits, `-` and `_`; `mv` means the metaverse."),
     ("connector-unknown", "No connector of this name stands in metasync.toml."),
+    (
+        "deprovision-cannot-detach",
+        "Note: objects that were taken over cannot be let go in this mode, and the rule lets go of them.",
+    ),
     ("deprovision-on-inbound", "An inbound rule writes nothing that could be deprovisioned."),
     (
         "drawn-value-not-kept",
@@ -35,6 +43,7 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("file-missing", "The file does not exist."),
     ("file-not-utf8", "The file is not UTF-8 text."),
     ("file-unreadable", "The file is there and cannot be read."),
+    ("flow-cannot-merge", "Warning: in this mode a list is written as a whole, and the flow merges into it."),
     ("flow-multi-values-to-single-value", "A flow gives several values to an attribute that holds one."),
     ("flow-several-sources", "A flow has more than one of direct, constant and expression."),
     ("flow-source-invalid", "The source of a direct flow is not an attribute name."),
@@ -42,7 +51,11 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
         "flow-target-never-written",
         "The target attribute is computed, a back link, set by the system alone, or the name.",
     ),
-    ("flow-target-read-only", "Warning: the target attribute cannot be written in this mode."),
+    ("flow-target-not-of-type", "Objects of the rule's target type have no attribute of this name."),
+    (
+        "flow-target-read-only",
+        "Warning, or a note where a takeover compares it: the target attribute cannot be written in this mode.",
+    ),
     ("flow-to-secret", "No rule sets a secret: the connector does."),
     ("flow-type-mismatch", "A flow gives a value of another kind than its target holds."),
     ("flow-without-source", "A flow has none of direct, constant and expression."),
@@ -60,6 +73,7 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("key-missing", "A required key is missing."),
     ("key-unknown", "There is no key of this name here."),
     ("leave-on-inbound", "An inbound rule writes nothing that could leave a target."),
+    ("limitation-named", "Note: the rule names objects that the target cannot hold; they are listed and not written."),
     ("limitation-on-inbound", "Only an outbound rule has limitations."),
     ("merge-mixture", "Rules of one target attribute merge in different ways."),
     ("merge-on-single-value", "An attribute that holds one value cannot be merged."),
@@ -70,6 +84,10 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ("metaverse-type-unknown", "The metaverse has no type of this name."),
     ("no-rules", "Warning: the deployment has no rule file."),
     ("out-of-range", "A number is outside its bounds."),
+    (
+        "package-not-written",
+        "Note: what a package of shipped rules brings into the metaverse is not written to this target.",
+    ),
     ("parameter-name-invalid", "A parameter cannot have this name."),
     ("parameter-unknown", "The parameter is not set, or not a switch."),
     ("precedence-cycle", "Rules stand before and after each other in a circle."),

@@ -14,6 +14,8 @@ pub enum Severity {
     Error,
     /// It can, and probably not as meant.
     Warning,
+    /// It is as meant, and good to know: what a connected system cannot hold, and the rules name.
+    Note,
 }
 
 /// One mistake in one place.
@@ -163,6 +165,7 @@ impl fmt::Display for Severity {
         f.write_str(match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         })
     }
 }

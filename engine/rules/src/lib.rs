@@ -17,7 +17,7 @@ pub use deployment::*;
 pub use diagnostic::{Diagnostic, Severity, Sources};
 pub use document::{
     CONFIGURATION_FILE, CONNECTOR_KINDS, CanonicalError, FileContent, FileText, Files, Loaded, RULES_FOLDER,
-    check_against, check_groups, load, read_canonical,
+    check_against, check_groups, check_limits, load, read_canonical,
 };
 pub use expression::*;
 pub use folder::{load_folder, read_file, read_rules, read_tests};

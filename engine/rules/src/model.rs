@@ -82,6 +82,14 @@ impl RuleSet {
         self.deletion.get(object_type).unwrap_or(&DeletionRule::ProvisioningLink)
     }
 
+    /// The addresses that a takeover watches over are flowed to be compared, also where they cannot be written.
+    pub fn watches_addresses(&self, rule: &Rule, name: &AttributeName) -> bool {
+        self.rules.iter().any(|other| {
+            let takeover = other.takeover.as_ref().filter(|_| other.connector == rule.connector);
+            takeover.is_some_and(|takeover| takeover.addresses.as_ref() == Some(name))
+        })
+    }
+
     /// The groups that inbound scope clauses ask about, in order, without repetition.
     pub fn watched_groups(&self) -> Vec<WatchedGroup> {
         let mut groups: Vec<WatchedGroup> = self

@@ -13,7 +13,7 @@ use connector_contract::{CheckFinding, ConnectorError, Severity};
 use metaverse_schema::ConnectorSchema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use sync_rules::{ConnectorName, Sources, check_against, check_groups};
+use sync_rules::{ConnectorName, Diagnostic, Sources, check_against, check_groups, check_limits};
 
 /// Good findings of one kind that are listed one by one.
 const MOST_ALIKE: usize = 7;
@@ -36,9 +36,16 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
         return Ok(Report::new(Exit::Configuration, text, json));
     };
     let mut connectors = BTreeMap::new();
+    let mut limits = String::new();
     if !args.offline {
         connectors = examine(&opened).await;
-        let rules = draw_rule_findings(context, &opened, &examined.sources, &connectors);
+        let (notes, findings) = rule_findings(&opened, &connectors);
+        let rules = diagnostics::draw(&findings, &examined.sources, context.colour());
+        let known = diagnostics::list(&notes, &examined.sources);
+        diagnostics.push(known.json);
+        if !notes.is_empty() {
+            limits = format!("what the rules ask and cannot be done there\n{}\n", known.text);
+        }
         text.push_str(&rules.text);
         diagnostics.push(rules.json);
         errors += rules.errors;
@@ -49,6 +56,7 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
     diagnostics.push(groups.json);
     warnings += groups.warnings;
     text.push_str(&render(&opened, &connectors));
+    text.push_str(&limits);
     let unreachable = connectors.values().any(|found| worst(&found.findings) == Severity::Error);
     warnings += connectors
         .values()
@@ -159,15 +167,16 @@ fn worst(findings: &[CheckFinding]) -> Severity {
     findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
 }
 
-fn draw_rule_findings(
-    context: &Context,
+/// The rules against the schemas that the systems have: notes, and what should be mended.
+fn rule_findings(
     opened: &Opened,
-    sources: &Sources,
     connectors: &BTreeMap<ConnectorName, Examination>,
-) -> diagnostics::Drawn {
+) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let schemas: BTreeMap<ConnectorName, ConnectorSchema> =
         connectors.iter().filter_map(|(name, found)| Some((name.clone(), found.schema.clone()?))).collect();
-    diagnostics::draw(&check_against(&opened.rules, &schemas), sources, context.colour())
+    let mut found = check_against(&opened.rules, &schemas);
+    found.extend(check_limits(&opened.rules, &schemas));
+    found.into_iter().partition(|finding| finding.severity == sync_rules::Severity::Note)
 }
 
 /// Groups that scope clauses name and that were not imported; before the first import nothing is known of them.

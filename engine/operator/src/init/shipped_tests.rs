@@ -5,10 +5,15 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::Output;
 use clap::Parser;
+use expect_test::expect;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use sync_rules::shipped::CloudSchema;
-use sync_rules::{Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_tests};
+use sync_rules::{
+    ConnectorName, Package, Severity, ShippedOptions, SourceAnchor, check_against, check_limits, shipped_rules,
+    shipped_tests,
+};
 use sync_runtime::StopSignal;
 
 const CONFIGURATION: &str = "[deployment]\nname = \"test\"\n[connector.cloud]\nkind = \"azure-ad\"\n\
@@ -25,7 +30,12 @@ fn source(name: &str) -> String {
 /// Writes the rules and their tests for these sources, carries the tests out, and returns what is said of them.
 async fn check(sources: &[&str], options: &ShippedOptions) -> String {
     let below = tempfile::tempdir().unwrap();
-    let folder = below.path();
+    deployment(below.path(), sources, options);
+    carry_out(below.path()).await
+}
+
+/// A deployment with the shipped rules and their tests.
+fn deployment(folder: &Path, sources: &[&str], options: &ShippedOptions) {
     for name in ["rules", "tests"] {
         fs::create_dir(folder.join(name)).unwrap();
     }
@@ -37,7 +47,6 @@ async fn check(sources: &[&str], options: &ShippedOptions) -> String {
     for (name, text) in shipped_rules(&pairs, options).into_iter().chain(shipped_tests(&pairs, options)) {
         fs::write(folder.join(name), text).unwrap();
     }
-    carry_out(folder).await
 }
 
 /// A deployment that `init` wrote and to which it added a source keeps the promises of both, and those between them.
@@ -135,5 +144,104 @@ async fn t34_a_linked_mailbox_and_its_account_are_one_user_in_either_order() {
         {
             assert!(text.contains(&format!("passed  {name}")), "{text}");
         }
+    }
+}
+
+/// What each mode cannot do of what the shipped rules and packages ask, by name and place; nothing of it is a mistake.
+#[tokio::test]
+async fn what_a_mode_cannot_do_of_the_shipped_rules() {
+    for (cloud, expected) in [
+        (
+            CloudSchema::Graph,
+            expect![[r#"
+                  WHERE                                     WHAT
+                  rules/31-cloud-users.toml:146             no-sign-in-name: the account has no userPrincipalName,
+                                                            and a cloud user needs one (rule
+                                                            `out-to-cloud-user-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/31-cloud-users.toml:186             limitation-read-only: Microsoft Graph cannot write
+                                                            `proxyAddresses` of a user; where it differs it is
+                                                            listed (rule `out-to-cloud-user-identity`)
+                                                            what to do: keep the flow to have differences listed,
+                                                            remove it, or use Connect mode, which writes it
+                  rules/32-cloud-groups.toml:5              limitation-group-detach: a group has no stamp that could
+                                                            be cleared: one that was taken over cannot be let go
+                                                            (rule `out-to-cloud-group-join`)
+                                                            what to do: write adopted = "disconnect" or "delete"
+                                                            under [rule.deprovision]
+                  rules/32-cloud-groups.toml:54             distribution-group: Graph mode cannot create
+                                                            distribution groups (rule `out-to-cloud-group-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/32-cloud-groups.toml:59             mail-enabled-security-group: Graph mode cannot create
+                                                            mail-enabled security groups (rule
+                                                            `out-to-cloud-group-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/32-cloud-groups.toml:64             group-too-large: the group has 250000 members or more,
+                                                            and the service takes no such group (rule
+                                                            `out-to-cloud-group-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/33-cloud-contacts.toml:4            limitation-contact: over Microsoft Graph contacts can
+                                                            only be read: they are neither made nor changed nor
+                                                            deleted (rule `out-to-cloud-contact-join`)
+                                                            what to do: keep them by hand in the cloud and remove
+                                                            the rule, or use Connect mode
+                  rules/33-cloud-contacts.toml:23           contact-not-writable: Graph mode cannot write contacts
+                                                            (rule `out-to-cloud-contact-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/40-ad-exchange-hybrid-users.toml:4  limitation-exchange-attributes: what the package
+                                                            `exchange-hybrid` brings into the metaverse is not
+                                                            written to `cloud`: Microsoft Graph has none of the
+                                                            attributes of Exchange (msExch*, targetAddress,
+                                                            legacyExchangeDN, ...)
+                                                            what to do: nothing is lost: remove the package's rules
+                                                            (rules/4*) if nothing else reads what they bring
+                  rules/43-ad-devices.toml:4                limitation-device: what the package `devices` brings
+                                                            into the metaverse is not written to `cloud`: Microsoft
+                                                            Graph cannot make devices on behalf of a directory
+                                                            what to do: nothing is lost: remove the package's rules
+                                                            (rules/4*) if nothing else reads what they bring
+            "#]],
+        ),
+        (
+            CloudSchema::Connect,
+            expect![[r#"
+                  WHERE                                     WHAT
+                  rules/31-cloud-users.toml:152             no-sign-in-name: the account has no userPrincipalName,
+                                                            and a cloud user needs one (rule
+                                                            `out-to-cloud-user-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/32-cloud-groups.toml:91             group-too-large: the group has 250000 members or more,
+                                                            and the service takes no such group (rule
+                                                            `out-to-cloud-group-join`)
+                                                            what to do: `metasync pending cloud` counts them
+                  rules/40-ad-exchange-hybrid-users.toml:4  limitation-exchange-attributes: what the package
+                                                            `exchange-hybrid` brings into the metaverse is not
+                                                            written to `cloud`: Connect mode of this version writes
+                                                            none of the attributes of Exchange (msExch*,
+                                                            targetAddress, legacyExchangeDN, ...): Microsoft Graph
+                                                            does not show them, so no import could confirm them
+                                                            what to do: nothing is lost: remove the package's rules
+                                                            (rules/4*) if nothing else reads what they bring
+                  rules/43-ad-devices.toml:4                limitation-device: what the package `devices` brings
+                                                            into the metaverse is not written to `cloud`: Connect
+                                                            mode of this version writes no devices: it does not read
+                                                            them either, so it could neither match nor confirm one
+                                                            what to do: nothing is lost: remove the package's rules
+                                                            (rules/4*) if nothing else reads what they bring
+            "#]],
+        ),
+    ] {
+        let options = ShippedOptions { packages: Package::ALL.into(), cloud, ..ShippedOptions::default() };
+        let below = tempfile::tempdir().unwrap();
+        deployment(below.path(), &["ad"], &options);
+        let output = Output { json: true, quiet: true };
+        let context = Context { folder: below.path().to_path_buf(), output, stop: StopSignal::new() };
+        let opened = context.open().unwrap_or_else(|failure| panic!("{}", failure.text()));
+        let schema = opened.connectors["cloud"].schema().await.unwrap();
+        let schemas = BTreeMap::from([(ConnectorName::from("cloud"), schema)]);
+        assert_eq!(check_against(&opened.rules, &schemas), []);
+        let found = check_limits(&opened.rules, &schemas);
+        assert!(found.iter().all(|found| found.severity == Severity::Note), "{found:?}");
+        expected.assert_eq(&crate::diagnostics::list(&found, &opened.sources).text);
     }
 }

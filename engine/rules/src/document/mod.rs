@@ -13,6 +13,9 @@ mod expression_tests;
 mod fingerprint;
 mod flows;
 mod join_key;
+mod limits;
+#[cfg(test)]
+mod limits_tests;
 mod metaverse;
 mod precedence;
 #[cfg(test)]
@@ -44,6 +47,7 @@ pub(crate) use scope::OPERATORS as SCOPE_OPERATORS;
 
 pub use canonical::{CanonicalError, read_canonical};
 pub use configuration::CONNECTOR_KINDS;
+pub use limits::check_limits;
 pub use schema::{check_against, check_groups};
 
 /// The name of the configuration file in a deployment folder.

@@ -315,14 +315,6 @@ impl Checker<'_> {
         }
     }
 
-    /// The addresses that a takeover watches over are flowed to be compared, also where they cannot be written.
-    fn is_address_list(&self, rule: &Rule, name: &AttributeName) -> bool {
-        self.rules.rules.iter().any(|other| {
-            let takeover = other.takeover.as_ref().filter(|_| other.connector == rule.connector);
-            takeover.is_some_and(|takeover| takeover.addresses.as_ref() == Some(name))
-        })
-    }
-
     fn outbound_flow(
         &mut self,
         rule: &Rule,
@@ -356,7 +348,10 @@ impl Checker<'_> {
             return;
         }
         self.fits(flow, known, target.kind, target.plurality);
-        if !target.writable && !self.is_address_list(rule, &flow.target) {
+        let class = rule.target_type.as_ref().map_or("", |class| class.as_str());
+        // Where the connector states its limits by type, `check_limits` tells it with the reason.
+        let limits = connector.schema.limits.iter().any(|limit| limit.class == class);
+        if !target.writable && !limits && !self.rules.watches_addresses(rule, &flow.target) {
             let message = format!(
                 "`{}` cannot be written in this mode; where it differs it is listed as a limitation",
                 flow.target
