@@ -143,8 +143,13 @@ pub(crate) fn problem(
     }
 }
 
-/// A message cut at a character, control characters (line breaks of the service) made spaces.
+/// A message cut at a character, control characters (line breaks of the service) made spaces. A password hash that a service
+/// repeats of its request ends the message.
 pub(crate) fn shortened(message: &str) -> String {
+    let message = match message.to_ascii_uppercase().find("PPH1_MD4") {
+        Some(place) => &format!("{}[a password hash, and what followed it]", &message[..place]),
+        None => message,
+    };
     let plain = |character: char| if character.is_control() { ' ' } else { character };
     let mut text: String = message.chars().take(MESSAGE_LENGTH).map(plain).collect();
     if message.chars().nth(MESSAGE_LENGTH).is_some() {
@@ -160,6 +165,14 @@ mod tests {
 
     fn error(body: Value) -> GraphError {
         GraphError::read(Some(&body))
+    }
+
+    /// What a service says of a request may repeat it: a password hash in it is not passed on, whatever its case.
+    #[test]
+    fn a_message_ends_before_a_password_hash() {
+        let told = shortened("The value 'v1;pph1_md4,0001,1000,beef;' is too long.\nTry again.");
+        assert_eq!(told, "The value 'v1;[a password hash, and what followed it]");
+        assert_eq!(shortened("Ünknown\r\nanchor "), "Ünknown  anchor");
     }
 
     /// A.2: codes decide; the same text with another code means something else.

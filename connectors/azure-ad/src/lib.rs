@@ -34,6 +34,7 @@ mod create;
 mod export;
 mod members;
 mod password;
+mod password_hash;
 mod remove;
 mod source_of_authority;
 mod update;
@@ -58,7 +59,8 @@ use client::GraphClient;
 use connect::ConnectMode;
 use connector_contract::{
     Check, Connector, ConnectorError, CreateRequest, DeltaImport, ExportItem, ExportOutcome, Exporter, Fact,
-    FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, StateOfSystem, SystemState, Watermark,
+    FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem,
+    SystemState, Watermark,
 };
 use export::ExportDesk;
 use jiff::Timestamp;
@@ -137,6 +139,14 @@ impl Connector for AzureAd {
 
     fn match_facts(&self) -> Option<&dyn MatchFacts> {
         Some(self)
+    }
+
+    /// Only Connect mode: Graph takes no hashes (section 0).
+    fn password_target(&self) -> Option<&dyn PasswordTarget> {
+        match &self.way {
+            Way::Graph(_) => None,
+            Way::Connect(connect) => Some(connect),
+        }
     }
 }
 

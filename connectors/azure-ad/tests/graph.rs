@@ -16,6 +16,8 @@ mod faults;
 mod hostile;
 #[path = "graph/imports.rs"]
 mod imports;
+#[path = "graph/passwords.rs"]
+mod passwords;
 #[path = "graph/safety.rs"]
 mod safety;
 #[path = "graph/sign_in.rs"]

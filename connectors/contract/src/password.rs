@@ -166,6 +166,10 @@ pub trait PasswordTarget: Send + Sync {
     /// Whether the system is ready to take passwords, by a call that changes nothing (events 653, 654, 655).
     async fn ping(&self) -> Result<(), ConnectorError>;
 
+    /// Switches on, in the system, that it takes password hashes, where it has a switch for that; whether it was off. Only on an
+    /// operator's order.
+    async fn switch_on(&self) -> Result<bool, ConnectorError>;
+
     /// The credential that is used, as for [`PasswordSource::credential`].
     fn credential(&self) -> String;
 }

@@ -10,7 +10,7 @@ use connector_contract::{Check, ErrorKind, Severity};
 use jiff::Timestamp;
 
 /// What Connect mode cannot do: code and sentence. The codes are those of refused exports and of holds.
-pub const CONNECT_LIMITATIONS: [(&str, &str); 8] = [
+pub const CONNECT_LIMITATIONS: [(&str, &str); 7] = [
     ("limitation-read-only", "licences, roles and what only the cloud knows of an object are never sent"),
     ("limitation-microsoft-365-group", "Microsoft 365 groups are neither made nor taken over"),
     ("limitation-dynamic-group", "groups with a membership rule are never taken over"),
@@ -24,8 +24,10 @@ pub const CONNECT_LIMITATIONS: [(&str, &str); 8] = [
         "limitation-takeover",
         "an existing object is taken over only where the service itself can match it: by anchor or address",
     ),
-    ("limitation-password", "password hashes are not synchronised by this version"),
 ];
+
+/// What an operator does where the tenant does not take password hashes.
+pub(super) const SWITCH_PASSWORDS_ON: &str = "switch it on: `metasync passwords switch-on`";
 
 const RIGHT: &str = "ADSynchronization.ReadWrite.All";
 
@@ -100,6 +102,7 @@ fn switches(company: &CompanyConfiguration, check: &mut Check) {
             check.add(Severity::Warning, code, message, remedy);
         }
     }
+    passwords(company.features, check);
     if let Some(prevention) = company.deletion_prevention.as_ref().filter(|prevention| prevention.kind != "Disabled") {
         let threshold = prevention.threshold_count.or(prevention.threshold_percentage).unwrap_or_default();
         let message = format!(
@@ -108,6 +111,23 @@ fn switches(company: &CompanyConfiguration, check: &mut Check) {
         );
         check.add(Severity::Ok, "deletion-prevention", message, "");
     }
+}
+
+/// Whether the tenant takes password hashes, and temporary ones (P25). No fault in either case: not everybody sends them.
+fn passwords(features: DirSyncFeatures, check: &mut Check) {
+    if !features.contains(DirSyncFeatures::PASSWORD_HASH_SYNC) {
+        let message = "password hash synchronisation is switched off in this tenant: no password is sent";
+        check.add(Severity::Ok, "password-sync-off", message, SWITCH_PASSWORDS_ON);
+        return;
+    }
+    let message = match features.contains(DirSyncFeatures::FORCE_PASSWORD_CHANGE_ON_LOGON) {
+        true => "password hashes are taken, temporary passwords too (EnableUserForcePasswordChangeOnLogon)",
+        false => {
+            "password hashes are taken; temporary passwords, which must be changed at the next sign-in, are not \
+             (EnableUserForcePasswordChangeOnLogon is off)"
+        }
+    };
+    check.add(Severity::Ok, "password-sync-on", message, "");
 }
 
 #[cfg(test)]
@@ -132,6 +152,23 @@ mod tests {
         let finding = &found.findings[0];
         assert_eq!((finding.code.as_str(), finding.severity), ("client-build-refused", Severity::Error));
         assert!(finding.message.contains("2.5.79.0") && finding.remedy.contains("2.6.3.0"), "{finding:?}");
+    }
+
+    /// P25: what the tenant does with passwords is said by name, with the way to change it.
+    #[test]
+    fn p25_whether_passwords_are_taken_is_told() {
+        let told = |features| {
+            let mut found = Check::default();
+            passwords(DirSyncFeatures(features), &mut found);
+            let shown = found.findings.iter().map(|finding| format!("{} {}", finding.code, finding.remedy));
+            shown.collect::<Vec<_>>().join("\n") + "| " + &found.findings[0].message[..48]
+        };
+        assert_eq!(
+            told(41_016),
+            "password-sync-off switch it on: `metasync passwords switch-on`| password hash synchronisation is switched off in"
+        );
+        assert_eq!(told(41_017), "password-sync-on | password hashes are taken; temporary passwords, ");
+        assert_eq!(told(41_017 + 16_384), "password-sync-on | password hashes are taken, temporary passwords t");
     }
 
     /// Which switch must be off for the window of a takeover is named, and only those that are on.

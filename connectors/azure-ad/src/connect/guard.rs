@@ -56,7 +56,7 @@ fn facts(company: &CompanyConfiguration, tenant: &Tenant) -> BTreeMap<String, St
     facts
 }
 
-fn judge(
+pub(super) fn judge(
     company: &CompanyConfiguration,
     tenant: &Tenant,
     ours: Option<&str>,

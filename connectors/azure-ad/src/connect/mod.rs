@@ -9,6 +9,7 @@ mod import;
 mod overlay;
 // What is written.
 mod export;
+mod passwords;
 mod references;
 mod takeover;
 mod words;
@@ -23,13 +24,15 @@ pub(crate) use export::{BATCH, NAMED_BY};
 
 use crate::client::GraphClient;
 use crate::export::{ExportDesk, Outcomes};
+use async_trait::async_trait;
 use connector_contract::{
-    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, StateOfSystem,
-    Watermark,
+    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, PasswordOutcome,
+    PasswordPush, PasswordTarget, StateOfSystem, Watermark,
 };
 use export::ConnectDesk;
 use import::Known;
 use metaverse_schema::{Anchor, ObjectType};
+use passwords::PasswordDesk;
 use service::Service;
 use std::sync::Arc;
 
@@ -40,13 +43,15 @@ pub(crate) struct ConnectMode {
     service: Arc<dyn Service>,
     known: Arc<Known>,
     desk: ConnectDesk,
+    passwords: PasswordDesk,
 }
 
 impl ConnectMode {
     pub(crate) fn new(graph: &GraphClient, service: Arc<dyn Service>) -> ConnectMode {
         let known = Arc::new(Known::default());
         let desk = ConnectDesk::new(ExportDesk::new(graph.clone()), Arc::clone(&service), Arc::clone(&known));
-        ConnectMode { graph: graph.clone(), service, known, desk }
+        let passwords = PasswordDesk::new(graph.clone(), Arc::clone(&service));
+        ConnectMode { graph: graph.clone(), service, known, desk, passwords }
     }
 
     pub(crate) async fn check(&self, check: &mut Check) {
@@ -83,5 +88,28 @@ impl ConnectMode {
         create: &CreateRequest,
     ) -> Result<Option<Anchor>, ConnectorError> {
         self.desk.find_created(object_type, create).await
+    }
+}
+
+#[async_trait]
+impl PasswordTarget for ConnectMode {
+    fn batch_size(&self) -> usize {
+        self.passwords.batch_size()
+    }
+
+    async fn set_passwords(&self, batch: Vec<PasswordPush>) -> Result<Vec<(i64, PasswordOutcome)>, ConnectorError> {
+        self.passwords.set_passwords(batch).await
+    }
+
+    async fn ping(&self) -> Result<(), ConnectorError> {
+        self.passwords.ping().await
+    }
+
+    async fn switch_on(&self) -> Result<bool, ConnectorError> {
+        self.passwords.switch_on().await
+    }
+
+    fn credential(&self) -> String {
+        self.passwords.credential()
     }
 }

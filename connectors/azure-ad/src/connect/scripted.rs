@@ -2,8 +2,8 @@
 
 use super::service::Service;
 use crate::provisioning::{
-    CloudAnchor, CompanyConfiguration, DirSyncFeatures, ReadBackPage, ServiceCapabilities, SyncKind, SyncObject,
-    SyncOutcome, SyncValue,
+    CloudAnchor, CompanyConfiguration, CredentialChange, CredentialOutcome, DirSyncFeatures, ReadBackPage,
+    ServiceCapabilities, SyncKind, SyncObject, SyncOutcome, SyncValue,
 };
 use async_trait::async_trait;
 use connector_contract::ConnectorError;
@@ -62,6 +62,18 @@ impl Service for Scripted {
         script.asked.extend(objects.iter().map(line));
         let lost = SyncOutcome::NotSettled { may_have_arrived: true, message: "no answer".to_owned() };
         Ok(objects.iter().map(|_| script.outcomes.pop_front().unwrap_or_else(|| lost.clone())).collect())
+    }
+
+    async fn provision_credentials(
+        &self,
+        changes: &[CredentialChange],
+    ) -> Result<Vec<CredentialOutcome>, ConnectorError> {
+        Ok(changes.iter().map(|_| CredentialOutcome::Accepted).collect())
+    }
+
+    async fn set_features(&self, features: DirSyncFeatures) -> Result<(), ConnectorError> {
+        self.locked().features = features;
+        Ok(())
     }
 
     async fn read_back(&self, cookie: Option<&str>, full: bool) -> Result<ReadBackPage, ConnectorError> {

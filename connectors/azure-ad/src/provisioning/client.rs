@@ -30,6 +30,9 @@ pub struct ProvisioningClient(Arc<Inner>);
 struct Inner {
     channel: Channel,
     pace: Pace,
+    /// Password hashes have a bucket and turns of their own: they do not wait for an export's objects.
+    password_pace: Pace,
+    password_turns: Semaphore,
     /// One that only waits for a connection has not been taken out of the bucket of writes.
     turns: Semaphore,
     /// Most links in one request: the settings' until the tenant says its own.
@@ -49,6 +52,8 @@ impl ProvisioningClient {
         ProvisioningClient(Arc::new(Inner {
             pace: Pace::from_the_start(service.write_limit, service.write_window, longest),
             turns: Semaphore::new(service.concurrency.max(1)),
+            password_pace: Pace::from_the_start(service.password_limit, service.write_window, longest),
+            password_turns: Semaphore::new(service.concurrency.max(1)),
             links: AtomicUsize::new(service.batch_links),
             channel: Channel::new(graph.clone()),
         }))
@@ -164,7 +169,10 @@ impl ProvisioningClient {
         for (number, batch) in round.iter().enumerate().filter(|(_, batch)| !batch.is_empty()) {
             let body = requests::provision(name, batch.iter().map(|piece| &*piece.object));
             let (client, writes) = (self.clone(), batch.len());
-            requests.spawn(async move { (number, client.write(name, &body, writes).await) });
+            requests.spawn(async move {
+                let Inner { turns, pace, .. } = &*client.0;
+                (number, client.write(name, &body, writes, turns, pace).await)
+            });
         }
         let mut settled = Vec::new();
         while let Some(joined) = requests.join_next().await {
@@ -195,8 +203,8 @@ impl ProvisioningClient {
         self.call("FinalizeExport", &requests::finalize_export(total, successful)).await.map(|_| ())
     }
 
-    /// Sends password hashes, one outcome for each, in order. An error only when nothing of this call was settled or may
-    /// have arrived.
+    /// Sends password hashes, one outcome for each, in order. An error only when nothing of this call was settled; what of it
+    /// may have arrived makes no difference, as sending a hash again sets the same password.
     pub async fn provision_credentials(
         &self,
         changes: &[CredentialChange],
@@ -204,11 +212,12 @@ impl ProvisioningClient {
         let mut outcomes = Vec::with_capacity(changes.len());
         for batch in changes.chunks(self.settings().batch_objects) {
             let body = requests::provision_credentials(batch);
-            match self.write("ProvisionCredentials", &body, batch.len()).await {
+            let Inner { password_turns, password_pace, .. } = &*self.0;
+            match self.write("ProvisionCredentials", &body, batch.len(), password_turns, password_pace).await {
                 Ok(answered) => {
                     outcomes.extend(settle::settle_credentials(batch, replies::credential_results(&answered.result)));
                 }
-                Err(broken) if outcomes.is_empty() && !broken.may_have_arrived => return Err(broken.error),
+                Err(broken) if outcomes.is_empty() => return Err(broken.error),
                 Err(broken) => {
                     let message = broken.error.to_string();
                     let may_have_arrived = broken.may_have_arrived;
@@ -224,16 +233,23 @@ impl ProvisioningClient {
     }
 
     /// One request with so many writes, at the pace at which the service takes them.
-    async fn write(&self, operation: &str, body: &Element, writes: usize) -> Result<Answered, Broken> {
+    async fn write(
+        &self,
+        operation: &str,
+        body: &Element,
+        writes: usize,
+        turns: &Semaphore,
+        pace: &Pace,
+    ) -> Result<Answered, Broken> {
         // Nobody closes it; should that change, requests would only be paced less well.
-        let _turn = self.0.turns.acquire().await;
-        tokio::time::sleep(self.0.pace.take(writes, Instant::now())).await;
+        let _turn = turns.acquire().await;
+        tokio::time::sleep(pace.take(writes, Instant::now())).await;
         let answered = self.0.channel.call(operation, body).await;
         let refused_for = match &answered {
             Err(Broken { error: ConnectorError { kind: ErrorKind::BackOff { wait }, .. }, .. }) => Some(*wait),
             _ => None,
         };
-        self.0.pace.answered(writes, Told { refused_for, ..Told::default() }, Instant::now());
+        pace.answered(writes, Told { refused_for, ..Told::default() }, Instant::now());
         answered
     }
 
