@@ -1,6 +1,6 @@
 //! The quick part of the crash harness: forty kills of every step on a small world. `tests/run --long` has five hundred.
 
-use metasync_tests::crash::{Harness, Settings};
+use metasync_tests::crash::{Harness, Mode, Settings};
 use metasync_tests::operator::binary;
 
 /// Invariant 5, T26 (O28): killed at every fail point of store and tenant, at random times and by a loss of power, every step
@@ -8,7 +8,7 @@ use metasync_tests::operator::binary;
 /// disturbed.
 #[test]
 fn forty_kills_lose_nothing_and_double_nothing() {
-    let settings = Settings { people: 240, kills: 40, seed: 7, replication_ms: 200, tell: |_| {} };
+    let settings = Settings { mode: Mode::Graph, people: 240, kills: 40, seed: 7, replication_ms: 200, tell: |_| {} };
     let harness = Harness::new(settings);
     let points = harness.points().to_vec();
     let tally = harness.run();

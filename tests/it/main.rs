@@ -4,6 +4,7 @@ mod anchor_write_back;
 mod by_hand;
 mod crash;
 mod demo;
+mod faults;
 mod files;
 mod into_directory;
 mod load_server;

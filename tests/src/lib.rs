@@ -2,6 +2,7 @@
 //! tenants. No test lives here, and nothing here decides what is right.
 
 pub mod crash;
+pub mod faults;
 pub mod lab;
 pub mod operator;
 pub mod people;

@@ -20,6 +20,7 @@ pub const PERMISSIONS: &[&str] = &[
     "User.RevokeSessions.All",
     "User-OnPremisesSyncBehavior.ReadWrite.All",
     "Group-OnPremisesSyncBehavior.ReadWrite.All",
+    "ADSynchronization.ReadWrite.All",
 ];
 
 pub struct Tenant {

@@ -36,6 +36,7 @@ pub(crate) struct ExportDesk {
     /// Immutable ids of creates that may have arrived: a conflict with them may be a conflict with ourselves.
     doubtful: Mutex<HashSet<String>>,
     guarded_until: Mutex<Option<Instant>>,
+    began: Instant,
     /// The tenant takes, or took, synchronised objects: one may have been moved to the cloud (SF30).
     has_synced_objects: AtomicBool,
 }
@@ -60,6 +61,7 @@ impl ExportDesk {
             fresh: Mutex::default(),
             doubtful: Mutex::default(),
             guarded_until: Mutex::default(),
+            began: Instant::now(),
             // Until the tenant was read.
             has_synced_objects: AtomicBool::new(true),
         }
@@ -142,13 +144,20 @@ impl ExportDesk {
 
     /// This process made or restored the object.
     pub(crate) fn made(&self, id: &str) {
-        let window = FRESH_FOR.max(self.graph.settings().replication_wait * 2);
-        locked(&self.fresh).insert(id, window);
+        locked(&self.fresh).insert(id, self.window());
     }
 
     pub(crate) fn is_fresh(&self, id: &str) -> bool {
-        let window = FRESH_FOR.max(self.graph.settings().replication_wait * 2);
-        locked(&self.fresh).contains(id, window)
+        locked(&self.fresh).contains(id, self.window())
+    }
+
+    /// This process began a moment ago: what the one before it made may be fresh, and nobody here knows.
+    pub(crate) fn is_young(&self) -> bool {
+        self.began.elapsed() < self.window()
+    }
+
+    fn window(&self) -> Duration {
+        FRESH_FOR.max(self.graph.settings().replication_wait * 2)
     }
 
     pub(crate) fn doubt(&self, immutable_id: &str) {

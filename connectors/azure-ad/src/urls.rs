@@ -85,6 +85,11 @@ pub(crate) fn group_by_unique_name(unique_name: &str) -> String {
     format!("/groups(uniqueName={})", literal(unique_name))
 }
 
+/// The groups that a user or a group is in.
+pub(crate) fn member_of(class: &Class, id: &str) -> String {
+    format!("{}/memberOf?$select=id&$top={PAGE}", object(class, id))
+}
+
 pub(crate) fn members(group: &str) -> String {
     format!("/groups/{}/members?$select=id&$top={PAGE}", encoded(group))
 }

@@ -92,6 +92,10 @@ impl Line {
         let mut tenant = TcpStream::connect(self.upstream).await?;
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
         while let Some(request) = Message::read(&mut client, &mut asked, false).await? {
+            if !request.whole {
+                // Its sender is gone; the tenant shall see as much of it, and then the end.
+                return tenant.write_all(&replaced(&request.bytes, self.address, self.upstream)).await;
+            }
             tenant.write_all(&replaced(&request.bytes, self.address, self.upstream)).await?;
             let bodiless = request.first().0 == "HEAD";
             let reply = Message::read(&mut tenant, &mut answered, bodiless).await;

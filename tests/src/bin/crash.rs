@@ -3,7 +3,7 @@
 
 #![expect(clippy::print_stdout, reason = "a program for people at a terminal")]
 
-use metasync_tests::crash::{Harness, Settings};
+use metasync_tests::crash::{Harness, Mode, Settings};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -11,8 +11,14 @@ use std::time::Instant;
 const AT_LEAST: usize = 10;
 
 fn main() -> ExitCode {
-    let mut settings =
-        Settings { people: 20_000, kills: 500, seed: 1, replication_ms: 300, tell: |line| println!("{line}") };
+    let mut settings = Settings {
+        mode: Mode::Graph,
+        people: 20_000,
+        kills: 500,
+        seed: 1,
+        replication_ms: 300,
+        tell: |line| println!("{line}"),
+    };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().and_then(|value| value.parse::<u64>().ok());

@@ -1,12 +1,12 @@
 //! Takes one world through all stages. At each it keeps what was before, lets an undisturbed run show what comes after and
 //! which fail points it passes, and then kills it again and again, each time from what was before.
 
-use super::child::{Death, Ended, Passage, fail_points, passages, run};
+use super::child::{Death, Ended, Passage, binary, fail_points, passages, run};
 use super::picture::{Names, differences, names, of_store, of_tenant};
 use super::power::{Cut, Log};
 use super::report::{POWER, RANDOM, Tally};
 use super::stages::{STAGES, Stage};
-use super::world::{DIRECTORY, deploy, directory, tenant};
+use super::world::{DIRECTORY, Mode, deploy, directory, tenant};
 use crate::tenant::Tenant;
 use azure_ad_emulator::KeptTenant;
 use std::collections::{BTreeMap, HashMap};
@@ -18,6 +18,7 @@ use sync_store::Store;
 /// How large the world is and how often it is killed.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    pub mode: Mode,
     pub people: usize,
     pub kills: usize,
     /// The same seed, the same kills.
@@ -72,8 +73,8 @@ struct Twin {
 impl Harness {
     pub fn new(settings: Settings) -> Self {
         let keep = tempfile::Builder::new().prefix("metasync-crash-").tempdir().expect("a temporary folder");
-        let tenant = tenant(settings.people, settings.replication_ms);
-        deploy(&keep.path().join("before"), &tenant, settings.people);
+        let tenant = tenant(settings.mode, settings.people, settings.replication_ms);
+        deploy(&keep.path().join("before"), &tenant, settings.mode, settings.people, &binary());
         let random = settings.seed;
         Harness { settings, tenant, keep, random, tally: Tally::default(), points: fail_points() }
     }
@@ -122,7 +123,8 @@ impl Harness {
 
     fn undisturbed(&mut self, number: usize, stage: &Stage) -> Twin {
         let before = self.folder("before");
-        std::fs::write(before.join(DIRECTORY), directory(self.settings.people, stage.generation)).expect("written");
+        std::fs::write(before.join(DIRECTORY), directory(self.settings.mode, self.settings.people, stage.generation))
+            .expect("written");
         let tenant_before = self.tenant.running.keep();
         let names_before = names(&self.tenant.running.snapshot());
         let after = self.folder("after");

@@ -4,13 +4,14 @@
 
 mod child;
 mod harness;
-mod picture;
+pub(crate) mod picture;
 mod power;
 mod report;
 mod stages;
-mod world;
+pub(crate) mod world;
 
 pub use child::binary;
 pub use harness::{Harness, Settings};
 pub use report::Tally;
 pub use stages::STAGES;
+pub use world::Mode;

@@ -9,18 +9,19 @@ use sync_kernel::{CsId, MvId};
 use sync_store::{SpaceCounts, Store, StoreError};
 
 /// The tenant's ids by the object's own key: immutable id, unique name, or sign-in name.
-pub(super) type Names = HashMap<String, String>;
+pub(crate) type Names = HashMap<String, String>;
 
 /// Objects of one page of the space.
 const PAGE: usize = 1_000;
 
-pub(super) fn names(snapshot: &Value) -> Names {
+pub(crate) fn names(snapshot: &Value) -> Names {
     let mut names = Names::new();
-    for kind in ["users", "groups", "deletedItems"] {
+    for kind in ["users", "groups", "contacts", "deletedItems"] {
         for object in snapshot[kind].as_array().into_iter().flatten() {
             let text = |name: &str| object[name].as_str().filter(|text| !text.is_empty());
             let key = text("onPremisesImmutableId")
                 .or(text("uniqueName"))
+                .or(text("sourceAnchor"))
                 .or(text("userPrincipalName"))
                 .or(text("displayName"));
             let id = text("id").expect("every object has an id");
@@ -31,15 +32,23 @@ pub(super) fn names(snapshot: &Value) -> Names {
 }
 
 /// Every object of the tenant, one line each.
-pub(super) fn of_tenant(tenant: &Tenant) -> (Vec<String>, Names) {
+pub(crate) fn of_tenant(tenant: &Tenant) -> (Vec<String>, Names) {
     let snapshot = tenant.running.snapshot();
     let names = names(&snapshot);
     let mut lines = Vec::new();
     for kind in ["users", "groups", "contacts", "deletedItems"] {
         for object in snapshot[kind].as_array().into_iter().flatten() {
             let mut object = object.clone();
+            // A sign-in name in the recycle bin begins with the object's id.
+            let id = object["id"].as_str().unwrap_or_default().replace('-', "");
+            if let Some(name) = object["userPrincipalName"].as_str().and_then(|name| name.strip_prefix(&id)) {
+                object["userPrincipalName"] = format!("<id>{name}").into();
+            }
             if let Some(fields) = object.as_object_mut() {
-                fields.retain(|name, _| !name.ends_with("DateTime") && name != "securityIdentifier");
+                // An empty list says no more than none: which of the two depends on whether an object was sent twice.
+                fields.retain(|name, value| {
+                    !name.ends_with("DateTime") && name != "securityIdentifier" && *value != Value::Array(Vec::new())
+                });
                 for list in ["members", "memberOf"] {
                     if let Some(Value::Array(values)) = fields.get_mut(list) {
                         let mut named: Vec<String> =
@@ -86,7 +95,7 @@ fn named(text: &str, names: &Names) -> String {
 }
 
 /// Everything of a store that matters, one line for each object and each metaverse object.
-pub(super) fn of_store(path: &Path, names: &Names) -> Result<Vec<String>, StoreError> {
+pub(crate) fn of_store(path: &Path, names: &Names) -> Result<Vec<String>, StoreError> {
     let store = Store::open_read_only(path)?;
     let mut lines = Vec::new();
     let mut keys: BTreeMap<MvId, String> = BTreeMap::new();
@@ -160,7 +169,7 @@ pub(super) fn of_store(path: &Path, names: &Names) -> Result<Vec<String>, StoreE
 }
 
 /// What one has and the other has not; nothing when they are equal.
-pub(super) fn differences(expected: &[String], found: &[String]) -> Vec<String> {
+pub(crate) fn differences(expected: &[String], found: &[String]) -> Vec<String> {
     let mut missing = Vec::new();
     let (mut left, mut right) = (expected.iter().peekable(), found.iter().peekable());
     loop {

@@ -1,7 +1,6 @@
 //! The people and groups of the crash harness: an LDIF directory that exists in several generations, the tenant that a
 //! tenth of them are in already, and the deployment between both. The same number of people gives the same world.
 
-use super::child::binary;
 use crate::people::guid;
 use crate::tenant::{CLIENT_ID, CLIENT_SECRET, Tenant};
 use base64::Engine as _;
@@ -10,14 +9,32 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// People up to whom every exchange is judged by the public contract.
+const MOST_JUDGED: usize = 2_000;
 /// Members of a group, and people for each group.
 const MEMBERS: usize = 20;
 const PEOPLE_PER_GROUP: usize = 40;
 /// Groups have numbers from here on.
 const GROUPS: usize = 10_000_000;
 
+/// How the tenant is written to; the provisioning service takes contacts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Graph,
+    Connect,
+}
+
+impl Mode {
+    fn goal(self) -> &'static str {
+        match self {
+            Mode::Graph => "attributes",
+            Mode::Connect => "one-password",
+        }
+    }
+}
+
 /// The directory after so many rounds of change.
-pub(super) fn directory(people: usize, generation: usize) -> String {
+pub(crate) fn directory(mode: Mode, people: usize, generation: usize) -> String {
     let mut ldif = String::from("version: 1\n\n");
     for (number, name) in [(1, "People"), (2, "Works"), (3, "Groups")] {
         let _ = writeln!(
@@ -30,6 +47,9 @@ pub(super) fn directory(people: usize, generation: usize) -> String {
     let last = people + generation * joiners(people);
     for number in (1..=last).filter(|number| exists(*number)) {
         person(&mut ldif, number, generation, exists);
+    }
+    for number in (1..=contacts(mode, people)).filter(|number| left_in(*number) > generation) {
+        contact(&mut ldif, number, generation);
     }
     for group in 0..(people / PEOPLE_PER_GROUP).max(3) {
         let first = group * PEOPLE_PER_GROUP;
@@ -53,6 +73,26 @@ pub(super) fn directory(people: usize, generation: usize) -> String {
         ldif.push('\n');
     }
     ldif
+}
+
+fn contacts(mode: Mode, people: usize) -> usize {
+    match mode {
+        Mode::Graph => 0,
+        Mode::Connect => (people / 20).max(3),
+    }
+}
+
+fn contact(ldif: &mut String, number: usize, generation: usize) {
+    let title = if generation >= 1 && number.is_multiple_of(3) { "Buyer" } else { "Supplier" };
+    let _ = writeln!(
+        ldif,
+        "dn: CN=Contact {number},OU=People,DC=corp,DC=contoso,DC=example\nobjectClass: top\nobjectClass: person\n\
+         objectClass: organizationalPerson\nobjectClass: contact\nobjectGUID:: {}\ncn: Contact {number}\n\
+         displayName: Contact {number}\nmail: contact{number}@supplier.example\n\
+         proxyAddresses: SMTP:contact{number}@supplier.example\ntargetAddress: SMTP:contact{number}@supplier.example\n\
+         mailNickname: contact{number}\ntitle: {title}\n",
+        base64(&guid(GROUPS * 3 + number)),
+    );
 }
 
 fn joiners(people: usize) -> usize {
@@ -113,7 +153,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// A tenant in which a tenth of the people are, and some that no directory knows. What it makes is visible only after a while.
-pub(super) fn tenant(people: usize, replication_ms: u64) -> Tenant {
+pub(crate) fn tenant(mode: Mode, people: usize, replication_ms: u64) -> Tenant {
     let existing = (1..=people).filter(|number| number % 10 == 0);
     let mut users: Vec<Value> = existing
         .map(|number| {
@@ -130,7 +170,9 @@ pub(super) fn tenant(people: usize, replication_ms: u64) -> Tenant {
             "mailNickname": format!("cloud{number}"), "accountEnabled": true,
         })
     }));
+    let synchronised = if mode == Mode::Connect { Value::Bool(true) } else { Value::Null };
     let tenant = Tenant::start(json!({
+        "tenant": { "onPremisesSyncEnabled": synchronised },
         "domains": [{ "name": "contoso.onmicrosoft.com", "initial": true }, { "name": "contoso.example", "default": true }],
         "users": users,
     }));
@@ -138,29 +180,36 @@ pub(super) fn tenant(people: usize, replication_ms: u64) -> Tenant {
         .running
         .update_knobs(|knobs| {
             knobs.throttle.enabled = false;
+            knobs.provisioning_throttle.enabled = false;
             knobs.replication_delay_ms = replication_ms;
+            knobs.anchor_delay_ms = replication_ms;
             knobs.request_log_limit = 1_000;
         })
         .expect("knobs");
     tenant
 }
 
+/// Graph by way of the judge, who is slow for whole cities.
+fn graph_url(tenant: &Tenant, people: usize) -> String {
+    if people <= MOST_JUDGED { tenant.graph_url() } else { tenant.running.graph_url() }
+}
+
 /// The name of the directory's file in the deployment.
-pub(super) const DIRECTORY: &str = "people.ldif";
+pub(crate) const DIRECTORY: &str = "people.ldif";
 
 /// A deployment without a store, as an operator makes it; guards and matching let everything through.
-pub(super) fn deploy(folder: &Path, tenant: &Tenant, people: usize) {
+pub(crate) fn deploy(folder: &Path, tenant: &Tenant, mode: Mode, people: usize, program: &Path) {
     std::fs::create_dir_all(folder).expect("a folder");
-    std::fs::write(folder.join(DIRECTORY), directory(people, 0)).expect("the directory is written");
+    std::fs::write(folder.join(DIRECTORY), directory(mode, people, 0)).expect("the directory is written");
     let tenant_id = tenant.tenant_id();
-    let graph = tenant.running.graph_url();
+    let graph = graph_url(tenant, people);
     #[rustfmt::skip]
     let arguments = [
-        "init", "--yes", "--source", "ldif", "--goal", "attributes", "--file", DIRECTORY, "--tenant", &tenant_id, "--client-id", CLIENT_ID,
+        "init", "--yes", "--source", "ldif", "--goal", mode.goal(), "--file", DIRECTORY, "--tenant", &tenant_id, "--client-id", CLIENT_ID,
         "--client-secret", "env:METASYNC_CLIENT_SECRET", "--graph-url", &graph, "--authority-url", tenant.running.base_url(),
         "--matching", "automatic", "--active",
     ];
-    let made = Command::new(binary())
+    let made = Command::new(program)
         // The file is named as seen from the deployment, which is copied to and fro.
         .current_dir(folder)
         .args(["--deployment", "."])

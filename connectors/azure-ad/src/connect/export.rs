@@ -8,6 +8,7 @@ use super::import::{Known, find_anchored};
 use super::references::{Failed, Managers, after_takeover, with_references};
 use super::service::Service;
 use super::takeover::{self, Present};
+use super::unseen::{self, Addition};
 use super::words::{anchor_attribute, kind_of, properties};
 use crate::create::{find_user, restore_is_off};
 use crate::errors::problem;
@@ -106,13 +107,13 @@ impl ConnectDesk {
     }
 
     async fn send(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
-        let prepared = self.prepare(items).await?;
+        let (prepared, managers) = self.prepare(items).await?;
         let mut outcomes = Outcomes::with_capacity(items.len());
-        let (mut numbers, mut ready) = (Vec::new(), Vec::new());
+        let (mut sent, mut ready) = (Vec::new(), Vec::new());
         for (item, prepared) in items.iter().zip(prepared) {
             match prepared {
                 Ok(one) => {
-                    numbers.push(item.id);
+                    sent.push(item);
                     ready.push(one);
                 }
                 Err(outcome) => outcomes.push((item.id, outcome)),
@@ -121,11 +122,12 @@ impl ConnectDesk {
         let objects: Vec<SyncObject> = ready.iter().map(|one| one.object.clone()).collect();
         let told = if objects.is_empty() { Vec::new() } else { self.service.provision(&objects).await? };
         let mut told = told.into_iter();
-        let (mut later, mut proven) = (Vec::new(), Vec::new());
-        for (number, one) in numbers.into_iter().zip(ready) {
-            let told = told.next().unwrap_or_else(lost);
+        let (mut later, mut proven, mut added) = (Vec::new(), Vec::new(), Vec::new());
+        for (item, one) in sent.into_iter().zip(ready) {
+            let (number, told) = (item.id, told.next().unwrap_or_else(lost));
             match self.settle(&one, told).await {
                 Ok(anchor) => {
+                    added.extend(self.addition(item, &one, anchor.as_ref()));
                     if let Some(references) = one.afterwards.clone() {
                         later.push(references);
                         proven.push((number, anchor, one));
@@ -149,6 +151,7 @@ impl ConnectDesk {
                 outcomes.push((number, accepted(anchor, failed)));
             }
         }
+        self.look_for(added, &managers, &mut outcomes).await;
         if items
             .iter()
             .any(|item| matches!(item.operation, ExportOperation::Restore(_) | ExportOperation::Delete { .. }))
@@ -159,8 +162,38 @@ impl ConnectDesk {
         Ok(outcomes)
     }
 
-    /// What each item becomes; its order is the items'.
-    async fn prepare(&self, items: &[ExportItem]) -> Result<Vec<Prepared>, ConnectorError> {
+    /// References of an item to objects that the service may not know yet. A process that has just begun does not know what
+    /// the one before it made.
+    fn addition(&self, item: &ExportItem, one: &Ready, made: Option<&Anchor>) -> Option<Addition> {
+        let class = class_written(&item.object_type)?;
+        let is_late = |change: &&ReferenceChange| {
+            let failed = one.failed.iter().any(|(failed, _)| failed == *change);
+            change.add && !failed && (self.graph.is_young() || self.graph.is_fresh(&change.target.to_string()))
+        };
+        let changes: Vec<ReferenceChange> = references(item).iter().filter(is_late).cloned().collect();
+        let object_id = made.or_else(|| target(item)).filter(|_| !changes.is_empty())?.to_string();
+        let object = SyncObject::set(one.object.kind, one.object.source_anchor()?);
+        Some(Addition { item: item.id, class, object_id, object, changes })
+    }
+
+    async fn look_for(&self, added: Vec<Addition>, managers: &Managers, outcomes: &mut Outcomes) {
+        if added.is_empty() {
+            return;
+        }
+        let mut late = unseen::settle(&self.graph.graph, &*self.service, added, managers).await;
+        for (number, outcome) in outcomes {
+            if let ExportOutcome::Accepted { failed_references, .. } = outcome {
+                let missing = late.remove(number).unwrap_or_default();
+                // What was refused by name already is not told a second time.
+                let known = |change: &ReferenceChange| failed_references.iter().any(|(failed, _)| failed == change);
+                let more: Vec<_> = missing.into_iter().filter(|(change, _)| !known(change)).collect();
+                failed_references.extend(more);
+            }
+        }
+    }
+
+    /// What each item becomes; its order is the items'. With the anchors of the managers that they name.
+    async fn prepare(&self, items: &[ExportItem]) -> Result<(Vec<Prepared>, Managers), ConnectorError> {
         let taken_over = taken_over(items);
         // What the tenant lets be matched, asked for just before it matters.
         let features = match taken_over.is_empty() {
@@ -187,7 +220,7 @@ impl ConnectDesk {
                 None => self.prepare_one(item, &around),
             });
         }
-        Ok(prepared)
+        Ok((prepared, around.managers))
     }
 
     fn prepare_one(&self, item: &ExportItem, around: &Around) -> Prepared {
@@ -331,7 +364,10 @@ impl ConnectDesk {
                 Ok(Some(Anchor::Text(made.object_id)))
             }
             (Expected::Anything, None) => self.look_up(one).await.map(Some),
-            (Expected::This(wanted), Some(made)) if made == *wanted => Ok(None),
+            (Expected::This(wanted), Some(made)) if made == *wanted => {
+                self.graph.made(&made.object_id);
+                Ok(None)
+            }
             (Expected::This(wanted), made) => Err(ExportOutcome::Refused(another_object(wanted, made.as_ref()))),
         }
     }
@@ -387,6 +423,15 @@ fn references(item: &ExportItem) -> &[ReferenceChange] {
         ExportOperation::Create(request) => &request.references,
         ExportOperation::Update(request) | ExportOperation::Restore(request) => &request.references,
         ExportOperation::Delete { .. } | ExportOperation::Detach { .. } => &[],
+    }
+}
+
+/// The object that an item changes.
+fn target(item: &ExportItem) -> Option<&Anchor> {
+    match &item.operation {
+        ExportOperation::Create(_) => None,
+        ExportOperation::Update(request) | ExportOperation::Restore(request) => Some(&request.anchor),
+        ExportOperation::Delete { anchor } | ExportOperation::Detach { anchor } => Some(anchor),
     }
 }
 

@@ -12,6 +12,7 @@ mod export;
 mod passwords;
 mod references;
 mod takeover;
+mod unseen;
 mod words;
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ struct World {
     _secret: tempfile::NamedTempFile,
 }
 
+/// References that a test sends are there already: the scripted service writes none, and fresh ones are looked for.
 async fn world(service: Scripted) -> World {
     let seed = serde_json::json!({
         "domains": [{"name": "contoso.onmicrosoft.com", "initial": true}, {"name": "contoso.com", "default": true}],
@@ -36,10 +37,11 @@ async fn world(service: Scripted) -> World {
             "Group.ReadWrite.All", "OrgContact.Read.All", "Organization.Read.All", "Domain.Read.All"]}],
         "users": [
             {"id": ANN, "displayName": "Ann", "userPrincipalName": "ann@contoso.com", "mail": "ann@contoso.com",
-                "mailNickname": "annie", "proxyAddresses": ["SMTP:ann@contoso.com"], "accountEnabled": true},
+                "mailNickname": "annie", "manager": BOB, "proxyAddresses": ["SMTP:ann@contoso.com"], "accountEnabled": true},
             {"id": BOB, "displayName": "Bob", "userPrincipalName": "bob@contoso.com", "accountEnabled": true,
                 "onPremisesImmutableId": "anchor-bob", "onPremisesSyncEnabled": true}],
-        "groups": [{"id": CREW, "displayName": "Crew", "mailNickname": "crew", "mailEnabled": false, "securityEnabled": true}]});
+        "groups": [{"id": CREW, "displayName": "Crew", "mailNickname": "crew", "mailEnabled": false, "securityEnabled": true,
+            "members": [BOB]}]});
     let options = TenantOptions { seed: Some(SeedSource::Json(seed)), ..TenantOptions::default() };
     let tenant = RehearsalTenant::start(options).await.unwrap();
     let secret = tempfile::NamedTempFile::new().unwrap();

@@ -13,13 +13,17 @@ const ANN: &str = "77777771-7777-4777-8777-777777777777";
 
 /// A tenant with one licensed user of the cloud, synchronisation switched on, and a connector in Connect mode.
 async fn connect_world() -> World {
+    connect_world_with(Knobs::default()).await
+}
+
+async fn connect_world_with(knobs: Knobs) -> World {
     let ann = json!({"id": ANN, "userPrincipalName": "ann@contoso.com", "displayName": "Ann", "mail": "ann@contoso.com",
         "jobTitle": "As the cloud says", "usageLocation": "DE", "assignedLicenses": ["ENTERPRISEPACK"]});
     let seed = json!({"tenant": {"onPremisesSyncEnabled": true}, "skus": [{"skuPartNumber": "ENTERPRISEPACK"}],
         "users": [ann]});
     let mut all = permissions();
     all.push("ADSynchronization.ReadWrite.All");
-    world_with(seed, all, Knobs::default(), |settings| {
+    world_with(seed, all, knobs, |settings| {
         settings.mode = Mode::Connect;
         settings.provisioning.machine_id = Some(OURS.to_owned());
     })
@@ -169,4 +173,57 @@ async fn f30_faults_of_the_provisioning_wire_change_nothing() {
         assert_eq!(told(&world), expected, "seed {seed}");
     }
     assert!(played >= 30, "{played} faults are no rehearsal");
+}
+
+/// B.5, B.6: an anchor that the service does not know yet is passed over without a word. A manager and the members of a group
+/// that were made a moment ago are looked for, and sent again until they are there; few and many, by their own groups or by
+/// the group's members. Where they never come, each is told as a reference that failed.
+#[tokio::test]
+async fn references_to_fresh_objects_are_sent_again_until_they_are_there() {
+    let knobs = Knobs { anchor_delay_ms: 500, replication_delay_ms: 100, ..Knobs::default() };
+    let mut world = connect_world_with(knobs).await;
+    world.import_full().await.unwrap();
+    let mut made: Vec<Anchor> = Vec::new();
+    for number in 0..14 {
+        let (stamp, name) = (format!("TTT{number:02}w=="), format!("m{number}@contoso.com"));
+        let mut request = create(&[
+            ("onPremisesImmutableId", &stamp),
+            ("onPremisesSyncEnabled", "true"),
+            ("userPrincipalName", &name),
+            ("displayName", &name),
+            ("accountEnabled", "true"),
+        ]);
+        // By then the manager can be read over Graph, and the service does not know it by its anchor.
+        if let Some(first) = made.first().filter(|_| number == 13) {
+            world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 2_500).unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+            request.references = vec![link("manager", first, true)];
+        }
+        made.push(export(&world, "user", ExportOperation::Create(request)).await.unwrap());
+    }
+    let managers: Vec<String> =
+        world.all_stored("users").iter().filter_map(|user| user["manager"].as_str().map(str::to_owned)).collect();
+    assert_eq!(managers, [made[0].to_string()]);
+    world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 60_000).unwrap();
+    for (name, members) in [("Few", &made[..3]), ("Many", &made[..])] {
+        let mut group =
+            create(&[("sourceAnchor", &format!("{name}AAA=")), ("displayName", name), ("securityEnabled", "true")]);
+        group.references = members.iter().map(|member| link("members", member, true)).collect();
+        let item = ExportItem {
+            id: 1,
+            object_type: ObjectType::new("group"),
+            operation: ExportOperation::Create(group),
+            named_by: metaverse_schema::Attributes::new(),
+        };
+        let exporter = world.connector.exporter().unwrap();
+        let outcome = exporter.export(std::slice::from_ref(&item)).await.unwrap().remove(0).1;
+        let ExportOutcome::Accepted { failed_references, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(failed_references.len(), members.len(), "{name}");
+        assert!(failed_references.iter().all(|(_, problem)| problem.code == "dn-attributes-failure" && problem.retry));
+        world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 0).unwrap();
+        let outcome = exporter.export(&[item]).await.unwrap().remove(0).1;
+        assert!(matches!(&outcome, ExportOutcome::Accepted { failed_references, .. } if failed_references.is_empty()));
+        assert_eq!(world.members(name).len(), members.len());
+        world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 60_000).unwrap();
+    }
 }
