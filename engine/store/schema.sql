@@ -84,7 +84,7 @@ CREATE TABLE connector_flags (
     full_sync_required   TEXT,
     export_step_current  INTEGER NOT NULL DEFAULT 0,
     export_step_successful INTEGER NOT NULL DEFAULT 0
-, full_sync_after INTEGER) STRICT;
+, full_sync_after INTEGER, read_whole INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE TABLE connector_key (
     key    INTEGER NOT NULL,

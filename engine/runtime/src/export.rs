@@ -111,6 +111,17 @@ impl Engine {
         if let Some(stopped) = self.look_at_system(step, connector.as_ref()).await? {
             return Ok(stopped);
         }
+        let unknown = self.store.creates_into_the_unknown(&step.connector)?;
+        if unknown > 0 {
+            let name = &step.connector;
+            return Ok(End::because(
+                status::NO_START_FULL_IMPORT_REQUIRED,
+                format!(
+                    "{unknown} objects are to be created, and {name} was never read whole: who stands there already would be created a second time"
+                ),
+                format!("`metasync run {name} full-import`, synchronise, and look at `metasync pending {name}` again"),
+            ));
+        }
         self.end_grace(step)?;
         if let Some(stopped) = self.guard(step)? {
             return Ok(stopped);

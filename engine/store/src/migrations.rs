@@ -25,6 +25,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("what is open", include_str!("../migrations/0015_what_is_open.sql")),
     ("the state of connected systems", include_str!("../migrations/0016_system_state.sql")),
     ("what was before a takeover", include_str!("../migrations/0017_kept_before.sql")),
+    ("whether a system was read whole", include_str!("../migrations/0018_read_whole.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

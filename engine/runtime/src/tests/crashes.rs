@@ -137,6 +137,7 @@ fn lost_after_any_page() {
 async fn what_changed_after_a_lost_create_is_sent() {
     for imported_first in [false, true] {
         let lab = Lab::new();
+        lab.run("dir", "full-import").await;
         lab.hr.put_person(1);
         for profile in ["full-import", "full-synchronization"] {
             lab.run("hr", profile).await;
@@ -164,6 +165,7 @@ async fn what_changed_after_a_lost_create_is_sent() {
 async fn a_lost_create_that_nobody_wants_any_longer_is_looked_up() {
     for (point, imported_first) in [(1, false), (1, true), (2, false), (2, true)] {
         let lab = Lab::new();
+        lab.run("dir", "full-import").await;
         lab.hr.put_person(1);
         for profile in ["full-import", "full-synchronization"] {
             lab.run("hr", profile).await;
@@ -192,6 +194,7 @@ async fn a_lost_create_that_nobody_wants_any_longer_is_looked_up() {
 async fn a_lost_create_is_looked_up_in_its_grace_period() {
     for point in [1, 2] {
         let mut lab = Lab::with(Settings { grace_days: 7, ..Settings::default() });
+        lab.run("dir", "full-import").await;
         lab.hr.put_person(1);
         for profile in ["full-import", "full-synchronization"] {
             lab.run("hr", profile).await;

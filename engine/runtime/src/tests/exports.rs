@@ -105,6 +105,7 @@ async fn a_refused_object_waits_for_a_change() {
 #[tokio::test]
 async fn a_refusal_worth_another_try_is_sent_again() {
     let lab = Lab::new();
+    lab.run("dir", "full-import").await;
     (1..=2).for_each(|number| lab.hr.put_person(number));
     lab.dir.behave(|behaviour| {
         behaviour.refuses.insert("Person 2".into(), ("dn-attributes-failure".into(), true));
@@ -135,10 +136,33 @@ async fn staging_mode_exports_nothing() {
     assert_eq!(lab.written(), ["create user 1"]);
 }
 
+/// Who stands in a system that was never read whole is not known, and would be created a second time: nothing is sent, also when a
+/// read of it broke off. Once it was read, matching finds who is there.
+#[tokio::test]
+async fn nothing_is_created_in_a_system_that_was_never_read_whole() {
+    let lab = Lab::new();
+    lab.hr.put_person(1);
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    let stopped = |report: &crate::RunReport| (report.status.clone(), report.steps[0].message.clone());
+    let told = "1 objects are to be created, and dir was never read whole: who stands there already would be created a second time";
+    assert_eq!(stopped(&lab.run("dir", "export").await), ("no-start-full-import-required".into(), told.into()));
+    lab.dir.behave(|behaviour| behaviour.breaks_after = Some(0));
+    lab.run("dir", "full-import").await;
+    lab.dir.behave(|behaviour| behaviour.breaks_after = None);
+    assert_eq!(stopped(&lab.run("dir", "export").await), ("no-start-full-import-required".into(), told.into()));
+    assert_eq!(lab.written(), Vec::<String>::new());
+
+    lab.run("dir", "full-import").await;
+    lab.run("dir", "export").await;
+    assert_eq!(lab.written(), ["create user 1"]);
+}
+
 /// S38: what was never exported is dropped without a word to the target.
 #[tokio::test]
 async fn what_was_never_exported_is_dropped() {
     let lab = Lab::new();
+    lab.run("dir", "full-import").await;
     lab.hr.put_person(1);
     lab.hr.put_person(2);
     lab.run("hr", "full-import").await;
@@ -154,6 +178,7 @@ async fn what_was_never_exported_is_dropped() {
 #[tokio::test]
 async fn a_stopped_export_is_carried_on() {
     let lab = Lab::new();
+    lab.run("dir", "full-import").await;
     (1..=30).for_each(|number| lab.hr.put_person(number));
     lab.dir.behave(|behaviour| behaviour.batch = 1);
     lab.run("hr", "full-import").await;

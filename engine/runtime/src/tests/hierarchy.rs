@@ -60,6 +60,7 @@ fn hierarchy() -> Lab {
 #[tokio::test]
 async fn parents_are_created_before_what_stands_in_them() {
     let lab = hierarchy();
+    lab.run("dir", "full-import").await;
     let writes = lab.export_one_by_one().await;
     let order =
         |name: &str| writes.iter().position(|write| write == name).unwrap_or_else(|| panic!("{name}: {writes:?}"));
@@ -83,6 +84,7 @@ async fn parents_are_created_before_what_stands_in_them() {
 #[tokio::test]
 async fn containers_are_deleted_after_what_stood_in_them() {
     let lab = hierarchy();
+    lab.run("dir", "full-import").await;
     lab.export_one_by_one().await;
     lab.second_plan_is_empty().await;
     for gone in ["a", "b", "c", "p1"] {
@@ -101,6 +103,7 @@ async fn containers_are_deleted_after_what_stood_in_them() {
 #[tokio::test]
 async fn a_container_that_is_not_empty_is_refused_by_name() {
     let lab = hierarchy();
+    lab.run("dir", "full-import").await;
     lab.export_one_by_one().await;
     lab.second_plan_is_empty().await;
     lab.dir.put_at("foreign", "contact", Some("CN=somebody else's,OU=c,OU=b,OU=a"), &[]);
@@ -121,6 +124,7 @@ async fn a_container_that_is_not_empty_is_refused_by_name() {
 #[tokio::test]
 async fn what_stands_in_a_container_keeps_its_place_when_the_container_is_found_again() {
     let lab = Lab::with(Settings { rules: rules(), ..Settings::default() });
+    lab.run("dir", "full-import").await;
     lab.put_unit("a", "");
     lab.put_worker(1, "OU=a");
     for profile in ["full-import", "full-synchronization"] {

@@ -230,6 +230,7 @@ async fn stopped_after_twenty(lab: &Lab) {
 #[tokio::test]
 async fn a_full_synchronisation_that_broke_off_continues() {
     let mut lab = Lab::with(Settings { page: 10, ..Settings::default() });
+    lab.run("dir", "full-import").await;
     (1..=50).for_each(|number| lab.hr.put_person(number));
     lab.run("hr", "full-import").await;
 

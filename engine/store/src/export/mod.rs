@@ -182,6 +182,19 @@ impl Store {
         })
     }
 
+    /// Number of objects that are to be created in a system of which no full import was ever finished: who stands there
+    /// already is not known, and would be created a second time. 0 once it was read whole.
+    pub fn creates_into_the_unknown(&self, connector: &str) -> Result<u64, StoreError> {
+        self.db.read("counting what is to be created", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(0) };
+            db.count(
+                "SELECT count(*) FROM pending_export WHERE connector = ?1 AND to_send = 1 AND operation = 0 \
+                 AND NOT EXISTS (SELECT 1 FROM connector_flags f WHERE f.connector = ?1 AND f.read_whole = 1)",
+                [connector],
+            )
+        })
+    }
+
     /// Marks entries as sent. Committed before the first byte leaves.
     pub fn mark_in_flight(&mut self, entries: &[ExportEntry]) -> Result<(), StoreError> {
         self.db.write("marking exports as sent", |db| {

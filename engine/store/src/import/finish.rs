@@ -26,7 +26,9 @@ impl Db {
         if complete {
             self.obsolete(&session, ending.absence, &mut summary, now)?;
             self.run(
-                "UPDATE connector_flags SET full_import_required = NULL WHERE connector = ?1",
+                "INSERT INTO connector_flags (connector, read_whole) VALUES (?1, 1) \
+                 ON CONFLICT (connector) DO UPDATE SET full_import_required = NULL, read_whole = 1 \
+                 WHERE read_whole = 0 OR full_import_required IS NOT NULL",
                 [session.connector],
             )?;
         }
