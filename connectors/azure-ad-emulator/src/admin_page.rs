@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use crate::call::parse_form;
+use crate::clock::graph_time;
 use crate::directory::Directory;
 use crate::entry::Entry;
 use crate::groups::GroupClass;
@@ -263,7 +264,18 @@ fn users(html: &mut String, directory: &Directory, options: &Options) {
     let (_, filter, _) = FILTERS.into_iter().find(|(filter, ..)| *filter == options.filter).unwrap_or(FILTERS[0]);
     search_form(html, options, "users", filter);
     html.push_str("</p>\n");
-    table(html, &["Display name", "Username", "Sync status", "Licenses", "Sign-in", "Not set because of a conflict"]);
+    table(
+        html,
+        &[
+            "Display name",
+            "Username",
+            "Sync status",
+            "Licenses",
+            "Sign-in",
+            "Password last set by",
+            "Not set because of a conflict",
+        ],
+    );
     let found = |entry: &&Entry| {
         is_found(options, &[entry.text("displayName"), entry.text("userPrincipalName"), entry.text("mail")])
     };
@@ -272,11 +284,15 @@ fn users(html: &mut String, directory: &Directory, options: &Options) {
         let status_class = if entry.is_synced() { "synced" } else { "" };
         let licence_class = if has_licence(entry) { "" } else { "none" };
         let allowed = if entry.flag("accountEnabled") == Some(false) { "Blocked" } else { "Allowed" };
+        let password = entry.password.as_ref().map_or_else(
+            || "Nobody".to_owned(),
+            |kept| format!("{}, {}", kept.set_by.words(), graph_time(kept.set_ms)),
+        );
         let errors: Vec<&str> = entry.held_back.iter().map(|held| held.value.as_str()).collect();
         let _ = writeln!(
             html,
             "<tr><td>{}</td><td>{}</td><td class=\"{status_class}\">{}</td><td class=\"{licence_class}\">{}</td>\
-             <td>{allowed}</td><td>{}</td></tr>",
+             <td>{allowed}</td><td>{password}</td><td>{}</td></tr>",
             escape(entry.text("displayName").unwrap_or_default()),
             escape(entry.text("userPrincipalName").unwrap_or_default()),
             status(entry),

@@ -12,6 +12,7 @@
 //! | `GET /_tenant/synchronisation` | `{"state", "takesEffect"}`: `never`, `pending_on`, `on`, `pending_off` or `off` |
 //! | `GET /_tenant/device-codes` | sign-ins by device code that wait for a person |
 //! | `POST /_tenant/device-codes` | `{"userCode", "user": "admin@contoso.com"}` approves as that user, `{"userCode", "decline": true}` declines |
+//! | `POST /_tenant/sign-ins` | `{"signIns": [{"user", "password"}]}` signs each in, without a token: `{"results": [{"user", "code", "message"}]}`, code 0 is success |
 //! | `POST /_tenant/clock` | `{"advanceSeconds": n}` or `{"offsetSeconds": n}`, answers `{"offsetSeconds", "now"}` |
 
 use serde::Deserialize;
@@ -49,11 +50,12 @@ pub(crate) fn answer(shared: &Shared, method: &str, path: &str, body: &[u8]) -> 
         }
         ("GET", "device-codes") => (200, json!({ "open": shared.core().open_device_codes() })),
         ("POST", "device-codes") => decide_device_code(shared, body),
-        (_, "knobs" | "state" | "log" | "clock" | "synchronisation" | "device-codes") => {
+        ("POST", "sign-ins") => sign_in_all(shared, body),
+        (_, "knobs" | "state" | "log" | "clock" | "synchronisation" | "device-codes" | "sign-ins") => {
             (405, json!({ "error": format!("/_tenant/{part} has no {method}") }))
         }
         _ => {
-            let parts = "knobs, state, log, clock, synchronisation and device-codes";
+            let parts = "knobs, state, log, clock, synchronisation, device-codes and sign-ins";
             (404, json!({ "error": format!("/_tenant/ is the admin page, and below it there are {parts}") }))
         }
     }
@@ -117,6 +119,35 @@ fn decide_device_code(shared: &Shared, body: &[u8]) -> (u16, Value) {
         Ok(()) => (200, json!({ "open": core.open_device_codes() })),
         Err(why) => (404, json!({ "error": why })),
     }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ManySignIns {
+    sign_ins: Vec<OneSignIn>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OneSignIn {
+    user: String,
+    password: String,
+}
+
+/// Each under the lock by itself: checking a password takes a fraction of a millisecond, and others are served in between.
+fn sign_in_all(shared: &Shared, body: &[u8]) -> (u16, Value) {
+    let many: ManySignIns = match serde_json::from_slice(body) {
+        Ok(many) => many,
+        // What serde tells of a wrong body may repeat it.
+        Err(error) => {
+            return refused(format!("no list of sign-ins, at line {} column {}", error.line(), error.column()));
+        }
+    };
+    let one = |one: OneSignIn| {
+        let (code, message) = shared.core().try_sign_in(&one.user, &one.password);
+        json!({ "user": one.user, "code": code, "message": message })
+    };
+    (200, json!({ "results": many.sign_ins.into_iter().map(one).collect::<Vec<_>>() }))
 }
 
 #[derive(Deserialize)]

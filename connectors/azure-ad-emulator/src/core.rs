@@ -17,6 +17,7 @@ use crate::knobs::{Knobs, SyncState};
 use crate::provisioning;
 use crate::request_log::{LoggedRequest, RequestLog, redact, redact_form};
 use crate::routes;
+use crate::sign_in::{SignInSetting, SignIns};
 use crate::synchronisation;
 use crate::throttle::Throttle;
 use crate::token::{self, Grant, TokenRequest, TokenSetting, Tokens};
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) redirects: Redirects,
     pub(crate) throttle: Throttle,
     pub(crate) tokens: Tokens,
+    sign_ins: SignIns,
     /// `http://127.0.0.1:port`.
     base_url: String,
     /// `http://127.0.0.1:port/v1.0/`.
@@ -110,6 +112,7 @@ impl Core {
             redirects: Redirects::default(),
             throttle: Throttle::default(),
             tokens: Tokens::default(),
+            sign_ins: SignIns::default(),
             base_url,
             graph_url,
             request_ids,
@@ -443,7 +446,10 @@ impl Core {
                 let code = code.as_deref().unwrap_or("temporarily_unavailable");
                 (*status, json!({ "error": code, "error_description": "The rehearsal tenant was told to answer so." }))
             }
-            _ => self.tokens.answer(request, &setting),
+            _ => {
+                let place = SignInSetting { directory: &self.directory, knobs: &self.knobs, now: setting.now };
+                self.tokens.answer(request, &setting, |name, password| self.sign_ins.sign_in(name, password, &place))
+            }
         };
         self.authority_answer(arrival, status, body, Some(redact_form(request.form)))
     }
@@ -461,6 +467,15 @@ impl Core {
         };
         let (status, body) = self.tokens.give_device_code(request, &codes, &setting);
         self.authority_answer(arrival, status, body, Some(redact_form(request.form)))
+    }
+
+    /// Signs a person in without giving a token: 0, or the number of the refusal and what it says.
+    pub(crate) fn try_sign_in(&mut self, name: &str, password: &str) -> (u32, String) {
+        let setting = SignInSetting { directory: &self.directory, knobs: &self.knobs, now: self.now() };
+        match self.sign_ins.sign_in(name, password, &setting) {
+            Ok(_) => (0, String::new()),
+            Err(refusal) => refusal.told(),
+        }
     }
 
     /// The codes that wait for a person, without their secrets.

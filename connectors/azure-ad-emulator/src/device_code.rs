@@ -174,7 +174,7 @@ fn milliseconds(seconds: u64) -> Millis {
 
 /// `https://graph.microsoft.com/Organization.ReadWrite.All offline_access` = the permission; `.default` = all that is
 /// consented. The scopes of OpenID Connect give nothing here.
-fn scopes(scope: &str) -> Vec<String> {
+pub(crate) fn scopes(scope: &str) -> Vec<String> {
     let mut scopes: Vec<String> = Vec::new();
     for one in scope.split_whitespace() {
         let name = one.rsplit('/').next().unwrap_or(one);

@@ -11,6 +11,7 @@ use crate::clock::{Millis, graph_time};
 use crate::entry::{Deletion, Entry, Link, Tombstone};
 use crate::guid::Guid;
 use crate::indexes::{Indexes, Table};
+use crate::password::KeptPassword;
 use crate::schema::{Kind, is_tracked};
 use crate::tenant_facts::TenantFacts;
 
@@ -217,6 +218,7 @@ impl Directory {
             source_anchor: None,
             synced: Map::new(),
             held_back: Vec::new(),
+            password: None,
             deleted: None,
         };
         self.put_back(entry);
@@ -258,6 +260,13 @@ impl Directory {
         change(&mut entry);
         entry.changed = self.next_change();
         self.put_back(entry);
+    }
+
+    pub(crate) fn set_password(&mut self, id: Guid, password: KeptPassword) {
+        if let Some(entry) = self.objects.get_mut(&id) {
+            entry.password = Some(password);
+            self.generation += 1;
+        }
     }
 
     pub(crate) fn set_owners(&mut self, id: Guid, owners: Vec<Guid>) {

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::clock::Millis;
 use crate::guid::Guid;
+use crate::password::KeptPassword;
 use crate::schema::Kind;
 
 /// A user, group or contact, alive or in the recycle bin.
@@ -52,6 +53,9 @@ pub(crate) struct Entry {
     /// Values that another object holds, kept until it lets go of them (D.4).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) held_back: Vec<HeldBack>,
+    /// Of a user: no property, so that no read shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) password: Option<KeptPassword>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deleted: Option<Deletion>,
 }

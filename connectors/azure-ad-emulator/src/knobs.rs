@@ -74,6 +74,12 @@ pub struct Knobs {
     pub protect_privileged_users: bool,
     /// `passwordProfile` changes need `User-PasswordProfile.ReadWrite.All` (A.3, unconfirmed).
     pub password_profile_permission: bool,
+    /// Wrong passwords after which an account is locked (smart lockout: 10).
+    pub lockout_threshold: u32,
+    /// The first lockout, in seconds; each further one lasts twice as long (60).
+    pub lockout_s: u64,
+    /// Users of federated domains sign in with the password that was synchronised (a home realm discovery policy).
+    pub cloud_passwords_of_federated_users: bool,
     /// What a `mail` whose address another object holds leads to (A.3).
     pub mail_clash: MailClash,
     /// The recycle bin prefixes sign-in names with the object id (A.9, unconfirmed).
@@ -168,6 +174,9 @@ impl Default for Knobs {
             security_groups_restorable: false,
             protect_privileged_users: true,
             password_profile_permission: true,
+            lockout_threshold: 10,
+            lockout_s: 60,
+            cloud_passwords_of_federated_users: false,
             mail_clash: MailClash::Refuse,
             prefix_deleted_sign_in_names: true,
             removed_in_first_round: false,

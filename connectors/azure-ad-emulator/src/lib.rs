@@ -30,7 +30,8 @@
 //!   or the tenant's own address plus `/.default`.
 //! - The web service is at [`RunningTenant::provisioning_url`]; its tokens have the scope
 //!   `6bf85cfa-ac8a-4be5-b5de-425a0d0dc016/.default`, and directory synchronisation must be on ([`Knobs::sync`]).
-//! - Sign-in is not offered: passwords are looked at and forgotten.
+//! - Users sign in at the token endpoint with name and password (`grant_type=password`); of a password only the string is kept
+//!   that synchronisation sends, or that the tenant makes of one set in the cloud.
 
 mod call;
 mod clock;
@@ -39,6 +40,8 @@ mod guid;
 pub mod seed;
 
 pub mod binary_xml;
+
+mod password;
 
 mod entry;
 mod schema;
@@ -80,6 +83,7 @@ mod batch;
 mod throttle;
 
 mod device_code;
+mod sign_in;
 mod token;
 
 mod faults;

@@ -33,7 +33,7 @@
 //!
 //! Every part may be left out. Users, groups and contacts take any other property of their type under Graph's name.
 //! `mail` without `proxyAddresses` gives the object that one `SMTP:` address. Members and managers are named by object
-//! id, sign-in name, a contact's mail address or a group's display name. Roles are named by display name or role
+//! id, sign-in name, a contact's mail address or a group's display name. A user with `password` signs in with it. Roles are named by display name or role
 //! definition id. Ids left out are derived from the tenant id, so the same seed always gives the same ids.
 
 use std::collections::HashMap;
@@ -45,6 +45,8 @@ use serde_json::{Map, Value, json};
 use crate::clock::{DAY_MS, Millis, graph_time};
 use crate::directory::Directory;
 use crate::guid::Guid;
+use crate::password::KeptPassword;
+pub use crate::password::SeedPassword;
 use crate::schema::{self, Kind, Shape};
 use crate::synchronisation::DeletionPrevention;
 use crate::tenant_facts::{
@@ -166,6 +168,9 @@ pub struct UserSeed {
     /// How long a deleted user has been in the recycle bin; unset: one day.
     #[serde(default)]
     pub deleted_days_ago: Option<u32>,
+    /// The password that the user has in the cloud; only a hash of it is kept.
+    #[serde(default)]
+    pub password: Option<SeedPassword>,
     /// Any other property of a user, under Graph's name.
     #[serde(flatten)]
     pub properties: Map<String, Value>,
@@ -402,6 +407,11 @@ impl Planting {
         }
         let id = self.user(seed);
         self.name(&seed.user_principal_name, id);
+        match seed.password.as_ref().map(|clear| KeptPassword::of_cloud(&clear.0, self.now)) {
+            None => {}
+            Some(Ok(password)) => self.directory.set_password(id, password),
+            Some(Err(error)) => self.mistake(format!("user {}: no random bytes: {error}", seed.user_principal_name)),
+        }
         id
     }
 

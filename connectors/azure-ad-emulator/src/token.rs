@@ -1,5 +1,5 @@
 //! The token endpoint and tenant discovery (A.1): client credentials with a secret or an assertion (verified in
-//! `assertion`), a person's sign-in by device code, the documented refusals, and which tokens are good for what. Tokens
+//! `assertion`), a person's sign-in by device code or by name and password (verified in `sign_in`), the documented refusals, and which tokens are good for what. Tokens
 //! live in memory: after a restart clients get a new one, as after an outage.
 
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use crate::call::{decode, parse_form};
 use crate::clock::{Millis, SECOND_MS, token_time};
 use crate::device_code::{self, Delegation, DeviceCodeSetting, DeviceCodes};
 use crate::guid::Guid;
+use crate::sign_in;
 use crate::tenant_facts::{Application, TenantFacts};
 
 /// Resources that a Graph token may be asked for, next to the tenant's own address.
@@ -85,19 +86,24 @@ pub(crate) fn refusal(status: u16, error: &'static str, code: u32, message: impl
 }
 
 impl Tokens {
-    /// Answers a token request: status and body.
-    pub(crate) fn answer(&mut self, request: &TokenRequest<'_>, setting: &TokenSetting<'_>) -> (u16, Value) {
+    /// Answers a token request: status and body. `sign_in` verifies name and password of a person.
+    pub(crate) fn answer(
+        &mut self,
+        request: &TokenRequest<'_>,
+        setting: &TokenSetting<'_>,
+        sign_in: impl FnOnce(&str, &str) -> Result<Guid, Refusal>,
+    ) -> (u16, Value) {
         let form = parse_form(request.form);
-        let granted = if field(&form, "grant_type") == Some(device_code::GRANT_TYPE) {
-            self.redeem(request, &form, setting)
-        } else {
-            judge(request, &form, setting).map(|(application, audience)| Grant {
+        let granted = match field(&form, "grant_type") {
+            Some(device_code::GRANT_TYPE) => self.redeem(request, &form, setting),
+            Some(sign_in::GRANT_TYPE) => by_password(request, &form, setting, sign_in),
+            _ => judge(request, &form, setting).map(|(application, audience)| Grant {
                 application: application.client_id,
                 permissions: application.permissions.clone(),
                 user: None,
                 audience,
                 expires_ms: setting.expires_ms(),
-            })
+            }),
         };
         match granted {
             Ok(grant) => (200, self.issue(grant, setting)),
@@ -237,6 +243,35 @@ fn person_client(
     let named = field(form, "client_id").filter(|id| !id.is_empty()).ok_or_else(|| missing("client_id"))?;
     let known = |id: &Guid| device_code::is_public_client(*id) || setting.facts.application(*id).is_some();
     Guid::parse(named).filter(known).ok_or_else(|| unknown_application(named, setting))
+}
+
+/// A person's grant by name and password. A registered application that has a secret proves itself with it; a client that every
+/// tenant knows has none.
+fn by_password(
+    request: &TokenRequest<'_>,
+    form: &[(String, String)],
+    setting: &TokenSetting<'_>,
+    sign_in: impl FnOnce(&str, &str) -> Result<Guid, Refusal>,
+) -> Result<Grant, Refusal> {
+    let client = person_client(request, form, setting)?;
+    if let Some(application) = setting.facts.application(client) {
+        if field(form, "client_secret").is_none() {
+            let message =
+                "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
+            return Err(refusal(401, "invalid_client", 7_000_218, message));
+        }
+        check_secret(application, field(form, "client_secret"))?;
+    }
+    let needed = |name| field(form, name).filter(|value| !value.trim().is_empty()).ok_or_else(|| missing(name));
+    let (scope, name, password) = (needed("scope")?, needed("username")?, needed("password")?);
+    let user = sign_in(name, password)?;
+    Ok(Grant {
+        application: client,
+        permissions: device_code::scopes(scope),
+        user: Some(user),
+        audience: GRAPH_RESOURCES[0].to_owned(),
+        expires_ms: setting.expires_ms(),
+    })
 }
 
 /// The registered application and the audience of its token, or why there is none.
@@ -382,6 +417,11 @@ fn read_basic(header: &str) -> Option<(String, String)> {
 }
 
 impl Refusal {
+    /// Number and text.
+    pub(crate) fn told(self) -> (u32, String) {
+        (self.code, self.message)
+    }
+
     fn body(&self, setting: &TokenSetting<'_>) -> Value {
         let timestamp = token_time(setting.now);
         json!({

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::entry::Entry;
 use crate::errors::{GraphError, GraphResult};
 use crate::guid::Guid;
+use crate::password::KeptPassword;
 use crate::permissions;
 use crate::schema::{self, Kind, Writable};
 use crate::user_rules;
@@ -26,13 +27,7 @@ pub(crate) fn create(cx: &mut Context<'_>, call: &Call) -> GraphResult<Reply> {
             return Err(GraphError::missing_value(name, "User"));
         }
     }
-    if body
-        .get("passwordProfile")
-        .and_then(|profile| profile.get("password"))
-        .is_none_or(|password| !password.is_string())
-    {
-        return Err(GraphError::missing_value("passwordProfile", "User"));
-    }
+    let password = new_password(cx, body)?.ok_or_else(|| GraphError::missing_value("passwordProfile", "User"))?;
     let changes = schema::read_body(Kind::User, body, true)?;
     user_rules::check(cx, None, &changes)?;
     let manager = bound_manager(cx, body)?;
@@ -49,10 +44,18 @@ pub(crate) fn create(cx: &mut Context<'_>, call: &Call) -> GraphResult<Reply> {
     properties.extend(stored.into_iter().filter(|(_, value)| !value.is_null()));
     let id = cx.directory.draw_id();
     cx.directory.create(id, Kind::User, properties, cx.now);
+    cx.directory.set_password(id, password);
     if manager.is_some() && !cx.knobs.drops("manager") {
         cx.directory.set_manager(id, manager);
     }
     created(cx, id)
+}
+
+/// What is kept of the password in a body.
+fn new_password(cx: &Context<'_>, body: &Map<String, Value>) -> GraphResult<Option<KeptPassword>> {
+    let sent = body.get("passwordProfile").and_then(|profile| profile.get("password")).and_then(Value::as_str);
+    let kept = sent.map(|clear| KeptPassword::of_cloud(clear, cx.now)).transpose();
+    kept.map_err(|error| GraphError::new(500, "InternalServerError", format!("There are no random bytes: {error}.")))
 }
 
 /// The 201 with the new object, which the writing replica knows at once.
@@ -93,13 +96,17 @@ pub(crate) fn update(cx: &mut Context<'_>, call: &Call, key: &str) -> GraphResul
     }
     user_rules::check(cx, Some(user), &changes)?;
     let manager = bound_manager(cx, body)?;
+    let password = new_password(cx, body)?;
 
     let id = user.id;
     let mut stored = user_rules::stored(cx, Some(user), changes);
-    if body.get("passwordProfile").and_then(|profile| profile.get("password")).is_some_and(Value::is_string) {
+    if password.is_some() {
         stored.push(("lastPasswordChangeDateTime".to_owned(), json!(graph_time(cx.now))));
     }
     cx.directory.update(id, stored);
+    if let Some(password) = password {
+        cx.directory.set_password(id, password);
+    }
     if manager.is_some() && !cx.knobs.drops("manager") {
         cx.directory.set_manager(id, manager);
     }

@@ -1,5 +1,5 @@
 //! Password hashes that arrive (B.6): whose they are, whether they may be taken, and whether they have the right form
-//! (section C). The tenant keeps no password: a hash is looked at and forgotten.
+//! (section C). Never tells anybody what it holds.
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,7 @@ use crate::binary_xml::Element;
 use crate::context::Context;
 use crate::entry::Entry;
 use crate::guid::Guid;
+use crate::password::KeptPassword;
 use crate::schema::Kind;
 
 const ITEM: [&str; 7] = [
@@ -68,10 +69,11 @@ fn read(item: &Element) -> Result<Change, Fault> {
 }
 
 fn take(cx: &mut Context<'_>, change: Change) -> Outcome {
-    let judged = judge(cx, &change).map(|user| user.id);
+    let judged = judge(cx, &change).map(|(user, password)| (user.id, password));
     let refusal = match judged {
-        Ok(id) => {
+        Ok((id, password)) => {
             store(cx, id, &change);
+            cx.directory.set_password(id, password);
             None
         }
         Err(refusal) => Some(refusal),
@@ -79,7 +81,7 @@ fn take(cx: &mut Context<'_>, change: Change) -> Outcome {
     Outcome { source_anchor: change.source_anchor, cloud_anchor: change.cloud_anchor, refusal }
 }
 
-fn judge<'a>(cx: &'a Context<'_>, change: &Change) -> Result<&'a Entry, (u32, &'static str)> {
+fn judge<'a>(cx: &'a Context<'_>, change: &Change) -> Result<(&'a Entry, KeptPassword), (u32, &'static str)> {
     if !feature(cx, "passwordSyncEnabled") {
         return Err((3, "Password hash synchronization is not enabled for this company."));
     }
@@ -97,38 +99,27 @@ fn judge<'a>(cx: &'a Context<'_>, change: &Change) -> Result<&'a Entry, (u32, &'
             "The password change request contains changes for one or more cloud only user objects, which is not supported.",
         ));
     }
-    if !has_form(&change.data) {
-        return Err((5, "The credential data does not have the form v1;PPH1_MD4,salt,iterations,hash;."));
-    }
+    let password = KeptPassword::synchronised(&change.data, cx.now)
+        .ok_or((5, "The credential data does not have the form v1;PPH1_MD4,salt,iterations,hash;."))?;
     if change.changed.parse::<jiff::Timestamp>().is_err() {
         return Err((6, "The change date is not an instant in UTC."));
     }
-    Ok(user)
+    Ok((user, password))
 }
 
-/// `v1;PPH1_MD4,<hex salt>,<iterations>,<64 hex digits>;` (section C). Any salt and count, either case.
-fn has_form(data: &str) -> bool {
-    let parts = data.strip_prefix("v1;PPH1_MD4,").and_then(|rest| rest.strip_suffix(';'));
-    let parts: Vec<&str> = parts.map(|parts| parts.split(',').collect()).unwrap_or_default();
-    let is_hex =
-        |text: &str| !text.is_empty() && text.len().is_multiple_of(2) && text.bytes().all(|c| c.is_ascii_hexdigit());
-    match parts.as_slice() {
-        [salt, count, hash] => {
-            is_hex(salt) && hash.len() == 64 && is_hex(hash) && count.parse::<u32>().is_ok_and(|count| count > 0)
-        }
-        _ => false,
-    }
-}
-
-/// What is known of the user after its password was taken over (section C), the password aside.
+/// What Graph shows of the user after its password was taken over (section C).
 fn store(cx: &mut Context<'_>, id: Guid, change: &Change) {
     let mut changes = vec![("lastPasswordChangeDateTime".to_owned(), json!(seconds(&change.changed)))];
     if !feature(cx, "cloudPasswordPolicyForPasswordSyncedUsersEnabled") {
         changes.push(("passwordPolicies".to_owned(), json!("DisablePasswordExpiration")));
     }
-    if feature(cx, "userForcePasswordChangeOnLogonEnabled") {
+    let held = cx.directory.any(id).and_then(|user| user.properties.get("passwordProfile"));
+    let is_forced = held.and_then(|held| held.get("forceChangePasswordNextSignIn")) == Some(&json!(true));
+    let may_force = feature(cx, "userForcePasswordChangeOnLogonEnabled");
+    // The directory's password takes the place of one that was to be changed.
+    if may_force || is_forced {
         let flags: Value = json!({
-            "forceChangePasswordNextSignIn": change.force_change,
+            "forceChangePasswordNextSignIn": may_force && change.force_change,
             "forceChangePasswordNextSignInWithMfa": false,
             "password": null,
         });
@@ -141,26 +132,4 @@ fn store(cx: &mut Context<'_>, id: Guid, change: &Change) {
 fn seconds(instant: &str) -> String {
     let parsed = instant.parse::<jiff::Timestamp>().map(|at| crate::clock::graph_time(at.as_millisecond()));
     parsed.unwrap_or_else(|_| instant.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_is_known_by_its_form() {
-        let hash = "b6aaf0e7abbeeab83c17c7b7340b900902d66614d8a59d4800aec04ffb26fd8d";
-        assert!(has_form(&format!("v1;PPH1_MD4,00010203040506070809,1000,{hash};")));
-        assert!(has_form(&format!("v1;PPH1_MD4,000102030405060708090A0B0C0D0E0F,1000,{};", hash.to_uppercase())));
-        for wrong in [
-            String::new(),
-            format!("v1;PPH1_MD4,00010203040506070809,1000,{hash}"),
-            format!("v1;PPH1_MD4,0001,0,{hash};"),
-            format!("v1;PPH1_MD4,000,1000,{hash};"),
-            format!("v1;PPH1_MD4,0001,1000,{};", &hash[2..]),
-            format!("v2;PPH1_MD4,0001,1000,{hash};"),
-        ] {
-            assert!(!has_form(&wrong), "{wrong}");
-        }
-    }
 }

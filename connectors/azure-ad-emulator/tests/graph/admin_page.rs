@@ -40,8 +40,8 @@ async fn the_admin_page_tells_who_is_synced_and_who_has_no_licence() {
     .await;
     let users = page(&client, "").await;
     let expected = [
-        ["ann", "ann@contoso.com", "Synced with Active Directory", "ENTERPRISEPACK", "Allowed", ""],
-        ["Bob &lt;b&gt;&amp;&quot;", "bob@contoso.com", "In cloud", "Unlicensed", "Blocked", ""],
+        ["ann", "ann@contoso.com", "Synced with Active Directory", "ENTERPRISEPACK", "Allowed", "Nobody", ""],
+        ["Bob &lt;b&gt;&amp;&quot;", "bob@contoso.com", "In cloud", "Unlicensed", "Blocked", "Nobody", ""],
     ];
     assert_eq!(rows(&users), expected);
     assert!(users.contains("Unlicensed (1)") && users.contains("Synced with Active Directory (1)"), "{users}");

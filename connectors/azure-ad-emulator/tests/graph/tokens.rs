@@ -55,7 +55,7 @@ async fn f01_the_token_endpoint_refuses_as_documented() {
             "invalid_scope",
             28_000,
         ),
-        (vec![("grant_type", "password"), ("client_id", CLIENT)], 400, "unsupported_grant_type", 70_003),
+        (vec![("grant_type", "magic"), ("client_id", CLIENT)], 400, "unsupported_grant_type", 70_003),
         (assertion, 401, "invalid_client", 50_027),
     ];
     for (form, status, error, code) in cases {

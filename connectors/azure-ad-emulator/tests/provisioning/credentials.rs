@@ -1,4 +1,4 @@
-//! Password hashes as far as a tenant without a password store can judge them (B.6, section C).
+//! Whose password hashes the tenant takes, and what becomes of the user (B.6, section C). Signing in with them: `sign_in`.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_hash_is_taken_for_a_synchronised_user_of_a_tenant_that_wants_it() {
     push(&service, "QQ==", HASH).await;
     let profile = graph.property(&format!("/users/{id}"), "passwordProfile").await;
     assert_eq!(profile["forceChangePasswordNextSignIn"], true);
-    assert!(!tenant.snapshot().to_string().contains("PPH1_MD4"), "the hash is forgotten");
+    assert!(!tenant.snapshot().to_string().contains("PPH1_MD4"), "no client sees the hash");
 
     for (anchor, data, expected) in [
         ("unknown", HASH, "not found"),

@@ -20,3 +20,5 @@ mod lifecycle;
 mod read_back;
 
 mod credentials;
+
+mod sign_in;
