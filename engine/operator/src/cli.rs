@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Tenant(TenantArgs),
     /// Show whether the tenant takes synchronised objects, or have an administrator switch that
     TenantSync(TenantSyncArgs),
+    /// Take the deployment from Graph mode to Connect mode; shows who is matched by what before it changes anything
+    SwitchMode(SwitchModeArgs),
 }
 
 impl Command {
@@ -118,6 +120,7 @@ impl Command {
             Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
             Command::TenantSync(_) => "tenant-sync",
+            Command::SwitchMode(_) => "switch-mode",
         }
     }
 }
@@ -449,6 +452,38 @@ pub(crate) struct ApproveArgs {
     pub(crate) digest: String,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeChoice {
+    /// Users, groups and contacts become objects that Active Directory masters
+    Connect,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Without --yes it asks on a terminal, and otherwise only shows. The files are changed whole or not at all, \
+    and kept in before-connect-mode/; the deployment is in staging mode afterwards."
+)]
+pub(crate) struct SwitchModeArgs {
+    /// The mode to go to
+    #[arg(value_enum)]
+    pub(crate) mode: ModeChoice,
+    /// The Azure AD connector, where the deployment has several
+    #[arg(long)]
+    pub(crate) connector: Option<String>,
+    /// Change the folder without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Clear onPremisesImmutableId of the users that carry it and have an address, so that the tenant matches them by that
+    #[arg(long, conflicts_with = "offline")]
+    pub(crate) clear_stamps: bool,
+    /// Exchange the rule files although rules in them are not as they were shipped
+    #[arg(long)]
+    pub(crate) replace_changed: bool,
+    /// Do not ask the tenant what stands in the way
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JoinArgs {
     pub(crate) connector: String,
@@ -635,6 +670,8 @@ mod tests {
               tenant       Start a rehearsal tenant on a loopback address, until Ctrl-C
               tenant-sync  Show whether the tenant takes synchronised objects, or have an administrator switch
                            that
+              switch-mode  Take the deployment from Graph mode to Connect mode; shows who is matched by what
+                           before it changes anything
 
             Options:
                   --deployment <DIR>  The deployment's folder [env: METASYNC_DEPLOYMENT] [default: .]
@@ -680,6 +717,7 @@ mod tests {
             ("history", vec![]),
             ("tenant", vec![]),
             ("tenant-sync", vec!["status"]),
+            ("switch-mode", vec!["connect"]),
         ] {
             let line: Vec<&str> = ["metasync", name].into_iter().chain(rest).collect();
             assert_eq!(parsed(&line), name);

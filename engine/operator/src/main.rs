@@ -113,6 +113,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,
+        Command::SwitchMode(args) => commands::switch_mode::run(context, &args).await,
         Command::TenantSync(args) => commands::tenant_sync::run(context, &args).await,
     }
 }

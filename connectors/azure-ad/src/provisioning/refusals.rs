@@ -44,8 +44,8 @@ const KNOWN: [Known; 14] = [
         code: "ObjectTypeMismatch",
         signs: &[],
         when: "the address belongs to an object of another type",
-        remedy: "an object of another type (user, group, contact) has this address in the tenant: remove the address \
-                 there, or here",
+        remedy: "an object of another type (user, group, contact) has this address in the tenant: find it by `metasync \
+                 search` with the address, and remove the address there, or here",
         retry: false,
     },
     Known {
@@ -60,8 +60,9 @@ const KNOWN: [Known; 14] = [
         code: "AttributeValueMustBeUnique",
         signs: &["conflict on", "must be unique"],
         when: "the value is used by another object",
-        remedy: "another object of the tenant has this value: find it by `metasync search`, and change or match one of \
-                 the two",
+        remedy: "another object of the tenant has the value that stands in the brackets: `metasync search` in the tenant's \
+                 connector space shows it (a group, a contact or a deleted user counts too); take the value from one of \
+                 the two, or match them",
         retry: false,
     },
     Known {
@@ -76,8 +77,8 @@ const KNOWN: [Known; 14] = [
         code: "IdentityDataValidationFailed",
         signs: &["datavalidationfailed"],
         when: "a value has characters or a form that the service does not take",
-        remedy: "the sign-in name or another value has characters or a form that the service does not take: correct it \
-                 in the directory",
+        remedy: "correct the value in the directory: a sign-in name has letters without accents, digits and ' . - _ ! # ^ ~, \
+                 no spaces, at most 64 characters before the @ and 113 in all, and a domain that the tenant has verified",
         retry: false,
     },
     Known {
@@ -92,7 +93,7 @@ const KNOWN: [Known; 14] = [
         code: "ExceededAllowedLength",
         signs: &["exceeds the maximum", "exceeds the allowed"],
         when: "a value is longer than the service takes",
-        remedy: "shorten the value in the directory",
+        remedy: "shorten the value in the directory; the service's words name the attribute",
         retry: false,
     },
     Known {
@@ -114,14 +115,16 @@ const KNOWN: [Known; 14] = [
         code: "DeletingCloudOnlyObjectNotAllowed",
         signs: &["cloud-only object", "cloud only object"],
         when: "the object of the tenant is not, or no longer, a synchronised one",
-        remedy: "delete it in the tenant itself, or let it be taken over first",
+        remedy: "it is a cloud object now: delete it in the tenant itself, or bring it back into scope, so that it is taken \
+                 over again and can be deleted from here",
         retry: false,
     },
     Known {
         code: "cd-missing-object",
         signs: &["delete, is not valid", "delete is not valid", "deletenotvalid", "0x8023134a"],
         when: "the service knows no synchronised object of this anchor",
-        remedy: "the object is no longer synchronised, or gone from the tenant: the next import tells which",
+        remedy: "the object is no longer synchronised, or gone from the tenant, and the next import tells which; where it \
+                 says so of everything, synchronisation is switched off: `metasync tenant-sync status`",
         retry: true,
     },
     Known {

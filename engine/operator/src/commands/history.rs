@@ -9,7 +9,8 @@ use crate::render::counters::recorded_sentence;
 use crate::text::{Table, count, duration, paragraph, time};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use sync_store::{ErrorFilter, EventRecord, RunFilter, RunRecord, StepRecord, Store};
+use sync_kernel::SentState;
+use sync_store::{ErrorFilter, ErrorSubject, EventRecord, PendingFilter, RunFilter, RunRecord, StepRecord, Store};
 
 /// Errors of one listing.
 const ERRORS: usize = 1_000;
@@ -108,7 +109,8 @@ fn one(store: &Store, run: &RunRecord, errors: bool) -> Result<Report, Failure> 
         if errors {
             let mut table = Table::new(&["object", "code", "message"]).indent(4);
             for error in &found {
-                table.row([error.name.clone(), error.code.clone(), error.message.clone()]);
+                let remedy = remedy(store, &run.connector, error.subject, &error.code)?;
+                table.row([error.name.clone(), error.code.clone(), with_remedy(&error.message, remedy)]);
             }
             text.push_str(&table.render());
         } else {
@@ -152,7 +154,11 @@ fn step_part(step: &StepRecord) -> String {
 /// `history --errors` without a run: what stands on objects now.
 fn standing_errors(store: &Store) -> Result<Report, Failure> {
     let errors = store.errors(&ErrorFilter::default(), ERRORS)?;
-    let lines = errors.iter().map(|error| {
+    let mut remedies = Vec::with_capacity(errors.len());
+    for error in &errors {
+        remedies.push(remedy(store, &error.connector, Some(error.subject), &error.code)?);
+    }
+    let lines = errors.iter().zip(&remedies).map(|(error, remedy)| {
         let tried = crate::text::counted(error.retry_count + 1, "time", "times");
         let phase = crate::render::runs::kind_name(&error.phase);
         let head = format!(
@@ -162,11 +168,39 @@ fn standing_errors(store: &Store) -> Result<Report, Failure> {
             time(error.first_occurred)
         );
         let attribute = error.attribute.as_ref().map_or(String::new(), |attribute| format!(" {attribute}:"));
-        head + &paragraph(&format!("{}:{attribute} {}", error.code, error.message), 2)
+        let told = with_remedy(&format!("{}:{attribute} {}", error.code, error.message), remedy.clone());
+        head + &told.lines().map(|line| paragraph(line, 2)).collect::<String>()
     });
     let lines: String = lines.collect();
     let text = if errors.is_empty() { "no object is in error\n".to_owned() } else { lines };
-    Ok(Report::new(Exit::Success, text, json!({ "errors": to_json(&errors) })))
+    let mut told = to_json(&errors);
+    for (error, remedy) in told.as_array_mut().into_iter().flatten().zip(remedies) {
+        error["remedy"] = json!(remedy);
+    }
+    Ok(Report::new(Exit::Success, text, json!({ "errors": told })))
+}
+
+/// What the target advised when it refused the export that an error is about, as long as that refusal stands.
+fn remedy(
+    store: &Store,
+    connector: &str,
+    subject: Option<ErrorSubject>,
+    of_code: &str,
+) -> Result<Option<String>, Failure> {
+    let Some(ErrorSubject::Object(object)) = subject else { return Ok(None) };
+    let filter = PendingFilter { object: Some(object), refused: true, ..PendingFilter::default() };
+    let pending = store.pending(connector, &filter, None, 1)?;
+    Ok(pending.into_iter().find_map(|line| match line.pending?.state {
+        SentState::Refused { code, remedy, .. } if code == of_code && !remedy.is_empty() => Some(remedy),
+        _ => None,
+    }))
+}
+
+fn with_remedy(message: &str, remedy: Option<String>) -> String {
+    match remedy {
+        Some(remedy) => format!("{message}\nwhat to do: {remedy}"),
+        None => message.to_owned(),
+    }
 }
 
 fn elapsed(started: i64, ended: Option<i64>) -> String {

@@ -19,5 +19,6 @@ pub(crate) mod history;
 
 pub(crate) mod eval;
 
+pub(crate) mod switch_mode;
 pub(crate) mod tenant;
 pub(crate) mod tenant_sync;

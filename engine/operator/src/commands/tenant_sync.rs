@@ -1,14 +1,17 @@
 //! `metasync tenant-sync`: shows whether a tenant takes synchronised objects, and has an administrator switch that on or off.
 //! The administrator signs in elsewhere by a code; no password passes here, and the token is gone when the command ends.
 
+mod standing;
+
 use crate::cli::{TenantSyncArgs, TenantSyncCommand};
 use crate::connectors;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
-use connector_azure_ad::{Administrator, Synchronisation, TenantReport};
+use connector_azure_ad::{Administrator, TenantReport};
 use serde_json::json;
+use standing::{Asked, Standing, standing};
 use std::time::{Duration, Instant};
 
 /// What switching off means; nobody does it without having read this.
@@ -18,15 +21,20 @@ const MEANING_OF_OFF: &str = "Switching off makes cloud objects of all synchroni
 pub(crate) async fn run(context: &Context, args: &TenantSyncArgs) -> Result<Report, Failure> {
     let (connector, administrator) = administrator(context, args)?;
     let before = administrator.report().await?;
+    let now_stands = |tenant: &TenantReport| {
+        let asked = Asked::read(&context.folder).filter(|asked| asked.tenant == tenant.id);
+        standing(tenant.synchronisation, asked.as_ref(), context.now())
+    };
     let on = match &args.command {
-        TenantSyncCommand::Status => return Ok(report(&connector, &before)),
+        TenantSyncCommand::Status => return Ok(report(&connector, &before, &now_stands(&before))),
         TenantSyncCommand::On => true,
         TenantSyncCommand::Off => false,
     };
-    if is_there(&before, on) {
-        return Ok(report(&connector, &before));
+    let stands = now_stands(&before);
+    if stands.is_there(on) || (on && matches!(stands, Standing::PendingOn { .. })) {
+        return Ok(report(&connector, &before, &stands));
     }
-    if on && before.synchronisation == Synchronisation::PendingOff {
+    if on && stands == Standing::PendingOff {
         let message = "synchronisation is being switched off, and that cannot be taken back";
         return Err(Failure::new("pending-off", message, "wait until `metasync tenant-sync status` says `off`"));
     }
@@ -43,23 +51,20 @@ pub(crate) async fn run(context: &Context, args: &TenantSyncArgs) -> Result<Repo
     let person = administrator.signed_in(&code).await?;
     administrator.switch(&person, on).await?;
     drop(person);
+    // Until it has arrived, the tenant itself does not show that it was asked for.
+    Asked { tenant: before.id.clone(), on, at: context.now() }.write(&context.folder)?;
     let mut now = administrator.report().await?;
     let until = Instant::now() + Duration::from_secs(args.wait_minutes.saturating_mul(60));
-    while !is_there(&now, on) && Instant::now() < until {
-        context.output.talk(&format!("{}: {}", connector, state(&now)));
+    while !now_stands(&now).is_there(on) && Instant::now() < until {
+        context.output.talk(&format!("{}: {}", connector, now_stands(&now).name()));
         tokio::time::sleep(Duration::from_secs(args.every_seconds.max(1))).await;
         now = administrator.report().await?;
     }
-    Ok(report(&connector, &now))
-}
-
-/// Whether the switch has arrived where it was put.
-fn is_there(tenant: &TenantReport, on: bool) -> bool {
-    match tenant.synchronisation {
-        Synchronisation::On => on,
-        Synchronisation::Off | Synchronisation::Never => !on,
-        Synchronisation::PendingOff => false,
+    let stands = now_stands(&now);
+    if stands.is_there(on) {
+        Asked::forget(&context.folder);
     }
+    Ok(report(&connector, &now, &stands))
 }
 
 fn administrator(context: &Context, args: &TenantSyncArgs) -> Result<(String, Administrator), Failure> {
@@ -78,28 +83,13 @@ fn administrator(context: &Context, args: &TenantSyncArgs) -> Result<(String, Ad
     Ok((config.name.to_string(), Administrator::new(settings, &args.sign_in_client)?))
 }
 
-fn state(tenant: &TenantReport) -> &'static str {
-    match tenant.synchronisation {
-        Synchronisation::Never => "never",
-        Synchronisation::On => "on",
-        Synchronisation::PendingOff => "pending-off",
-        Synchronisation::Off => "off",
-    }
-}
-
-fn report(connector: &str, tenant: &TenantReport) -> Report {
-    let explained = match tenant.synchronisation {
-        Synchronisation::Never => "never: the tenant has not taken synchronised objects yet",
-        Synchronisation::On => "on: the tenant takes synchronised objects",
-        Synchronisation::PendingOff => {
-            "pending-off: being switched off; this takes up to 72 hours and cannot be taken back"
-        }
-        Synchronisation::Off => "off: what was synchronised is managed in the cloud",
-    };
+fn report(connector: &str, tenant: &TenantReport, stands: &Standing) -> Report {
     let text = format!(
-        "tenant             {} ({})\nsynchronisation    {explained}\nlast synchronised  {}\nverified domains   {}\n",
+        "tenant             {} ({})\nsynchronisation    {}\nmeanwhile          {}\nlast synchronised  {}\nverified domains   {}\n",
         tenant.name,
         tenant.id,
+        stands.explained(),
+        stands.meanwhile(connector),
         tenant.last_sync.as_deref().unwrap_or("never"),
         tenant.domains.join(", "),
     );
@@ -107,7 +97,9 @@ fn report(connector: &str, tenant: &TenantReport) -> Report {
         "connector": connector,
         "tenant_id": tenant.id,
         "name": tenant.name,
-        "synchronisation": state(tenant),
+        "synchronisation": stands.name(),
+        "asked_at": stands.asked_at(),
+        "meanwhile": stands.meanwhile(connector),
         "last_sync": tenant.last_sync,
         "verified_domains": tenant.domains,
     });

@@ -2,7 +2,9 @@
 //! going from Graph mode to Connect mode.
 
 use super::run;
-use crate::cli::{ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, TenantArgs};
+use crate::cli::{
+    ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, HistoryArgs, ModeChoice, SwitchModeArgs, TenantArgs,
+};
 use crate::commands;
 use crate::context::Context;
 use crate::output::Output;
@@ -10,8 +12,6 @@ use azure_ad_emulator::{RunningTenant, SyncState};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
-use sync_rules::shipped::CloudSchema;
-use sync_rules::{ShippedOptions, shipped_rules};
 use sync_runtime::StopSignal;
 
 struct Deployment {
@@ -34,7 +34,39 @@ async fn told(graph: bool) -> Deployment {
     Deployment { context, tenant, _below: below }
 }
 
+/// The tenant's features, with or without the block of hard matches.
+fn features(blocked: bool) -> std::collections::BTreeMap<String, bool> {
+    [("blockCloudObjectTakeoverThroughHardMatchEnabled".to_owned(), blocked)].into()
+}
+
+/// Every file of a folder with its bytes, the store's aside.
+fn contents(folder: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, Vec<u8>> {
+    let mut all = std::collections::BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        let is_store = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("metasync.db"));
+        if path.is_dir() {
+            all.extend(contents(&path));
+        } else if !is_store {
+            all.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    all
+}
+
 impl Deployment {
+    async fn switch(&self, yes: bool, clear_stamps: bool) -> Result<crate::output::Report, crate::failure::Failure> {
+        let args = SwitchModeArgs {
+            mode: ModeChoice::Connect,
+            connector: None,
+            yes,
+            clear_stamps,
+            replace_changed: false,
+            offline: false,
+        };
+        commands::switch_mode::run(&self.context, &args).await
+    }
+
     /// One cycle; the lists that wait, as kind and digest.
     async fn cycle(&self, kind: CycleKindArg) -> Vec<(String, String)> {
         let report = commands::run::cycle(&self.context, &CycleArgs { kind, ..CycleArgs::default() }).await;
@@ -95,14 +127,36 @@ async fn from_graph_mode_to_connect_mode_the_same_objects_become_synchronised() 
     let (users, groups) = (deployment.ids("users", false), deployment.ids("groups", false));
     assert!(deployment.ids("users", true).is_empty());
     deployment.tenant.update_knobs(|knobs| knobs.sync = Some(SyncState::On)).unwrap();
-    let path = deployment.context.folder.join("metasync.toml");
-    let configuration = fs::read_to_string(&path).unwrap().replace("mode = \"graph\"", "mode = \"connect\"");
-    let own = "\n[connector.cloud.settings.provisioning]\nmachine_id = \"of-this-test\"\n";
-    fs::write(&path, format!("{configuration}{own}")).unwrap();
-    let options = ShippedOptions { cloud: CloudSchema::Connect, ..ShippedOptions::default() };
-    for (name, text) in shipped_rules(&[("ad", "cloud")], &options).iter().filter(|(name, _)| name.contains("/3")) {
-        fs::write(deployment.context.folder.join(name), text).unwrap();
+    // It shows before it writes: the switch that is in the way, who is matched by what, and nothing in the folder changes.
+    deployment.tenant.update_knobs(|knobs| knobs.features = features(true)).unwrap();
+    let before = contents(&deployment.context.folder);
+    let shown = deployment.switch(false, false).await.unwrap().text;
+    for text in [
+        "hard-match-blocked",
+        "31 users: ",
+        "matched by the stamp",
+        "nothing was changed",
+        "rules/33-cloud-contacts.toml",
+    ] {
+        assert!(shown.contains(text), "{text} is missing:\n{shown}");
     }
+    assert_eq!(contents(&deployment.context.folder), before);
+    deployment.tenant.update_knobs(|knobs| knobs.features = features(false)).unwrap();
+    // A rule of the operator's own stops it.
+    let rules = deployment.context.folder.join("rules/31-cloud-users.toml");
+    let shipped = fs::read_to_string(&rules).unwrap();
+    fs::write(&rules, shipped.replace("Left([givenName], 64)", "Left([givenName], 60)")).unwrap();
+    assert_eq!(deployment.switch(true, false).await.map(drop).unwrap_err().code, "rules-changed");
+    fs::write(&rules, &shipped).unwrap();
+    let done = deployment.switch(true, false).await.unwrap();
+    assert_eq!(done.json["people"]["hard_match"].as_array().map(Vec::len), Some(31), "{}", done.json);
+    let kept = deployment.context.folder.join("before-connect-mode/rules/31-cloud-users.toml");
+    assert_eq!(fs::read_to_string(kept).unwrap(), shipped);
+    let path = deployment.context.folder.join("metasync.toml");
+    let configuration = fs::read_to_string(&path).unwrap();
+    assert!(configuration.contains("staging = true") && configuration.contains("machine_id = "), "{configuration}");
+    assert_eq!(deployment.switch(true, false).await.map(drop).unwrap_err().code, "mode-already");
+    fs::write(&path, configuration.replace("staging = true", "staging = false")).unwrap();
     let mut waiting = deployment.cycle(CycleKindArg::Initial).await;
     for _ in 0..8 {
         let wanted = |(kind, _): &&(String, String)| !matches!(kind.as_str(), "sign-in-name" | "would-enable");
@@ -118,7 +172,36 @@ async fn from_graph_mode_to_connect_mode_the_same_objects_become_synchronised() 
     assert_eq!(deployment.ids("contacts", true).len(), 2);
     let made: Vec<String> = deployment.ids("groups", false).difference(&groups).cloned().collect();
     assert_eq!(made.len(), 1, "the distribution list");
+    // M18-M26: what is refused is told with what to do, in the history as in `explain`.
+    let args = HistoryArgs { run: None, errors: true, limit: 20 };
+    let errors =
+        commands::history::run(&deployment.context, &args).unwrap_or_else(|failure| panic!("{}", failure.text()));
+    assert!(
+        errors.text.contains("limitation-takeover:") && errors.text.contains("what to do: give both sides"),
+        "{}",
+        errors.text
+    );
     let writes = deployment.tenant.successful_writes();
     deployment.cycle(CycleKindArg::Delta).await;
     assert_eq!(deployment.tenant.successful_writes(), writes, "the second plan is empty");
+}
+
+/// Where the block of hard matches must stay on, the stamps go: the same users are then matched by their addresses.
+#[tokio::test]
+async fn stamps_are_cleared_on_demand() {
+    let deployment = told(true).await;
+    let stamps = || {
+        let users = deployment.tenant.snapshot()["users"].as_array().cloned().unwrap_or_default();
+        users.iter().filter(|user| user["onPremisesImmutableId"].is_string()).count()
+    };
+    let before = stamps();
+    let shown = deployment.switch(false, true).await.unwrap();
+    assert!(shown.text.contains("the stamp is cleared; matched by primary"), "{}", shown.text);
+    assert_eq!(stamps(), before, "nothing is written before it was shown and agreed to");
+    let done = deployment.switch(true, true).await.unwrap();
+    let cleared = done.json["stamps_cleared"].as_u64().unwrap();
+    let clearable = done.json["people"]["hard_match"].as_array().unwrap().iter();
+    let clearable = clearable.filter(|user| user["stamp_can_be_cleared"] == true).count();
+    assert!(cleared > 0 && cleared == clearable as u64, "{}", done.json);
+    assert_eq!(stamps() as u64, before as u64 - cleared);
 }

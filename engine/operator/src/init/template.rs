@@ -242,4 +242,5 @@ metasync.db-*
 metasync.db.*
 *.secret
 /tenant/
+/tenant-sync.json
 ";

@@ -162,6 +162,11 @@ pub fn shipped_rules(pairs: &[(&str, &str)], options: &ShippedOptions) -> Vec<(S
     files.into_iter().map(|(name, text)| (name, tagged(&text))).collect()
 }
 
+/// The fingerprint of a rule as it is written: a shipped rule carries it as its `tag` (S65).
+pub fn fingerprint_of(rule: &DeTable<'_>) -> String {
+    fingerprint(rule)
+}
+
 /// The text with the fingerprint of each rule behind its number (S65).
 fn tagged(text: &str) -> String {
     // What a template that is no TOML comes to is told where the rules are loaded.
