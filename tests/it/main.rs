@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod into_directory;
 mod load_server;
+mod passwords_source;
 mod rehearsal;
 mod samba_connector;
 mod story;

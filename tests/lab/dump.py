@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 """Prints a lab domain controller's own database as JSON lines: the oracle that a connector's import is compared with.
 
-  dump.py DIR [--base DN] [--scope sub|one|base] [--filter F] [--deleted] [ATTRIBUTE ...]
+  dump.py DIR [--base DN] [--scope sub|one|base] [--filter F] [--deleted] [--hashes] [ATTRIBUTE ...]
 
 It reads DIR/private/sam.ldb through python3-ldb as the system, without LDAP and without the connector, so that both
 cannot agree on one mistake. One line per object: {"dn": "...", "attributes": {"name": ["base64", ...]}}, attributes in
 alphabetical order, values in the database's order, every value base64 of its bytes. Without attribute names all stored
-attributes are printed but password material. Changes nothing.
+attributes are printed but password material; --hashes adds the NT hash (unicodePwd). Changes nothing.
 """
 
 import argparse
@@ -33,9 +33,11 @@ def main():
     p.add_argument("--scope", choices=["sub", "one", "base"], default="sub")
     p.add_argument("--filter", default="(objectClass=*)")
     p.add_argument("--deleted", action="store_true")
+    p.add_argument("--hashes", action="store_true")
     p.add_argument("attributes", nargs="*")
     a = p.parse_intermixed_args()
     folder = a.folder.rstrip("/")
+    secret = SECRET - {"unicodepwd"} if a.hashes else SECRET
     lp = LoadParm()
     lp.load(folder + "/etc/smb.conf")
     sam = SamDB(url=folder + "/private/sam.ldb", session_info=system_session(lp), lp=lp)
@@ -45,7 +47,7 @@ def main():
     for msg in found:
         attributes = {name: [base64.b64encode(bytes(v)).decode() for v in msg[name]]
                       for name in sorted(msg.keys(), key=str.lower)
-                      if name != "dn" and name.lower() not in SECRET}
+                      if name != "dn" and name.lower() not in secret}
         sys.stdout.write(json.dumps({"dn": str(msg.dn), "attributes": attributes}, ensure_ascii=False) + "\n")
 
 

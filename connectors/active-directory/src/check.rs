@@ -71,7 +71,7 @@ pub(crate) async fn check(settings: &Settings) -> Check {
     check
 }
 
-fn failure(check: &mut Check, error: &ConnectorError) {
+pub(crate) fn failure(check: &mut Check, error: &ConnectorError) {
     let code = match &error.kind {
         ErrorKind::Connection => "unreachable",
         ErrorKind::Credential => "credential-refused",

@@ -8,6 +8,7 @@ use ldap3::{LdapError, LdapResult};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -33,11 +34,18 @@ pub(crate) struct Connection {
     used: usize,
     /// A request went out in part, or the server closed it: of no more use.
     broken: bool,
+    /// The address at the other end, where there is one.
+    peer: Option<IpAddr>,
 }
 
 impl Connection {
     pub(crate) fn over(stream: impl Stream + 'static) -> Connection {
-        Connection { stream: Box::new(stream), received: Vec::new(), used: 0, broken: false }
+        Connection { stream: Box::new(stream), received: Vec::new(), used: 0, broken: false, peer: None }
+    }
+
+    /// Which of the addresses that a name stands for was reached.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        self.peer
     }
 
     /// Bytes that are set aside for what comes.
@@ -168,12 +176,14 @@ async fn connect(
     let standard = if encryption == Encryption::Ldaps { LDAPS_PORT } else { LDAP_PORT };
     let tcp = TcpStream::connect((server.host.as_str(), server.port.unwrap_or(standard))).await?;
     tcp.set_nodelay(true)?;
+    let peer = tcp.peer_addr().ok().map(|address| address.ip());
     let Some(config) = tls.filter(|_| encryption != Encryption::None) else {
-        return Ok(Connection::over(tcp));
+        return Ok(Connection { peer, ..Connection::over(tcp) });
     };
     let tcp = if encryption == Encryption::StartTls { start_tls(tcp).await? } else { tcp };
     let name = ServerName::try_from(server.host.clone())?;
-    Ok(Connection::over(TlsConnector::from(config).connect(name, tcp).await?))
+    let tls = TlsConnector::from(config).connect(name, tcp).await?;
+    Ok(Connection { peer, ..Connection::over(tls) })
 }
 
 /// Asks for TLS on a plain connection (RFC 4511 4.14), and gives it back bare.

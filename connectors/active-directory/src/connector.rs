@@ -11,6 +11,7 @@ use crate::errors;
 use crate::export::{self, Writer};
 use crate::full;
 use crate::object::{self, Kind};
+use crate::passwords::{self, PasswordReader};
 use crate::schema::Attributes;
 use crate::session::{Session, WritingSession, candidates, refuses_view};
 use crate::settings::{Settings, View, ViewChoice};
@@ -18,7 +19,7 @@ use crate::watermark::Mark;
 use async_trait::async_trait;
 use connector_contract::{
     Check, Connector, ConnectorError, CreateRequest, DeltaImport, ErrorKind, ExportItem, ExportOutcome, Exporter,
-    FullImport, ImportEnd, ImportItem, ImportSink, IntendedExport, ObjectReader, OwnAccount, Watermark,
+    FullImport, ImportEnd, ImportItem, ImportSink, IntendedExport, ObjectReader, OwnAccount, PasswordSource, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema, Guid, ObjectType};
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub struct ActiveDirectory {
     writing: Mutex<Option<Arc<WritingSession>>>,
     /// Where the last import of this process began or ended: single reads use its view and follow its containers.
     basis: Mutex<Option<Mark>>,
+    passwords: Option<PasswordReader>,
 }
 
 /// What single reads need of a step.
@@ -58,7 +60,9 @@ struct ReadingState {
 impl ActiveDirectory {
     /// Connects to nothing yet.
     pub fn new(settings: Settings) -> Self {
+        let passwords = settings.passwords.as_ref().map(|passwords| PasswordReader::new(&settings, passwords));
         ActiveDirectory {
+            passwords,
             settings,
             beginning: Mutex::new(None),
             current: Mutex::new(None),
@@ -241,7 +245,9 @@ impl Connector for ActiveDirectory {
     }
 
     async fn check(&self) -> Check {
-        check::check(&self.settings).await
+        let mut check = check::check(&self.settings).await;
+        passwords::check(&mut check, &self.settings).await;
+        check
     }
 
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
@@ -270,14 +276,22 @@ impl Connector for ActiveDirectory {
         Some(self)
     }
 
+    fn password_source(&self) -> Option<&dyn PasswordSource> {
+        self.passwords.as_ref().map(|passwords| passwords as &dyn PasswordSource)
+    }
+
     async fn own_accounts(&self) -> Result<Vec<OwnAccount>, ConnectorError> {
         let (opened, session) = match self.begun(None).await {
             Some(begun) => begun,
             None => (Instant::now(), Session::open(&self.settings, None).await?),
         };
         let account = session.controller.own_account(session.directory.as_ref(), &self.settings.bind_user).await?;
+        let mut accounts = vec![account];
+        if let Some(passwords) = &self.settings.passwords {
+            accounts.extend(passwords::own_account(&session, passwords).await?);
+        }
         *self.beginning.lock().await = Some((opened, session));
-        Ok(vec![account])
+        Ok(accounts)
     }
 }
 

@@ -80,11 +80,12 @@ pub(crate) fn sub_code(text: &str) -> Option<u32> {
 }
 
 /// A bind that was answered with a refusal. None of these is tried again by itself (SF23).
-pub(crate) fn bind_refused(attempted: &str, code: u32, text: &str) -> ConnectorError {
+/// `setting` is where the account is configured.
+pub(crate) fn bind_refused(attempted: &str, code: u32, text: &str, setting: &str) -> ConnectorError {
     let error = DirectoryError::Refused { code, text: text.trim_end_matches('\0').to_owned() };
     match code {
         RC_INVALID_CREDENTIALS => {
-            let (message, remedy) = bind_sub_code(sub_code(text));
+            let (message, remedy) = bind_sub_code(sub_code(text), setting);
             ConnectorError::new(ErrorKind::Credential, attempted, message, remedy)
         }
         RC_STRONGER_AUTH => {
@@ -101,27 +102,30 @@ pub(crate) fn bind_refused(attempted: &str, code: u32, text: &str) -> ConnectorE
 }
 
 /// The sub-codes of Active Directory (ad-protocols 1.6): name, number, remedy.
-fn bind_sub_code(sub_code: Option<u32>) -> (String, &'static str) {
+fn bind_sub_code(sub_code: Option<u32>, setting: &str) -> (String, String) {
+    let check = format!("check `{setting}` and the password");
     let Some(number) = sub_code else {
-        return ("the user name or the password was refused".to_owned(), "check `bind_user` and the password");
+        return ("the user name or the password was refused".to_owned(), check);
     };
     let (meaning, remedy) = match number {
-        0x525 => ("there is no such user", "check `bind_user`"),
+        0x525 => ("there is no such user", format!("check `{setting}`")),
         0x52e => (
             "wrong password, or no such user",
-            "check `bind_user` and the password, then run `metasync check`; nothing is tried again until the password's source changes",
+            format!("{check}, then run `metasync check`; nothing is tried again until the password's source changes"),
         ),
-        0x530 => ("the account may not sign in at this time of day", "widen its logon hours"),
-        0x531 => ("the account may not sign in from this machine", "widen its logon workstations"),
-        0x532 => ("the account's password has expired", "give it a new password, or one that does not expire"),
-        0x533 => ("the account is disabled", "enable it"),
-        0x701 => ("the account has expired", "move its expiry date"),
+        0x530 => ("the account may not sign in at this time of day", "widen its logon hours".to_owned()),
+        0x531 => ("the account may not sign in from this machine", "widen its logon workstations".to_owned()),
+        0x532 => {
+            ("the account's password has expired", "give it a new password, or one that does not expire".to_owned())
+        }
+        0x533 => ("the account is disabled", "enable it".to_owned()),
+        0x701 => ("the account has expired", "move its expiry date".to_owned()),
         0x773 => (
             "the account must change its password at the next logon",
-            "clear \"user must change password at next logon\"",
+            "clear \"user must change password at next logon\"".to_owned(),
         ),
-        0x775 => ("the account is locked out", "unlock it, and find out who tried wrong passwords"),
-        _ => ("the user name or the password was refused", "check `bind_user` and the password"),
+        0x775 => ("the account is locked out", "unlock it, and find out who tried wrong passwords".to_owned()),
+        _ => ("the user name or the password was refused", check),
     };
     (format!("{meaning} (data {number:x})"), remedy)
 }
@@ -155,7 +159,7 @@ mod tests {
     use expect_test::{Expect, expect};
 
     fn check(code: u32, text: &str, expect: Expect) {
-        let error = bind_refused("signing in to ldaps://dc1:636 as CORP\\svc", code, text);
+        let error = bind_refused("signing in to ldaps://dc1:636 as CORP\\svc", code, text, "bind_user");
         expect.assert_eq(&format!("{} | {error}", error.step_status()));
     }
 
@@ -181,7 +185,7 @@ mod tests {
             ("701", "account has expired"),
             ("773", "must change its password"),
         ] {
-            let error = bind_refused("x", 49, &text(data));
+            let error = bind_refused("x", 49, &text(data), "bind_user");
             assert!(error.message.contains(word) && error.message.contains(data), "{error}");
             assert_eq!(error.kind, ErrorKind::Credential);
         }

@@ -1,8 +1,8 @@
 //! The connector to Active Directory (Windows or Samba) over LDAP: full import, delta import through DirSync or by USN,
-//! reading single objects, export. Never decides what is joined or written: it reports and carries out.
+//! reading single objects, export; and reading password hashes by replication. Never decides what is joined or written: it reports and carries out.
 //!
 //! Modules in the order of the data flow: settings and trust, the wire, who answers, what is in scope, how entries
-//! become items, the imports, the export, the check.
+//! become items, the imports, the export, passwords, the check.
 
 mod settings;
 mod tls;
@@ -33,12 +33,15 @@ mod delta;
 mod export;
 mod full;
 
+mod passwords;
+
 mod check;
 mod check_rights;
 mod connector;
 
 pub use connector::ActiveDirectory;
 pub use containers::ContainerInfo;
+pub use passwords::PASSWORD_SETTINGS_HELP;
 pub use settings::{SETTINGS_HELP, Settings, settings_table};
 
 #[cfg(test)]

@@ -254,7 +254,7 @@ async fn choose<D: SignIn>(
 }
 
 /// The domain controller at the other end, unless it may not serve the step.
-async fn who_answers<D: Directory>(
+pub(crate) async fn who_answers<D: Directory>(
     connected: &Connected<D>,
     settings: &Settings,
     previous: Option<&Mark>,
@@ -268,7 +268,7 @@ async fn who_answers<D: Directory>(
     Ok(controller)
 }
 
-fn all_failed(mut failures: Vec<ConnectorError>) -> ConnectorError {
+pub(crate) fn all_failed(mut failures: Vec<ConnectorError>) -> ConnectorError {
     if failures.len() > 1 {
         let others: Vec<String> = failures.iter().skip(1).map(ToString::to_string).collect();
         let mut first = failures.swap_remove(0);

@@ -1,6 +1,7 @@
 //! The operator's settings of one directory, checked into a type that later code can rely on. Reads no secret and
 //! connects to nothing.
 
+use crate::passwords::PasswordSettings;
 use connector_contract::SecretReference;
 use metaverse_schema::{Dn, Guid, Setting, SettingProblem, SettingValue, SettingsReader, SettingsTable};
 use std::fmt;
@@ -25,6 +26,7 @@ pub const SETTINGS_HELP: &[(&str, &str)] = &[
     ("page_size", "entries in one page of a search, 1 to 1000; default 500"),
     ("connect_timeout_seconds", "default 15"),
     ("timeout_seconds", "longest wait for one answer; default 120"),
+    ("passwords", "table: reading password hashes, with an account of its own; off without it"),
 ];
 
 /// Object types that are imported when the operator names none.
@@ -39,6 +41,8 @@ pub struct Settings {
     pub(crate) ca_files: Vec<PathBuf>,
     pub(crate) pins: Vec<[u8; 32]>,
     pub(crate) bind_user: String,
+    /// Where in the settings that account stands, for messages about it.
+    pub(crate) account_setting: &'static str,
     pub(crate) password: SecretReference,
     pub(crate) base: Option<Dn>,
     pub(crate) containers: Vec<ConfiguredContainer>,
@@ -48,6 +52,8 @@ pub struct Settings {
     pub(crate) page_size: u32,
     pub(crate) connect_timeout: Duration,
     pub(crate) timeout: Duration,
+    /// Reading password hashes: off unless configured.
+    pub(crate) passwords: Option<PasswordSettings>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +172,13 @@ impl Settings {
         let page_size = bounded(&mut reader, "page_size", 500, 1, 1000);
         let connect_timeout = bounded(&mut reader, "connect_timeout_seconds", 15, 1, 600);
         let timeout = bounded(&mut reader, "timeout_seconds", 120, 1, 3600);
-        let problems = reader.finish();
+        let (passwords, inner) = match reader.table("passwords").map(|table| PasswordSettings::read(table, folder)) {
+            None => (None, Vec::new()),
+            Some(Ok(passwords)) => (Some(passwords), Vec::new()),
+            Some(Err(problems)) => (None, problems),
+        };
+        let mut problems = reader.finish();
+        problems.extend(inner);
         if !problems.is_empty() {
             return Err(problems);
         }
@@ -180,6 +192,7 @@ impl Settings {
             ca_files,
             pins,
             bind_user,
+            account_setting: "bind_user",
             password,
             base,
             containers,
@@ -189,20 +202,25 @@ impl Settings {
             page_size: page_size as u32,
             connect_timeout: Duration::from_secs(connect_timeout),
             timeout: Duration::from_secs(timeout),
+            passwords,
         })
     }
 }
 
+const SERVERS_HELP: &str = "write servers = [\"dc1.corp.example.com\"]; a port may follow a colon";
+
 fn servers(reader: &mut SettingsReader<'_>) -> Vec<Server> {
-    let help = "write servers = [\"dc1.corp.example.com\"]; a port may follow a colon";
-    let texts = reader.texts("servers");
-    let texts = match texts {
-        Some(texts) => texts,
-        None => {
-            reader.required_text("servers", help);
-            return Vec::new();
-        }
-    };
+    if let Some(servers) = optional_servers(reader) {
+        return servers;
+    }
+    reader.required_text("servers", SERVERS_HELP);
+    Vec::new()
+}
+
+/// The servers, if any are named.
+pub(crate) fn optional_servers(reader: &mut SettingsReader<'_>) -> Option<Vec<Server>> {
+    let help = SERVERS_HELP;
+    let texts = reader.texts("servers")?;
     if texts.is_empty() {
         reader.invalid("servers", "the list of servers is empty", help);
     }
@@ -213,7 +231,7 @@ fn servers(reader: &mut SettingsReader<'_>) -> Vec<Server> {
             None => reader.invalid("servers", format!("`{text}` is not a host name with an optional port"), help),
         }
     }
-    servers
+    Some(servers)
 }
 
 fn server(text: &str) -> Option<Server> {
@@ -285,7 +303,7 @@ fn fingerprint(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn password(reader: &mut SettingsReader<'_>, folder: &Path) -> Option<SecretReference> {
+pub(crate) fn password(reader: &mut SettingsReader<'_>, folder: &Path) -> Option<SecretReference> {
     let help = "name where it is: password = \"env:NAME\", \"file:PATH\" or \"credential:NAME\"";
     let text = reader.required_text("password", help);
     if text.is_empty() {

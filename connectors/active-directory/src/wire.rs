@@ -16,6 +16,7 @@ use connector_contract::{ConnectorError, ErrorKind, Secret};
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Mod, Scope};
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub(crate) struct Connected<D> {
     pub(crate) directory: D,
     pub(crate) url: String,
     pub(crate) certificate: CertificateSeen,
+    /// Which of the addresses that the server's name stands for answered, where that is known.
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// How a connection to one server is secured, and what it is called in messages.
@@ -89,10 +92,11 @@ impl SignIn for ReadingDirectory {
             .await
             .map_err(|error| errors::step_error(&attempted, &error))?;
         if outcome.code != 0 {
-            return Err(errors::bind_refused(&attempted, outcome.code, &outcome.text));
+            return Err(errors::bind_refused(&attempted, outcome.code, &outcome.text, settings.account_setting));
         }
+        let peer = connection.peer();
         let directory = ReadingDirectory::new(connection, settings.timeout);
-        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url })
+        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url, peer })
     }
 }
 
@@ -127,7 +131,7 @@ impl SignIn for LdapDirectory {
         });
         let mut directory = LdapDirectory { ldap, timeout: settings.timeout };
         directory.bind(settings, &secured.url).await?;
-        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url })
+        Ok(Connected { directory, certificate: secured.certificate(), url: secured.url, peer: None })
     }
 }
 
@@ -138,7 +142,7 @@ impl LdapDirectory {
             self.ldap.with_timeout(settings.connect_timeout).simple_bind(&settings.bind_user, secret.expose()).await;
         match answer {
             Ok(result) if result.rc == 0 => Ok(()),
-            Ok(result) => Err(errors::bind_refused(&attempted, result.rc, &result.text)),
+            Ok(result) => Err(errors::bind_refused(&attempted, result.rc, &result.text, settings.account_setting)),
             Err(error) => Err(errors::step_error(&attempted, &lost(error, settings.connect_timeout))),
         }
     }

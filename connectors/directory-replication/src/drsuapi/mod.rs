@@ -44,6 +44,8 @@ pub enum DrsError {
 pub mod refusal {
     /// ERROR_INVALID_PARAMETER
     pub const INVALID_PARAMETER: u32 = 0x57;
+    /// ERROR_DS_OBJ_NOT_FOUND
+    pub const OBJECT_NOT_FOUND: u32 = 0x208d;
     /// ERROR_DS_DRA_BUSY
     pub const BUSY: u32 = 0x20ee;
     /// ERROR_DS_DRA_BAD_DN
