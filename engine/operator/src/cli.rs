@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write a deployment folder; never synchronises or exports by itself
     Init(InitArgs),
+    /// Tell from two CSV inventories who would be matched, created or held, and what to mend first
+    Assess(AssessArgs),
     /// Show every mistake in the configuration, and whether every system can be reached
     Check(CheckArgs),
     /// List, add or remove the containers that a source connector reads
@@ -103,6 +105,7 @@ impl Command {
         match self {
             Command::Demo(_) => "demo",
             Command::Init(_) => "init",
+            Command::Assess(_) => "assess",
             Command::Check(_) => "check",
             Command::Scope(_) => "scope",
             Command::Run(_) => "run",
@@ -261,6 +264,45 @@ pub(crate) struct InitArgs {
     /// Write a deployment that may export; without it, it starts in staging mode
     #[arg(long)]
     pub(crate) active: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "The directory's file has at least the columns Name,SamAccountName,EmailAddress, the tenant's file \
+    userprincipalname,displayname,islicensed:
+
+  Get-ADUser -Filter * -Properties EmailAddress | Select-Object Name,SamAccountName,EmailAddress | Export-Csv ad.csv -NoTypeInformation
+  Get-MgUser -All -Property UserPrincipalName,DisplayName,AssignedLicenses | Select-Object UserPrincipalName,DisplayName,\
+    @{n='isLicensed';e={$_.AssignedLicenses.Count -gt 0}} | Export-Csv cloud.csv -NoTypeInformation
+
+What the files cannot answer is listed with the command that adds it. UTF-8 or UTF-16; comma, semicolon or tab. Ends with 3 \
+when something is to be mended or decided before the first export, otherwise with 0."
+)]
+pub(crate) struct AssessArgs {
+    /// Inventory of the directory: CSV, as Export-Csv writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ad: PathBuf,
+    /// Inventory of the tenant: CSV, as Export-Csv writes it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cloud: PathBuf,
+    /// A verified domain of the tenant; may be repeated [default: the domains of its users' sign-in names]
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) verified_domain: Vec<String>,
+    /// The suffix that sign-in names with another one should get [default: the verified domain of most users]
+    #[arg(long, value_name = "DOMAIN")]
+    pub(crate) suffix: Option<String>,
+    /// The whole list as CSV on stdout
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// Write the report as one HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+    /// Write what the directory should hold instead as PowerShell
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fix_powershell: Option<PathBuf>,
+    /// Write what the directory should hold instead as LDIF
+    #[arg(long, value_name = "FILE")]
+    pub(crate) fix_ldif: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -648,6 +690,8 @@ mod tests {
             Commands:
               demo         Tell the whole story on a sample directory and a rehearsal tenant
               init         Write a deployment folder; never synchronises or exports by itself
+              assess       Tell from two CSV inventories who would be matched, created or held, and what to mend
+                           first
               check        Show every mistake in the configuration, and whether every system can be reached
               scope        List, add or remove the containers that a source connector reads
               run          Run one run profile of one connector
@@ -685,7 +729,8 @@ mod tests {
                 0  done; named limitations and held single values do not change that
                 1  wrong usage, nothing found, or an error inside metasync or its store
                 2  mistakes in metasync.toml or the rules; nothing was run
-                3  a guard stopped the export, or a list waits for `metasync approve`
+                3  a guard stopped the export, a list waits for `metasync approve`, or `assess` found what to
+                mend
                 4  completed, but single objects are in error
                 5  a step could not start or finish: connection, credential, rights, error limit
                 6  a rule test failed
@@ -702,6 +747,7 @@ mod tests {
         for (name, rest) in [
             ("demo", vec![]),
             ("init", vec![]),
+            ("assess", vec!["--ad", "ad.csv", "--cloud", "cloud.csv"]),
             ("check", vec![]),
             ("scope", vec!["list", "ad"]),
             ("run", vec!["ad", "full-import"]),

@@ -24,7 +24,7 @@ pub(crate) const TABLE: [(Exit, &str); 8] = [
     (Exit::Success, "done; named limitations and held single values do not change that"),
     (Exit::Failed, "wrong usage, nothing found, or an error inside metasync or its store"),
     (Exit::Configuration, "mistakes in metasync.toml or the rules; nothing was run"),
-    (Exit::Waiting, "a guard stopped the export, or a list waits for `metasync approve`"),
+    (Exit::Waiting, "a guard stopped the export, a list waits for `metasync approve`, or `assess` found what to mend"),
     (Exit::ObjectErrors, "completed, but single objects are in error"),
     (Exit::Stopped, "a step could not start or finish: connection, credential, rights, error limit"),
     (Exit::TestsFailed, "a rule test failed"),
@@ -76,7 +76,7 @@ mod tests {
                 0  done; named limitations and held single values do not change that
                 1  wrong usage, nothing found, or an error inside metasync or its store
                 2  mistakes in metasync.toml or the rules; nothing was run
-                3  a guard stopped the export, or a list waits for `metasync approve`
+                3  a guard stopped the export, a list waits for `metasync approve`, or `assess` found what to mend
                 4  completed, but single objects are in error
                 5  a step could not start or finish: connection, credential, rights, error limit
                 6  a rule test failed

@@ -1,6 +1,7 @@
 //! The executable `metasync`: parses the command line, runs one command, prints what came of it and exits with its code.
 //! Decides nothing about objects; that is the engine's part.
 
+mod assess;
 mod cli;
 mod commands;
 mod connectors;
@@ -113,6 +114,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,
+        Command::Assess(args) => commands::assess::run(&args),
         Command::SwitchMode(args) => commands::switch_mode::run(context, &args).await,
         Command::TenantSync(args) => commands::tenant_sync::run(context, &args).await,
     }

@@ -1,5 +1,6 @@
 //! The commands, in the order in which an operator meets them. Each returns what it found; printing is the caller's.
 
+pub(crate) mod assess;
 pub(crate) mod check;
 pub(crate) mod scope;
 

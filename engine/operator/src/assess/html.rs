@@ -1,0 +1,210 @@
+//! The report as one HTML page to hand to a colleague: charts drawn as SVG in the page, no script, and nothing that is loaded
+//! from anywhere; the page forbids it to itself. Everything that comes from the inventories is escaped.
+
+use super::columns::Side;
+use super::finding::{Class, Remark, Weight};
+use super::judge::{Assessment, Line};
+use crate::text::count;
+use std::fmt::Write as _;
+
+/// People of one kind on the page; the CSV has all.
+const MOST_ROWS: usize = 500;
+
+const STYLE: &str = "
+:root { color-scheme: light dark; --line: #8884; --fine: #2e7d5b; --look: #b7791f; --mend: #c0392b; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
+.scroll { max-height: 28rem; overflow: auto; } .remedy { margin: .2rem 0 .6rem; } code { font-size: .85em; word-break: break-all; }
+.fine { fill: var(--fine); } .look { fill: var(--look); } .mend { fill: var(--mend); }
+svg text { fill: currentColor; font-size: 13px; } .legend span { margin-right: 1.4rem; } .dot { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
+details { margin: .4rem 0; } summary { cursor: pointer; font-weight: 600; }
+";
+
+pub(crate) fn page(assessment: &Assessment) -> String {
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\"><title>Readiness report</title>\n<style>{STYLE}</style></head><body>\n\
+         <h1>Readiness report</h1>\n<p>{} people of the directory against the tenant. Verified domains: {}{}.</p>\n",
+        count(assessment.lines.len() as u64),
+        escaped(&assessment.verified_domains.join(", ")),
+        if assessment.domains_inferred { " (taken from sign-in names)" } else { "" }
+    );
+    if assessment.addresses_assumed {
+        page.push_str("<p>The tenant's file has no addresses: the sign-in name of a cloud user counts as its primary address.</p>\n");
+    }
+    page.push_str(
+        "<p class=\"legend\"><span><i class=\"dot\" style=\"background:var(--fine)\"></i>as it should be</span>\
+         <span><i class=\"dot\" style=\"background:var(--look)\"></i>good to know</span>\
+         <span><i class=\"dot\" style=\"background:var(--mend)\"></i>to be mended or decided first</span></p>\n",
+    );
+    let classes: Vec<Bar> = Class::ALL
+        .into_iter()
+        .map(|class| Bar { name: class.code(), weight: class.weight(), number: assessment.of_class(class).count() })
+        .collect();
+    let remarks: Vec<Bar> = Remark::ALL
+        .into_iter()
+        .map(|remark| Bar {
+            name: remark.code(),
+            weight: remark.weight(),
+            number: assessment.with_remark(remark).count(),
+        })
+        .collect();
+    chart(&mut page, "What would become of them", &classes);
+    chart(&mut page, "What else is to be known", &remarks);
+    page.push_str("<h2>Person by person</h2>\n");
+    for class in Class::ALL {
+        let lines: Vec<(&Line, String)> = assessment.of_class(class).map(|line| (line, line.because.clone())).collect();
+        section(&mut page, class.code(), class.meaning(), class.remedy(), class.weight(), &lines);
+    }
+    for remark in Remark::ALL {
+        let said = |line: &Line| line.remarks.get(&remark).cloned().unwrap_or_default();
+        let lines: Vec<(&Line, String)> = assessment.with_remark(remark).map(|line| (line, said(line))).collect();
+        section(&mut page, remark.code(), remark.meaning(), remark.remedy(), remark.weight(), &lines);
+    }
+    cloud_only(&mut page, assessment);
+    page.push_str("<h2>Not in the files</h2>\n<table><tr><th>Side</th><th>Question</th><th>This adds it</th></tr>\n");
+    for missing in &assessment.not_in_file {
+        let side = if missing.side == Side::Directory { "directory" } else { "tenant" };
+        let _ = writeln!(
+            page,
+            "<tr><td>{side}</td><td>{}</td><td><code>{}</code></td></tr>",
+            escaped(missing.question),
+            escaped(missing.command)
+        );
+    }
+    page.push_str("</table>\n");
+    if !assessment.issues.is_empty() {
+        page.push_str("<h2>Lines that were not understood</h2>\n<ul>\n");
+        for issue in &assessment.issues {
+            let _ = writeln!(page, "<li>{}</li>", escaped(issue));
+        }
+        page.push_str("</ul>\n");
+    }
+    page.push_str("</body></html>\n");
+    page
+}
+
+struct Bar {
+    name: &'static str,
+    weight: Weight,
+    number: usize,
+}
+
+/// Bars as long as their numbers, each with its name and number.
+fn chart(page: &mut String, title: &str, bars: &[Bar]) {
+    const HEIGHT: usize = 24;
+    const LEFT: usize = 190;
+    const WIDTH: usize = 520;
+    let bars: Vec<&Bar> = bars.iter().filter(|bar| bar.number > 0).collect();
+    let most = bars.iter().map(|bar| bar.number).max().unwrap_or(0);
+    if most == 0 {
+        return;
+    }
+    let height = bars.len() * HEIGHT + 6;
+    let _ = writeln!(
+        page,
+        "<h2>{title}</h2>\n<svg viewBox=\"0 0 {} {height}\" width=\"100%\" role=\"img\" aria-label=\"{title}\">",
+        LEFT + WIDTH + 90
+    );
+    for (at, bar) in bars.iter().enumerate() {
+        let (top, long) = (at * HEIGHT + 3, (bar.number * WIDTH / most).max(2));
+        let _ = writeln!(
+            page,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect class=\"{}\" x=\"{LEFT}\" y=\"{top}\" width=\"{long}\" height=\"{}\" rx=\"2\"/>\
+             <text x=\"{}\" y=\"{}\">{}</text>",
+            LEFT - 8,
+            top + 14,
+            bar.name,
+            colour(bar.weight),
+            HEIGHT - 6,
+            LEFT + long + 6,
+            top + 14,
+            count(bar.number as u64)
+        );
+    }
+    page.push_str("</svg>\n");
+}
+
+fn colour(weight: Weight) -> &'static str {
+    match weight {
+        Weight::Fine => "fine",
+        Weight::Look => "look",
+        Weight::Mend => "mend",
+    }
+}
+
+fn section(page: &mut String, code: &str, meaning: &str, remedy: &str, weight: Weight, lines: &[(&Line, String)]) {
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        page,
+        "<details{}><summary>{code} ({})</summary>\n<p class=\"remedy\">{}. What to do: {}.</p>\n<div class=\"scroll\"><table>\
+         <tr><th>Name</th><th>Account</th><th>Mail</th><th>Cloud user</th><th>Signs in today as</th><th>Will sign in as</th><th></th></tr>",
+        if weight == Weight::Mend { " open" } else { "" },
+        count(lines.len() as u64),
+        escaped(meaning),
+        escaped(remedy)
+    );
+    for (line, because) in lines.iter().take(MOST_ROWS) {
+        let or_none = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+            escaped(&line.name),
+            escaped(&line.account),
+            escaped(&line.mail),
+            or_none(&line.cloud),
+            or_none(&line.signs_in_today_as),
+            or_none(&line.will_sign_in_as),
+            escaped(because)
+        );
+    }
+    page.push_str("</table></div>\n");
+    if lines.len() > MOST_ROWS {
+        let _ = writeln!(page, "<p>{} more are in the CSV.</p>", count((lines.len() - MOST_ROWS) as u64));
+    }
+    page.push_str("</details>\n");
+}
+
+fn cloud_only(page: &mut String, assessment: &Assessment) {
+    let all = &assessment.cloud_only;
+    if all.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        page,
+        "<h2>Only in the tenant</h2>\n<details><summary>{} that nobody in the directory is</summary><div class=\"scroll\"><table>\
+         <tr><th>Name</th><th>Kind</th><th>Licensed</th><th></th></tr>",
+        count(all.len() as u64)
+    );
+    for object in all.iter().take(MOST_ROWS) {
+        let licensed = object.licensed.map(|truth| if truth { "yes" } else { "no" }).unwrap_or_default();
+        let stale = if object.stale_anchor { "carries an anchor that nobody in the directory has" } else { "" };
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{licensed}</td><td>{stale}</td></tr>",
+            escaped(&object.name),
+            object.kind
+        );
+    }
+    page.push_str("</table></div></details>\n");
+}
+
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            c => safe.push(c),
+        }
+    }
+    safe
+}

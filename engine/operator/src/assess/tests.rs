@@ -1,0 +1,301 @@
+//! Files as people have them, and what the report says of a small company, as text.
+
+use super::finding::{Class, Remark};
+use super::inventory::{CloudObject, Inventories, Person};
+use super::judge::Assessment;
+use super::{Options, csv, judge, ldif, page, powershell, read, text};
+use expect_test::{Expect, expect};
+
+/// Exactly the columns of the customer's document.
+const AD: &str = "Name,SamAccountName,EmailAddress\nAnn Archer,ann,ann@contoso.com\nBob Jones,bob,bob@contoso.com\n\
+    New Hire,new,new@contoso.com\nNo Mail,nomail,\nTwin One,twin1,twin@contoso.com\nTwin Two,twin2,Twin@contoso.com\n";
+const CLOUD: &str = "userprincipalname,displayname,islicensed\nann@contoso.com,Ann Archer,True\nBOB@contoso.com,Bob,False\n\
+    twin@contoso.com,Twin,True\nonly@contoso.com,Only Cloud,True\n\
+    pat_partner.com#EXT#@contoso.onmicrosoft.com,Pat,False\n";
+
+fn assessed(ad: &str, cloud: &str, options: &Options) -> Assessment {
+    let directory = read::<Person>(ad.as_bytes()).unwrap();
+    let tenant = read::<CloudObject>(cloud.as_bytes()).unwrap();
+    judge(&Inventories { directory, tenant }, options)
+}
+
+fn check(ad: &str, cloud: &str, expected: Expect) {
+    let assessment = assessed(ad, cloud, &Options::default());
+    let mut lines = String::new();
+    for line in &assessment.lines {
+        let remarks: Vec<String> =
+            line.remarks.iter().map(|(remark, said)| format!("{} {said}", remark.code())).collect();
+        lines.push_str(&format!(
+            "{} {} <{}> {} | {}\n",
+            line.account,
+            line.class.code(),
+            line.cloud.as_deref().unwrap_or("-"),
+            line.because,
+            remarks.join("; ")
+        ));
+    }
+    for object in &assessment.cloud_only {
+        lines.push_str(&format!("only in the tenant: {} {} {}\n", object.kind, object.name, object.stale_anchor));
+    }
+    expected.assert_eq(&lines);
+}
+
+/// The customer's two files: what they can answer, and the rest by name.
+#[test]
+fn the_columns_of_the_customers_document() {
+    check(
+        AD,
+        CLOUD,
+        expect![[r#"
+        ann soft-match <ann@contoso.com> the same address as sign-in name ann@contoso.com | 
+        bob soft-match <BOB@contoso.com> the same address as sign-in name bob@contoso.com | unlicensed 
+        new created <-> nobody has new@contoso.com | 
+        nomail created <-> there is nothing to look for: neither mail nor sign-in name | missing-mail 
+        twin1 ambiguous <twin@contoso.com> somebody else in the directory matches the same cloud user | duplicate-address twin@contoso.com
+        twin2 ambiguous <twin@contoso.com> somebody else in the directory matches the same cloud user | duplicate-address twin@contoso.com
+        only in the tenant: user only@contoso.com false
+        only in the tenant: guest pat_partner.com#EXT#@contoso.onmicrosoft.com false
+    "#]],
+    );
+    let assessment = assessed(AD, CLOUD, &Options::default());
+    expect![[r#"
+        Readiness: 6 people of the directory against the tenant
+        verified domains of the tenant: contoso.com (taken from its sign-in names; --verified-domain names
+        others)
+        the tenant's file has no addresses: the sign-in name of a cloud user counts as its primary address
+
+        What would become of them
+          2  soft-match  the cloud user has this person's primary address
+          2  ambiguous   several match: nobody is joined, nobody is created            mend
+          2  created     nobody in the tenant is this person: a user would be created
+
+        ambiguous
+          what to do: leave the address or sign-in name with one of them
+          Twin One  twin1  twin@contoso.com  somebody else in the directory matches the same cloud user
+          Twin Two  twin2  twin@contoso.com  somebody else in the directory matches the same cloud user
+
+        What else is to be known
+          1  unlicensed         the cloud user has no licence                                        look
+          1  missing-mail       has no mail address: nothing to be matched by                        look
+          2  duplicate-address  somebody else in the directory has the same address or sign-in name  mend
+
+        unlicensed
+          what to do: license it afterwards, if it needs one
+          Bob Jones  bob  BOB@contoso.com
+
+        missing-mail
+          what to do: fill in mail (the fix file proposes it where the cloud user is known)
+          No Mail  nomail
+
+        duplicate-address
+          what to do: leave it with one of them
+          Twin One  twin1  twin@contoso.com  twin@contoso.com
+          Twin Two  twin2  twin@contoso.com  twin@contoso.com
+
+        The tenant
+          1 user that nobody of the directory is: left as they are
+
+        Not in the files
+          directory: sign-in names: by which they match, how they change, suffixes that the tenant has not
+          verified
+          directory: further addresses: hits on secondary addresses, addresses that would be lost,
+          duplicates among them
+          directory: who is disabled: blocked in the cloud and enabled in the directory, and the reverse
+          directory: anchors: hard matches, and anchors of the tenant that nobody carries
+          directory: mailbox identifiers that a former mailbox left behind
+          directory: distinguished names: without them there is no LDIF to mend by
+            this adds it: Get-ADUser -Filter * -Properties EmailAddress,proxyAddresses,DisplayName,mailNickname,msExchMailboxGuid,mS-DS-ConsistencyGuid | Select-Object Name,SamAccountName,EmailAddress,UserPrincipalName,Enabled,ObjectGUID,DistinguishedName,DisplayName,mailNickname,@{n='mS-DS-ConsistencyGuid';e={if($_.'mS-DS-ConsistencyGuid'){[guid]$_.'mS-DS-ConsistencyGuid'}}},@{n='msExchMailboxGuid';e={if($_.msExchMailboxGuid){[guid]$_.msExchMailboxGuid}}},@{n='proxyAddresses';e={$_.proxyAddresses -join ';'}} | Export-Csv ad.csv -NoTypeInformation -Encoding UTF8
+          tenant: addresses of the tenant: until then a sign-in name counts as the primary address
+          tenant: further addresses of the tenant: hits on secondary addresses, addresses that would be lost
+          tenant: who is blocked from signing in
+          tenant: immutable ids: hard matches, and anchors that nobody carries
+          tenant: guests, other than by #EXT# in their sign-in name
+          tenant: who is synchronised, or was
+            this adds it: Get-MgUser -All -Property UserPrincipalName,DisplayName,Mail,ProxyAddresses,AccountEnabled,OnPremisesImmutableId,OnPremisesSyncEnabled,UserType,AssignedLicenses | Select-Object UserPrincipalName,DisplayName,Mail,AccountEnabled,OnPremisesImmutableId,OnPremisesSyncEnabled,UserType,@{n='isLicensed';e={$_.AssignedLicenses.Count -gt 0}},@{n='ProxyAddresses';e={$_.ProxyAddresses -join ';'}} | Export-Csv cloud.csv -NoTypeInformation -Encoding UTF8
+          tenant: who holds a directory role: such accounts are never taken over
+            this adds it: Get-MgDirectoryRole -All | % { $role=$_; Get-MgDirectoryRoleMember -DirectoryRoleId $role.Id -All | % { [pscustomobject]@{Role=$role.DisplayName;UserPrincipalName=$_.AdditionalProperties.userPrincipalName} } } (write the roles of a user, joined by ';', into a column Roles of cloud.csv)
+          tenant: the recycle bin: who would be created a second time
+            this adds it: Get-MgDirectoryDeletedItemAsUser -All -Property UserPrincipalName,DisplayName,Mail,OnPremisesImmutableId,DeletedDateTime | Select-Object UserPrincipalName,DisplayName,Mail,OnPremisesImmutableId,DeletedDateTime (append the rows to cloud.csv, which then has a column DeletedDateTime)
+          tenant: contacts and groups that have a person's address
+            this adds it: Get-MgContact -All | Select-Object DisplayName,Mail,@{n='ObjectType';e={'Contact'}} and Get-MgGroup -All | Select-Object DisplayName,Mail,@{n='ObjectType';e={'Group'}} (append the rows to cloud.csv, which then has a column ObjectType)
+          directory: groups that are too large or of a kind that is not synchronised
+            this adds it: metasync init, then metasync cycle initial in staging mode: `metasync pending cloud` lists them as limitations
+          directory: the state of the domain controller, its clock, and what the account may read
+            this adds it: metasync check
+          tenant: the tenant's state, its verified domains and clock, and certificates and secrets that are
+          about to expire
+            this adds it: metasync check, metasync tenant-sync status
+    "#]].assert_eq(&text(&assessment));
+}
+
+/// Whatever program wrote a file, it is the same file.
+#[test]
+fn a_file_is_read_whatever_wrote_it() {
+    let expected = read::<Person>(AD.as_bytes()).unwrap().objects;
+    let utf16 = |text: &str, big: bool| -> Vec<u8> {
+        let units = text.encode_utf16().flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() });
+        units.collect()
+    };
+    let quoted: String = AD.lines().map(|line| format!("\"{}\"\r\n", line.replace(',', "\",\""))).collect();
+    let typed = format!("#TYPE Microsoft.ActiveDirectory.Management.ADUser\r\n{quoted}");
+    for (what, bytes) in [
+        ("a byte order mark", [b"\xef\xbb\xbf", AD.as_bytes()].concat()),
+        ("UTF-16, little-endian", [b"\xff\xfe", utf16(AD, false).as_slice()].concat()),
+        ("UTF-16, big-endian", [b"\xfe\xff", utf16(AD, true).as_slice()].concat()),
+        ("UTF-16 without a mark", utf16(AD, false)),
+        ("semicolons", AD.replace(',', ";").into_bytes()),
+        ("tabs", AD.replace(',', "\t").into_bytes()),
+        ("a separator that is named", format!("sep=;\r\n{}", AD.replace(',', ";")).into_bytes()),
+        ("quotes", quoted.clone().into_bytes()),
+    ] {
+        let read = read::<Person>(&bytes).unwrap_or_else(|problem| panic!("{what}: {problem}"));
+        // The line with the separator is a line.
+        let mut wanted = expected.clone();
+        wanted.iter_mut().for_each(|person| person.line += usize::from(what.contains("named")));
+        assert_eq!(read.objects, wanted, "{what}");
+    }
+    assert_eq!(read::<Person>(typed.as_bytes()).unwrap().objects.len(), expected.len());
+    let latin = b"Name,SamAccountName,EmailAddress\nJ\xfcrgen,j,j@contoso.com\n";
+    assert_eq!(read::<Person>(latin).unwrap().objects[0].name, "Jürgen");
+}
+
+/// Richer exports of the three cmdlets, by their own titles.
+#[test]
+fn exports_of_the_three_cmdlets() {
+    let ad = "\"DistinguishedName\",\"Enabled\",\"Name\",\"ObjectGUID\",\"SamAccountName\",\"UserPrincipalName\",\"mail\",\"proxyAddresses\"\n\
+        \"CN=Ann,DC=x\",\"True\",\"Ann\",\"00000000-0000-4000-8000-0000000000a1\",\"ann\",\"ann@contoso.local\",\"ann@contoso.com\",\"SMTP:ann@contoso.com;smtp:a@contoso.com\"\n";
+    let msol = "UserPrincipalName,DisplayName,isLicensed,ImmutableId,ProxyAddresses,BlockCredential,UserType,LastDirSyncTime\n\
+        ann@contoso.com,Ann,True,,\"{SMTP:ann@contoso.com, smtp:old@contoso.com}\",True,Member,\n";
+    check(
+        ad,
+        msol,
+        expect![[r#"
+        ann soft-match <ann@contoso.com> the same primary address ann@contoso.com | would-enable ; addresses-lost old@contoso.com; suffix-not-routable contoso.local: ann@contoso.com instead
+    "#]],
+    );
+    let mg = "\"UserPrincipalName\";\"DisplayName\";\"AccountEnabled\";\"OnPremisesImmutableId\";\"AssignedLicenses\"\n\
+        \"ann@contoso.com\";\"Ann\";\"True\";\"AAAAAAAAAECAAAAAAAAAoQ==\";\"Microsoft.Graph.PowerShell.Models.IMicrosoftGraphAssignedLicense[]\"\n";
+    check(
+        ad,
+        mg,
+        expect![[r#"
+        ann hard-match <ann@contoso.com> the same anchor AAAAAAAAAECAAAAAAAAAoQ== | suffix-not-routable contoso.local: ann@contoso.com instead
+    "#]],
+    );
+}
+
+/// What is wrong with a file is said with what to do; what is wrong with a line costs the line.
+#[test]
+fn bad_files_and_bad_lines() {
+    let refused = |text: &str| read::<Person>(text.as_bytes()).map(drop).unwrap_err();
+    for (text, code) in [
+        ("", "column-missing"),
+        ("Name,Title\nAnn,x\n", "column-missing"),
+        ("SamAccountName,EmailAddress\n\"ann,x\n", "quotation-open"),
+    ] {
+        let problem = refused(text);
+        assert_eq!(problem.code, code, "{text}");
+        assert!(!problem.remedy.is_empty());
+    }
+    let read = read::<Person>(b"SamAccountName,EmailAddress\nann,a@x.com\nbob\n,\ncarl,c@x.com,more\n").unwrap();
+    assert_eq!(read.objects.len(), 1);
+    assert_eq!(
+        read.issues,
+        ["line 3: 1 fields where the title line has 2", "line 5: 3 fields where the title line has 2"]
+    );
+}
+
+/// The fix file: names cannot become commands, and what has no plain text is base64.
+#[test]
+fn fixes_are_quoted() {
+    let ad = "Name,SamAccountName,EmailAddress,UserPrincipalName,DistinguishedName,proxyAddresses\n\
+        O'Neil $(x),o'neil,o@contoso.com,o@corp.local,\"CN=Ó,DC=x\",SMTP:o@contoso.com\n\
+        No Mail,nomail,,n@contoso.com,\"CN=N,DC=x\",\n";
+    let cloud = "userprincipalname,displayname,islicensed,proxyaddresses\n\
+        o@contoso.com,O,True,SMTP:o@contoso.com;smtp:old@contoso.com\nn@contoso.com,N,True,SMTP:n2@contoso.com\n";
+    let assessment = assessed(ad, cloud, &Options::default());
+    expect![[r#"
+        # Changes in Active Directory that metasync assess proposes. Read them, delete what is not meant, then run the file.
+        # With $WhatIfPreference = $true in front it shows what it would do.
+        #Requires -Modules ActiveDirectory
+
+        # The suffixes that sign-in names get; a suffix that is there already stays as it is.
+        Get-ADForest | Set-ADForest -UPNSuffixes @{Add='contoso.com'}
+
+        # O'Neil $(x): o@corp.local
+        Set-ADUser -Identity 'o''neil' -UserPrincipalName 'o@contoso.com'
+        # O'Neil $(x)
+        Set-ADUser -Identity 'o''neil' -Add @{proxyAddresses='smtp:old@contoso.com'}
+        # No Mail
+        Set-ADUser -Identity 'nomail' -EmailAddress 'n2@contoso.com'
+        # No Mail
+        Set-ADUser -Identity 'nomail' -Add @{proxyAddresses='SMTP:n2@contoso.com'}
+    "#]].assert_eq(&powershell(&assessment));
+    expect![[r#"
+        # Changes in Active Directory that metasync assess proposes.
+
+        dn:: Q049w5MsREM9eA==
+        changetype: modify
+        replace: userPrincipalName
+        userPrincipalName: o@contoso.com
+        -
+
+        dn:: Q049w5MsREM9eA==
+        changetype: modify
+        add: proxyAddresses
+        proxyAddresses: smtp:old@contoso.com
+        -
+
+        dn: CN=N,DC=x
+        changetype: modify
+        replace: mail
+        mail: n2@contoso.com
+        -
+
+        dn: CN=N,DC=x
+        changetype: modify
+        add: proxyAddresses
+        proxyAddresses: SMTP:n2@contoso.com
+        -
+    "#]]
+    .assert_eq(&ldif(&assessment));
+}
+
+/// The page loads nothing, has no script, and takes nothing from a file for markup.
+#[test]
+fn the_page_loads_nothing_and_escapes_everything() {
+    let ad = AD.replace("Ann Archer", "<img src=http://evil.example/x onerror=alert(1)>");
+    let page = page(&assessed(&ad, CLOUD, &Options::default()));
+    assert!(page.contains("&lt;img src=http://evil.example/x onerror=alert(1)&gt;"));
+    assert!(!page.contains("<img") && !page.contains("<script") && !page.contains("<link") && !page.contains("url("));
+    for loading in ["src=\"", "href=\"", "@import"] {
+        assert!(!page.contains(loading), "{loading}");
+    }
+    assert!(page.contains("default-src 'none'") && page.contains("<svg") && page.ends_with("</body></html>\n"));
+}
+
+/// A name that begins like a formula is a text to a spreadsheet.
+#[test]
+fn the_table_is_safe_for_a_spreadsheet() {
+    let ad = AD.replace("Ann Archer", "=cmd|x");
+    let table = csv(&assessed(&ad, CLOUD, &Options::default())).unwrap();
+    let lines: Vec<&str> = table.lines().take(2).collect();
+    expect![[r#"
+        Name,SamAccountName,EmailAddress,Class,Weight,Because,CloudUser,SignsInTodayAs,WillSignInAs,Licensed,Remarks,WhatToDo
+        '=cmd|x,ann,ann@contoso.com,soft-match,,the same address as sign-in name ann@contoso.com,ann@contoso.com,ann@contoso.com,ann@contoso.com,true,,"#]].assert_eq(&lines.join("\n"));
+}
+
+/// The guide has every class and remark with its meaning and remedy.
+#[test]
+fn the_guide_has_every_word_of_the_report() {
+    let guide = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operator-guide.md"));
+    let classes = Class::ALL.map(|class| (class.code(), class.meaning(), class.remedy()));
+    let remarks = Remark::ALL.map(|remark| (remark.code(), remark.meaning(), remark.remedy()));
+    let missing: Vec<String> = classes
+        .into_iter()
+        .chain(remarks)
+        .map(|(code, meaning, remedy)| format!("| `{code}` | {meaning} | {remedy} |"))
+        .filter(|row| !guide.contains(row))
+        .collect();
+    assert!(missing.is_empty(), "docs/operator-guide.md lacks these lines:\n{}", missing.join("\n"));
+}
