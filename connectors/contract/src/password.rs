@@ -110,11 +110,22 @@ pub trait PasswordSource: Send + Sync {
     /// Reads single users: one item for each that exists (SF22).
     async fn read_passwords_of(&self, anchors: &[Anchor]) -> Result<Vec<PasswordChange>, ConnectorError>;
 
+    /// Where passwords were read last or are being read, as in [`PasswordReadEnd::source`]; none before the first read.
+    fn reads_from(&self) -> Option<String> {
+        None
+    }
+
     /// How many hashes were decrypted since this connector was made (SF21).
     fn opened(&self) -> u64;
 
     /// The credential that is used, as a name that tells it from others and holds no secret: the breaker of SF23 goes by it.
     fn credential(&self) -> String;
+
+    /// Is another one when the source of that credential's secret changed (`SecretReference::stamp`): a refused credential is
+    /// then tried again. Empty where that cannot be told.
+    fn secret_stamp(&self) -> String {
+        String::new()
+    }
 }
 
 /// One password on its way to a target.
@@ -172,4 +183,9 @@ pub trait PasswordTarget: Send + Sync {
 
     /// The credential that is used, as for [`PasswordSource::credential`].
     fn credential(&self) -> String;
+
+    /// As for [`PasswordSource::secret_stamp`].
+    fn secret_stamp(&self) -> String {
+        String::new()
+    }
 }

@@ -83,6 +83,23 @@ impl fmt::Display for SecretReference {
 }
 
 impl SecretReference {
+    /// Is another one when the source of the secret changed, as far as that shows without reading it: name, length and time of
+    /// last change of a file; the name alone of an environment variable. Says nothing of the secret.
+    pub fn stamp(&self) -> String {
+        let path = match self {
+            SecretReference::Environment(_) => None,
+            SecretReference::File(path) => Some(path.clone()),
+            SecretReference::SystemdCredential(name) => {
+                std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| PathBuf::from(folder).join(name))
+            }
+        };
+        let of_file = path.and_then(|path| std::fs::metadata(path).ok()).map(|metadata| {
+            let modified = metadata.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+            format!(" {} {}", metadata.len(), modified.unwrap_or_default().as_nanos())
+        });
+        format!("{self}{}", of_file.unwrap_or_default())
+    }
+
     /// Reads the secret; one line ending at the end of a file does not belong to it.
     pub fn resolve(&self) -> Result<Secret, SecretError> {
         let text = match self {
@@ -118,5 +135,20 @@ mod tests {
         assert!(matches!("hunter2".parse::<SecretReference>(), Err(SecretError::NotAReference)));
         assert!(matches!("credential:../x".parse::<SecretReference>(), Err(SecretError::NotAReference)));
         assert_eq!(format!("{:?}", Secret::new("hunter2")), "<secret>");
+    }
+
+    /// SF23: a secret in a file that was written anew may be another one.
+    #[test]
+    fn sf23_the_stamp_changes_with_the_file_and_says_nothing_of_the_secret() {
+        let path = std::env::temp_dir().join(format!("metasync-stamp-{}", std::process::id()));
+        std::fs::write(&path, "hunter2").unwrap();
+        let reference = SecretReference::File(path.clone());
+        let before = reference.stamp();
+        assert_eq!(reference.stamp(), before);
+        assert!(!before.contains("hunter2"));
+        std::fs::write(&path, "hunter22").unwrap();
+        assert_ne!(reference.stamp(), before);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(SecretReference::Environment("PW".into()).stamp(), "env:PW");
     }
 }

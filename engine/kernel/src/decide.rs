@@ -268,7 +268,7 @@ fn linked_counter(mv: MvRef, outcome: &Outcome) -> InboundCounter {
 }
 
 /// SF20: the accounts the deployment signs in with, and members of never-sync groups.
-fn never_sync_reason(object: &CsObject, image: &Attributes, run: &Run<'_>) -> Option<String> {
+pub(crate) fn never_sync_reason(object: &CsObject, image: &Attributes, run: &Run<'_>) -> Option<String> {
     if object.in_never_sync_group {
         return Some("it is a member of a never-sync group".into());
     }

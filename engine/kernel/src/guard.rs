@@ -24,6 +24,8 @@ pub enum GuardKind {
     GroupEmptied,
     AttributeWipe,
     Add,
+    /// The first password that a user of the target is given.
+    FirstPassword,
 }
 
 /// One thing an export would do, as the operator approves it.

@@ -37,6 +37,7 @@ mod neighbourhood;
 mod outbound;
 #[cfg(test)]
 mod outbound_tests;
+mod passwords;
 mod plan;
 pub mod planted;
 mod prepared;
@@ -74,6 +75,9 @@ pub use guard::{ApprovalList, GuardCounts, GuardKind, GuardLine, GuardVerdict, j
 pub use inputs::RunInputs;
 pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
 pub use neighbourhood::{KeyHit, Neighbourhood, Question};
+pub use passwords::{
+    PasswordDecision, PasswordEnd, PasswordState, PasswordSubject, decide_password, is_protected_group,
+};
 pub use plan::{
     AttributeDecision, Candidate, InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError,
     ObjectPlan, OutboundCounter, ReadSet, RuleScope, Subject, TargetPlan, TargetRef,

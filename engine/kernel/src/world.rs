@@ -43,6 +43,7 @@ pub(crate) fn rule(
         takeover: None,
         deprovision: Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach },
         leave: Deprovision { provisioned: DeprovisionAction::Delete, adopted: DeprovisionAction::Detach },
+        password_sync: false,
         limitations: Vec::new(),
         place: SourcePlace::default(),
     }

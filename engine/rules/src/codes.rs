@@ -90,6 +90,7 @@ pub const DIAGNOSTIC_CODES: &[(&str, &str)] = &[
     ),
     ("parameter-name-invalid", "A parameter cannot have this name."),
     ("parameter-unknown", "The parameter is not set, or not a switch."),
+    ("passwords-both-ways", "A connector stands in `from` and in `to` of [passwords]."),
     ("precedence-cycle", "Rules stand before and after each other in a circle."),
     ("precedence-duplicate", "Two rules have the same precedence number."),
     ("precedence-rule-unknown", "There is no rule of this id to stand before or after."),

@@ -25,6 +25,24 @@ pub struct Deployment {
     pub history_days: u32,
     /// Groups, by DN or anchor text in a source connector's space, whose members are never synchronised (SF20).
     pub never_sync_groups: Vec<(ConnectorName, String)>,
+    pub passwords: PasswordSettings,
+}
+
+/// Which passwords are synchronised: from every connector of `from` to every one of `to`. Nothing named is off, the default.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PasswordSettings {
+    /// Connectors whose password hashes are read.
+    pub from: Vec<ConnectorName>,
+    /// Connectors that are given them.
+    pub to: Vec<ConnectorName>,
+    /// Those of privileged accounts too (SF21).
+    pub privileged: bool,
+}
+
+impl PasswordSettings {
+    pub fn is_on(&self) -> bool {
+        !self.from.is_empty() && !self.to.is_empty()
+    }
 }
 
 #[derive(Debug, Clone)]

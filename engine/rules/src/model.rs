@@ -177,6 +177,8 @@ pub struct Rule {
     pub deprovision: Deprovision,
     /// Outbound only: the same, when the object only left scope and was not deleted (SF18).
     pub leave: Deprovision,
+    /// Passwords of objects in its scope are synchronised: asked of one inbound and of one outbound rule (P12).
+    pub password_sync: bool,
     /// Outbound only: conditions on the metaverse object under which the target system cannot hold it.
     pub limitations: Vec<Limitation>,
     /// Where the rule stands: file index and byte offsets of its heading.

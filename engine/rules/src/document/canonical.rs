@@ -111,6 +111,9 @@ fn write_rule(text: &mut String, rule: &Rule) {
         type_text(&rule.target_type),
         rule.precedence,
     );
+    if rule.password_sync {
+        text.push_str("password_sync = true\n");
+    }
     if !rule.scope.is_empty() {
         let groups: Vec<String> = rule
             .scope

@@ -1,8 +1,8 @@
 //! Reads `metasync.toml`: the deployment, its connectors and run profiles, matching and guards. Never resolves a secret;
 //! a secret that stands in the file is refused without being shown.
 
-use super::reader::{Report, Table, Text, as_table, choose, read_text, wrong_kind};
-use crate::deployment::{ConnectorConfig, Deployment, Guards, RunProfile, StepType};
+use super::reader::{Report, Table, Text, as_table, choose, read_text, read_texts, wrong_kind};
+use crate::deployment::{ConnectorConfig, Deployment, Guards, PasswordSettings, RunProfile, StepType};
 use crate::diagnostic::{is_reference, is_secret_key};
 use crate::model::{AddressesChoice, ConnectorName, DeprovisionAction, Matching};
 use crate::suggest::did_you_mean;
@@ -76,6 +76,7 @@ pub(crate) fn read(report: &mut Report<'_>, root: &DeTable<'_>, folder: &Path) -
         workers: 4,
         history_days: 7,
         never_sync_groups: Vec::new(),
+        passwords: PasswordSettings::default(),
     };
     match root.table(report, "deployment", "[deployment]") {
         Some(table) => read_deployment(report, table, folder, &mut deployment),
@@ -113,6 +114,9 @@ pub(crate) fn read(report: &mut Report<'_>, root: &DeTable<'_>, folder: &Path) -
     add_default_profiles(&names, &mut deployment.profiles);
     if let Some(table) = root.table(report, "never_sync", "[never_sync]") {
         deployment.never_sync_groups = read_never_sync(report, table, &names);
+    }
+    if let Some(table) = root.table(report, "passwords", "[passwords]") {
+        deployment.passwords = read_passwords(report, table, &names);
     }
     root.finish(report);
     Configuration { deployment, decisions, secrets }
@@ -399,4 +403,34 @@ fn read_never_sync(
     }
     table.finish(report);
     groups
+}
+
+/// P20: passwords are synchronised between the connectors that are named here, and between no others.
+fn read_passwords(report: &mut Report<'_>, mut table: Table<'_>, connectors: &[ConnectorName]) -> PasswordSettings {
+    let mut named = |report: &mut Report<'_>, key: &'static str, help: &str| {
+        let Some(value) = table.raw(key) else {
+            let message = format!("[passwords] needs `{key}`");
+            report.error("key-missing", table.span.clone(), message, format!("`{key}` is missing"), help);
+            return Vec::new();
+        };
+        let mut found: Vec<(ConnectorName, Range<usize>)> = Vec::new();
+        for text in read_texts(report, key, value).unwrap_or_default() {
+            if let Some(connector) = known_connector(report, &text, connectors)
+                && !found.iter().any(|(known, _)| *known == connector)
+            {
+                found.push((connector, text.span));
+            }
+        }
+        found
+    };
+    let from = named(report, "from", "name the connectors whose passwords are read, such as from = [\"ad\"]");
+    let to = named(report, "to", "name the connectors that are given them, such as to = [\"cloud\"]");
+    for (connector, span) in to.iter().filter(|(connector, _)| from.iter().any(|(source, _)| source == connector)) {
+        let message = format!("`{connector}` cannot both give passwords and take them");
+        report.error("passwords-both-ways", span.clone(), message, "also named in `from`", "name it in one of the two");
+    }
+    let privileged = table.boolean(report, "privileged").unwrap_or(false);
+    table.finish(report);
+    let names = |found: Vec<(ConnectorName, Range<usize>)>| found.into_iter().map(|(connector, _)| connector).collect();
+    PasswordSettings { from: names(from), to: names(to), privileged }
 }

@@ -89,6 +89,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
     let target = read_type(report, &mut table, "target_type");
     let links = [("provision", LinkType::Provision), ("join", LinkType::Join), ("sticky-join", LinkType::StickyJoin)];
     let link = table.choice(report, "link", &links).unwrap_or(LinkType::Join);
+    let password_sync = table.boolean(report, "password_sync").unwrap_or(false);
     let (position, precedence_span) = read_position(report, &mut table);
     check_tag(report, &mut table, disabled);
 
@@ -140,6 +141,7 @@ fn read_rule(report: &mut Report<'_>, mut table: Table<'_>, context: Context<'_>
             takeover,
             deprovision,
             leave,
+            password_sync,
             limitations,
             place: report.place(heading),
         },

@@ -888,3 +888,52 @@ proptest::proptest! {
         }
     }
 }
+
+/// P20: passwords are synchronised between the connectors that are named, and between none where none is.
+#[test]
+fn passwords_are_switched_on_connector_by_connector() {
+    let read = |text: &str| loaded(&format!("{CONFIGURATION}{text}"), &[]).deployment.unwrap().passwords;
+    assert!(!read("").is_on());
+    let passwords = read("[passwords]\nfrom = [\"ad\", \"ad\"]\nto = [\"cloud\"]\n");
+    assert!(passwords.is_on());
+    assert_eq!((passwords.from, passwords.to), (vec!["ad".into()], vec!["cloud".into()]));
+    assert!(!passwords.privileged);
+    assert!(read("[passwords]\nfrom = [\"ad\"]\nto = [\"cloud\"]\nprivileged = true\n").privileged);
+}
+
+#[test]
+fn mistakes_in_passwords_are_told_with_their_place() {
+    let rules = [("rules/m.toml", METAVERSE)];
+    let passwords = |text: &str| format!("{CONFIGURATION}[passwords]\n{text}");
+    check(
+        &passwords("to = [\"cloud\", \"clod\"]\nevery = 5\n"),
+        &rules,
+        expect![[r#"
+        metasync.toml:10:1 error key-missing <[passwords]> [passwords] needs `from` (name the connectors whose passwords are read, such as from = ["ad"])
+        metasync.toml:11:16 error connector-unknown <"clod"> there is no connector `clod` (did you mean `cloud`?)
+        metasync.toml:12:1 error key-unknown <every> [passwords] has no key `every` (known: from, to, privileged)
+    "#]],
+    );
+    check(
+        &passwords("from = [\"ad\", \"cloud\"]\nto = [\"cloud\"]\nprivileged = \"no\"\n"),
+        &rules,
+        expect![[r#"
+        metasync.toml:12:7 error passwords-both-ways <"cloud"> `cloud` cannot both give passwords and take them (name it in one of the two)
+        metasync.toml:13:14 error wrong-kind <"no"> `privileged` must be true or false (write true or false)
+    "#]],
+    );
+}
+
+/// P12: the switch is part of what is decided, so that another one is another rule set, and a stored one keeps it.
+#[test]
+fn p12_a_rules_password_switch_is_kept_with_the_rule_set() {
+    let with = |switch: &str| {
+        let rules = rule("r", 1, "").replace("precedence", &format!("{switch}precedence"));
+        loaded(CONFIGURATION, &[("rules/m.toml", METAVERSE), ("rules/r.toml", &rules)]).rules.unwrap()
+    };
+    let (off, on) = (with(""), with("password_sync = true\n"));
+    assert!(!off.rules[0].password_sync && on.rules[0].password_sync);
+    assert_ne!(off.hash, on.hash);
+    assert_eq!(with("password_sync = false\n").hash, off.hash);
+    assert!(read_canonical(&on.text).unwrap().rules[0].password_sync);
+}

@@ -16,6 +16,7 @@ struct UserTexts {
     deprovision: &'static str,
     synchronised: &'static str,
     addresses: &'static str,
+    passwords: &'static str,
 }
 
 const OVER_GRAPH: UserTexts = UserTexts {
@@ -33,6 +34,7 @@ provisioned = "delete"
     addresses: r#"# Read-only in Graph mode: kept, so that a difference is listed as a limitation and not lost.
 proxyAddresses = "[proxyAddresses]"
 "#,
+    passwords: "",
 };
 
 const SYNCHRONISED: UserTexts = UserTexts {
@@ -64,6 +66,7 @@ onPremisesUserPrincipalName = 'IIF(IsPresent([onPremisesUserPrincipalName]), [on
 proxyAddresses = '''
 IIF(Count([proxyAddresses]) > 0, [proxyAddresses], IIF(IsPresent([mail]), "SMTP:" & [mail], NULL))'''
 "#,
+    passwords: "# Passwords follow where metasync.toml switches that on: [passwords].\npassword_sync = true\n",
 };
 
 /// The files of one cloud connector.
@@ -78,7 +81,8 @@ pub(super) fn rules(cloud: &str, options: &ShippedOptions) -> Vec<(String, Strin
         .replace("@ELSEWHERE@\n", user.elsewhere)
         .replace("@DEPROVISION@\n", user.deprovision)
         .replace("@SYNCHRONISED@", user.synchronised)
-        .replace("@ADDRESSES@\n", user.addresses);
+        .replace("@ADDRESSES@\n", user.addresses)
+        .replace("@PASSWORD_SYNC@", user.passwords);
     vec![
         (format!("rules/30-{cloud}-in.toml"), fill(CLOUD_IN)),
         (format!("rules/31-{cloud}-users.toml"), fill(&users)),

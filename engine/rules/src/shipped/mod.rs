@@ -206,6 +206,7 @@ fn source_rules(source: &str, options: &ShippedOptions) -> Vec<(String, String)>
             .replace("@SIGN_IN_NAME@", &sign_in_name(options))
             .replace("@DOMAIN@", DOMAIN)
             .replace("@PASSWORD_TIME@", PASSWORD_TIME)
+            .replace("@PASSWORD_SYNC@", password_sync(class, options))
     };
     // The twin of each rule for inetOrgPerson has the next number.
     let twin = shifted(&person("inetOrgPerson", "InetOrgPerson"), |number| number + 1);
@@ -219,6 +220,16 @@ fn source_rules(source: &str, options: &ShippedOptions) -> Vec<(String, String)>
         files.push((format!("rules/24-{source}-source-anchor.toml"), fill(SOURCE_ANCHOR_WRITE_BACK)));
     }
     files
+}
+
+/// The passwords of enabled accounts (P12, P13); those of inetOrgPersons are never synchronised (P11), and over Graph none are.
+fn password_sync(class: &str, options: &ShippedOptions) -> &'static str {
+    match (class, options.cloud) {
+        ("user", CloudSchema::Connect | CloudSchema::Provisioning) => {
+            "# Passwords follow where metasync.toml switches that on: [passwords].\npassword_sync = true\n"
+        }
+        _ => "",
+    }
 }
 
 /// The template for one class of accounts.

@@ -569,3 +569,26 @@ fn an_absent_attribute_is_null_on_the_way_out() {
         }
     }
 }
+
+/// P12, P13, P11: of enabled accounts of class user, on their way to a tenant that takes passwords; nothing else is switched on.
+#[test]
+fn p12_the_shipped_rules_switch_passwords_on_for_enabled_users() {
+    let switched = |cloud: CloudSchema| {
+        let options = ShippedOptions { cloud, ..ShippedOptions::default() };
+        let mut rules: Vec<String> = Vec::new();
+        for (_, text) in shipped_rules(&[("ad", "cloud")], &options) {
+            let mut id = String::new();
+            for line in text.lines() {
+                if let Some(found) = line.strip_prefix("id = ") {
+                    id = found.trim_matches('"').to_owned();
+                }
+                if line == "password_sync = true" {
+                    rules.push(id.clone());
+                }
+            }
+        }
+        rules
+    };
+    assert_eq!(switched(CloudSchema::Connect), ["in-from-ad-user-account-enabled", "out-to-cloud-user-join"]);
+    assert_eq!(switched(CloudSchema::Graph), Vec::<String>::new());
+}
