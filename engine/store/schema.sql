@@ -93,6 +93,14 @@ CREATE TABLE connector_key (
     PRIMARY KEY (key, value, object)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE credential_breaker (
+    credential TEXT PRIMARY KEY,
+    opened     INTEGER NOT NULL,
+    stamp      TEXT NOT NULL,
+    message    TEXT NOT NULL,
+    remedy     TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE dirty (
     object    INTEGER PRIMARY KEY,
     connector INTEGER NOT NULL
@@ -261,6 +269,51 @@ CREATE TABLE owned_reference (
     member    INTEGER NOT NULL,
     PRIMARY KEY (object, attribute, member)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE password (
+    source    INTEGER NOT NULL,
+    target    INTEGER NOT NULL,
+    anchor    BLOB NOT NULL,
+    seen      INTEGER NOT NULL,
+    pushed    INTEGER,
+    pushed_to BLOB,
+    PRIMARY KEY (source, target, anchor)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE password_event (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    at      INTEGER NOT NULL,
+    number  INTEGER NOT NULL,
+    level   INTEGER NOT NULL,
+    message TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE password_guard (
+    target   INTEGER PRIMARY KEY,
+    digest   TEXT NOT NULL,
+    list     TEXT NOT NULL,
+    recorded INTEGER NOT NULL,
+    approved INTEGER
+) STRICT;
+
+CREATE TABLE password_log (
+    id        INTEGER PRIMARY KEY AUTOINCREMENT,
+    source    INTEGER NOT NULL,
+    target    INTEGER NOT NULL,
+    anchor    BLOB NOT NULL,
+    name      TEXT NOT NULL,
+    at        INTEGER NOT NULL,
+    changed   INTEGER,
+    read_from TEXT,
+    state     INTEGER NOT NULL,
+    reason    TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE password_watermark (
+    source    INTEGER PRIMARY KEY,
+    value     TEXT NOT NULL,
+    committed INTEGER NOT NULL
+) STRICT;
 
 CREATE TABLE pending_export (
     object    INTEGER PRIMARY KEY,
@@ -457,6 +510,12 @@ CREATE INDEX metaverse_key_by_object ON metaverse_key (object);
 CREATE INDEX object_error_by_connector ON object_error (connector, phase);
 
 CREATE INDEX owned_reference_by_member ON owned_reference (member);
+
+CREATE INDEX password_event_by_number ON password_event (number, id);
+
+CREATE INDEX password_log_by_user ON password_log (source, target, anchor, id);
+
+CREATE INDEX password_log_unplaced ON password_log (source) WHERE read_from IS NULL;
 
 CREATE INDEX pending_export_by_connector ON pending_export (connector, to_send, object);
 

@@ -55,6 +55,12 @@ pub enum Approved {
         connector: ConnectorName,
         lines: u64,
     },
+    /// The next synchronisation of passwords gives exactly these users their first one.
+    FirstPasswords {
+        #[serde(serialize_with = "crate::as_text")]
+        connector: ConnectorName,
+        users: u64,
+    },
     /// Exports go on with the connected system as it is now.
     SystemState {
         #[serde(serialize_with = "crate::as_text")]
@@ -85,22 +91,39 @@ struct KeptVerdict {
     stopped: bool,
 }
 
+pub(crate) fn list_to_text(list: &ApprovalList) -> Inner<String> {
+    let verdicts = list.verdicts.iter().map(|verdict| KeptVerdict {
+        kind: verdict.kind,
+        counted_by: verdict.counted_by.clone(),
+        count: verdict.count,
+        limit: verdict.limit,
+        stopped: verdict.stopped,
+    });
+    let kept = Kept { lines: list.lines.clone(), verdicts: verdicts.collect() };
+    serde_json::to_string(&kept)
+        .map_err(|error| StoreError::Missing { what: format!("a guarded list cannot be kept: {error}") }.into())
+}
+
+pub(crate) fn list_from_text(text: &str) -> Inner<(Vec<GuardLine>, Vec<GuardVerdict>)> {
+    let kept: Kept =
+        serde_json::from_str(text).map_err(|error| Fault::damaged(format!("a guarded list is malformed ({error})")))?;
+    let verdicts = kept.verdicts.into_iter().map(|verdict| GuardVerdict {
+        kind: verdict.kind,
+        counted_by: verdict.counted_by,
+        count: verdict.count,
+        limit: verdict.limit,
+        stopped: verdict.stopped,
+    });
+    Ok((kept.lines, verdicts.collect()))
+}
+
 impl Store {
     /// Keeps the list that stopped an export. Another list of the same connector, and its approval, are superseded; the same
     /// list keeps its approval.
     pub fn record_guard_list(&mut self, connector: &str, list: &ApprovalList, now: i64) -> Result<(), StoreError> {
         self.db.write("keeping a guarded list", |db| {
             let id = db.connector_id(connector)?;
-            let verdicts = list.verdicts.iter().map(|verdict| KeptVerdict {
-                kind: verdict.kind,
-                counted_by: verdict.counted_by.clone(),
-                count: verdict.count,
-                limit: verdict.limit,
-                stopped: verdict.stopped,
-            });
-            let kept = Kept { lines: list.lines.clone(), verdicts: verdicts.collect() };
-            let text = serde_json::to_string(&kept)
-                .map_err(|error| Fault::Store(StoreError::Missing { what: format!("a guarded list cannot be kept: {error}") }))?;
+            let text = list_to_text(list)?;
             db.run(
                 "INSERT INTO approved_digest (connector, digest, list, recorded) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (connector) DO UPDATE \
                  SET approved = CASE WHEN digest = excluded.digest THEN approved END, digest = excluded.digest, list = excluded.list, \
@@ -174,20 +197,12 @@ impl Db {
             |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
         )?;
         let Some((digest, list, recorded, approved)) = row else { return Ok(None) };
-        let kept: Kept = serde_json::from_str(&list)
-            .map_err(|error| Fault::damaged(format!("a guarded list is malformed ({error})")))?;
-        let verdicts = kept.verdicts.into_iter().map(|verdict| GuardVerdict {
-            kind: verdict.kind,
-            counted_by: verdict.counted_by,
-            count: verdict.count,
-            limit: verdict.limit,
-            stopped: verdict.stopped,
-        });
+        let (lines, verdicts) = list_from_text(&list)?;
         Ok(Some(StoredList {
             digest: Digest::from_text(&digest),
             connector: self.connector_name(connector)?,
-            lines: kept.lines,
-            verdicts: verdicts.collect(),
+            lines,
+            verdicts,
             recorded,
             approved,
         }))
@@ -266,6 +281,9 @@ impl Db {
             self.run("UPDATE approved_digest SET approved = ?2 WHERE connector = ?1", (connector, now))?;
             let lines = self.load_guard_list(connector)?.map_or(0, |list| list.lines.len() as u64);
             return Ok(Some(Approved::GuardList { connector: self.connector_name(connector)?, lines }));
+        }
+        if let Some((connector, users)) = self.approve_passwords(digest, now)? {
+            return Ok(Some(Approved::FirstPasswords { connector, users }));
         }
         if let Some((connector, changes)) = self.approve_system_state(digest)? {
             return Ok(Some(Approved::SystemState { connector, changes }));

@@ -333,7 +333,7 @@ impl Store {
     }
 }
 
-fn level_code(level: EventLevel) -> i64 {
+pub(crate) fn level_code(level: EventLevel) -> i64 {
     match level {
         EventLevel::Information => 0,
         EventLevel::Warning => 1,
@@ -341,7 +341,7 @@ fn level_code(level: EventLevel) -> i64 {
     }
 }
 
-fn level_of(code: i64) -> Inner<EventLevel> {
+pub(crate) fn level_of(code: i64) -> Inner<EventLevel> {
     Ok(match code {
         0 => EventLevel::Information,
         1 => EventLevel::Warning,

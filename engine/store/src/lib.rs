@@ -25,6 +25,7 @@ mod migrations;
 mod names;
 mod never_sync;
 mod open;
+mod passwords;
 mod pending;
 mod place;
 mod query;
@@ -57,6 +58,9 @@ pub use link_order::LinkOrder;
 pub use membership::{FedAttribute, FedMember, FedState};
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
+pub use passwords::{
+    OpenBreaker, PasswordEvent, PasswordLine, PasswordLogLine, PasswordTotals, PasswordVersions, SettledPassword,
+};
 pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};
 pub use query::{MvSummary, ObjectSummary, OpenCounts, PendingImport, SpaceCounts};
 pub use rules::RulesRegistration;

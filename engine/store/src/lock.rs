@@ -1,4 +1,5 @@
-//! The run lock: one process at a time writes to a deployment. Readers never take it and never create its file.
+//! The run lock: one process at a time writes objects of a deployment; and the one of password synchronisation, which goes on
+//! beside a run. Readers never take either and never create their files.
 
 use crate::StoreError;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -17,10 +18,24 @@ pub(crate) fn lock_path(store: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
+fn passwords_lock_path(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".passwords.lock");
+    PathBuf::from(name)
+}
+
 impl RunLock {
     /// Takes the lock, or names the process that holds it.
     pub(crate) fn take(store: &Path) -> Result<Self, StoreError> {
-        let path = lock_path(store);
+        RunLock::take_file(lock_path(store), store)
+    }
+
+    /// Takes the lock of password synchronisation, or names the process that holds it.
+    pub(crate) fn take_for_passwords(store: &Path) -> Result<Self, StoreError> {
+        RunLock::take_file(passwords_lock_path(store), store)
+    }
+
+    fn take_file(path: PathBuf, store: &Path) -> Result<Self, StoreError> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -43,11 +58,25 @@ impl RunLock {
         Ok(RunLock { _file: file })
     }
 
-    /// Whether somebody holds it now. Opens the file for reading only.
+    /// Whether somebody writes now: a run, or password synchronisation. Opens files for reading only.
     pub(crate) fn is_held(store: &Path) -> bool {
-        let Ok(file) = File::open(lock_path(store)) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+        is_locked(&lock_path(store)) || is_locked(&passwords_lock_path(store))
     }
+
+    /// Whether a run goes on.
+    pub(crate) fn is_run_held(store: &Path) -> bool {
+        is_locked(&lock_path(store))
+    }
+
+    /// Whether passwords are being synchronised.
+    pub(crate) fn is_passwords_held(store: &Path) -> bool {
+        is_locked(&passwords_lock_path(store))
+    }
+}
+
+fn is_locked(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 fn read_pid(file: &mut File) -> Option<u32> {

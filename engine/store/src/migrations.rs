@@ -1,7 +1,7 @@
 //! The layout of the file, as linear SQL scripts. Each is applied once, in one transaction with the number that says so.
 
 use crate::error::{Fault, Inner, StoreError};
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 
 /// `application_id` of a store: the letters `meta`.
@@ -26,6 +26,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("the state of connected systems", include_str!("../migrations/0016_system_state.sql")),
     ("what was before a takeover", include_str!("../migrations/0017_kept_before.sql")),
     ("whether a system was read whole", include_str!("../migrations/0018_read_whole.sql")),
+    ("passwords", include_str!("../migrations/0019_passwords.sql")),
 ];
 
 /// Number of the newest layout that this program knows.
@@ -52,6 +53,17 @@ pub(crate) fn version(sql: &Connection, path: &Path) -> Inner<i64> {
         return Err(Fault::damaged(format!("{} has no layout number", path.display())));
     }
     Ok(found)
+}
+
+/// The same of a file that is not open yet.
+pub(crate) fn version_of_file(path: &Path) -> Result<i64, StoreError> {
+    let looked = || -> Inner<i64> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let sql = Connection::open_with_flags(path, flags)?;
+        sql.busy_timeout(crate::open::PATIENCE)?;
+        version(&sql, path)
+    };
+    looked().map_err(|fault| fault.during("opening the store"))
 }
 
 /// Applies what is missing, up to `target`.

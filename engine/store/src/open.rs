@@ -33,6 +33,16 @@ pub struct Store {
     path: PathBuf,
     _lock: Option<RunLock>,
     _scratch: Option<TempDir>,
+    beside: Beside,
+}
+
+/// Whose lock a store is open under: the other one may be held too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    /// The run lock; passwords may be synchronised meanwhile.
+    Passwords,
+    /// The lock of password synchronisation; a run may go on meanwhile.
+    ARun,
 }
 
 impl fmt::Debug for Store {
@@ -82,7 +92,7 @@ impl Store {
             Db::new(sql, true)
         };
         let db = ready(sql).map_err(|fault| fault.during("opening the store"))?;
-        Ok(Store { db, path: path.to_owned(), _lock: None, _scratch: None })
+        Ok(Store { db, path: path.to_owned(), _lock: None, _scratch: None, beside: Beside::Passwords })
     }
 
     /// A private temporary store, removed when it is dropped.
@@ -134,7 +144,22 @@ impl Store {
             Db::new(sql, false)
         };
         let db = ready().map_err(|fault| fault.during("opening the store"))?;
-        Ok(Store { db, path: path.to_owned(), _lock: lock, _scratch: scratch })
+        Ok(Store { db, path: path.to_owned(), _lock: lock, _scratch: scratch, beside: Beside::Passwords })
+    }
+
+    /// Under the lock of password synchronisation.
+    pub(crate) fn open_beside_a_run(path: &Path, lock: RunLock) -> Result<Store, StoreError> {
+        let mut store = Store::open_locked(path, Some(lock), None)?;
+        store.beside = Beside::ARun;
+        Ok(store)
+    }
+
+    /// Somebody else has the file open for writing: it is theirs to move the log into the file.
+    fn is_left_to_others(&self) -> bool {
+        match self.beside {
+            Beside::ARun => RunLock::is_run_held(&self.path),
+            Beside::Passwords => RunLock::is_passwords_held(&self.path),
+        }
     }
 
     /// Where the store lies.
@@ -157,6 +182,9 @@ impl Store {
     /// Closes the store and leaves one file, which readers can open without writing. Dropping it does the same, but tells
     /// no error.
     pub fn close(self) -> Result<(), StoreError> {
+        if self.is_left_to_others() {
+            return Ok(());
+        }
         match self.db.settle_file().map_err(|fault| fault.during("closing the store")) {
             // A reader that is still open keeps the log in use; everything is committed, and the next writer settles it.
             Err(StoreError::Busy { .. }) => Ok(()),
@@ -179,7 +207,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if !self.db.read_only {
+        if !self.db.read_only && !self.is_left_to_others() {
             // A reader that is still open keeps the log; the next writer settles it.
             let _left_for_the_next = self.db.settle_file();
         }

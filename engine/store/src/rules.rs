@@ -63,7 +63,7 @@ impl Db {
         })
     }
 
-    fn learn_rules(&self, rules: &RuleSet) -> Inner<RulesRegistration> {
+    pub(crate) fn learn_rules(&self, rules: &RuleSet) -> Inner<RulesRegistration> {
         let mut keys = Vec::with_capacity(rules.keys.len());
         for definition in &rules.keys {
             keys.push(self.key_row(&definition.identity)?.filter(|(_, active)| *active).map(|(id, _)| id));
