@@ -3,15 +3,16 @@
 use crate::input::{self, cannot_start};
 use crate::record::{Purpose, RawRecord, Reading, Records};
 use crate::vocabulary::Vocabulary;
-use crate::{Settings, delta};
+use crate::{Settings, delta, passwords};
 use async_trait::async_trait;
 use connector_contract::{
     Absence, Check, Connector, ConnectorError, DeltaImport, ErrorKind, Exporter, FullImport, ImportEnd, ImportItem,
-    ImportNote, ImportPage, ImportSink, ObjectIssue, ObjectReader, Severity, Watermark,
+    ImportNote, ImportPage, ImportSink, ObjectIssue, ObjectReader, PasswordSource, Severity, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use tokio::runtime::Handle;
 
@@ -26,11 +27,17 @@ pub struct TextFileConnector {
     pub(crate) vocabulary: Arc<Vocabulary>,
     /// Held while a file is rewritten: two exports at once would lose one another's changes.
     pub(crate) rewriting: Arc<Mutex<()>>,
+    /// Password hashes that were opened.
+    pub(crate) opened: Arc<AtomicU64>,
 }
 
 impl TextFileConnector {
     pub fn new(settings: Settings) -> Self {
-        TextFileConnector { vocabulary: Arc::new(Vocabulary::new(settings)), rewriting: Arc::default() }
+        TextFileConnector {
+            vocabulary: Arc::new(Vocabulary::new(settings)),
+            rewriting: Arc::default(),
+            opened: Arc::default(),
+        }
     }
 
     /// As `new`, and writes `text` to the import file unless there is one: a sample that comes with a program.
@@ -90,6 +97,10 @@ impl Connector for TextFileConnector {
 
     fn exporter(&self) -> Option<&dyn Exporter> {
         Some(self)
+    }
+
+    fn password_source(&self) -> Option<&dyn PasswordSource> {
+        self.settings().passwords.as_ref().map(|_| self as &dyn PasswordSource)
     }
 }
 
@@ -250,6 +261,7 @@ fn check(vocabulary: &Vocabulary) -> Check {
     let mut check = Check::default();
     let settings = &vocabulary.settings;
     check_content(vocabulary, &mut check);
+    passwords::check(vocabulary, &mut check);
     if let Some(path) = &settings.delta_path {
         match Records::open(path, settings, Purpose::Changes) {
             Ok(_) => check.add(Severity::Ok, "file-readable", format!("{} can be read", path.display()), ""),

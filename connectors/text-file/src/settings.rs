@@ -1,6 +1,7 @@
 //! What an operator says about a file: format, paths, anchor, types, attributes. Reports every mistake at once and
 //! never touches the file itself.
 
+use crate::PasswordColumns;
 use metaverse_schema::{
     AttributeName, ConnectorSchema, ObjectType, Plurality, SettingProblem, SettingValue, SettingsReader, SettingsTable,
     ValueKind, active_directory,
@@ -61,6 +62,8 @@ pub struct Settings {
     pub multi_value_separator: String,
     /// The column of a CSV delta that says `add`, `modify` or `delete`.
     pub change_type_column: String,
+    /// Where password hashes are read; none: this file is no source of passwords.
+    pub passwords: Option<PasswordColumns>,
 }
 
 /// Most specific first; containers after the classes that objects are known by.
@@ -93,6 +96,7 @@ impl Settings {
             delimiter: b',',
             multi_value_separator: ";".to_owned(),
             change_type_column: "changetype".to_owned(),
+            passwords: None,
         }
     }
 
@@ -101,7 +105,8 @@ impl Settings {
     /// `format` (ldif, csv), `path`, `export_path`, `delta_path`, `encoding` (utf-8, utf-16), `allow_empty`,
     /// `schema` (active-directory) and/or the table `attributes` (name = "multi text"), `anchor`, `reference_by` (dn,
     /// anchor), `object_type`, or `object_type_attribute` with `object_types` (most specific first) and
-    /// `container_types`. CSV only: `delimiter`, `multi_value_separator`, `change_type_column`.
+    /// `container_types`. CSV only: `delimiter`, `multi_value_separator`, `change_type_column`. `passwords`: see
+    /// [`PasswordColumns`].
     pub fn read(table: &SettingsTable, base_dir: &Path) -> Result<Settings, Vec<SettingProblem>> {
         let mut reader = SettingsReader::new(table);
         let mut settings = Settings::active_directory_ldif("");
@@ -131,6 +136,12 @@ impl Settings {
             settings.read_csv(&mut reader);
         }
         let mut problems = settings.read_schema(&mut reader, table);
+        if let Some(passwords) = reader.table("passwords") {
+            let (columns, found) = PasswordColumns::read(passwords, base_dir);
+            problems.extend(found);
+            settings.refuse_as_attribute(&mut reader, &columns);
+            settings.passwords = Some(columns);
+        }
         problems.extend(reader.finish());
         if problems.is_empty() { Ok(settings) } else { Err(problems) }
     }
@@ -221,6 +232,16 @@ impl Settings {
             ),
         }
         problems
+    }
+
+    /// A hash never enters an import: its column is no attribute.
+    fn refuse_as_attribute(&self, reader: &mut SettingsReader<'_>, columns: &PasswordColumns) {
+        let hash = &columns.hash;
+        let is_attribute = self.schema.attributes.keys().any(|name| name.as_str().eq_ignore_ascii_case(hash));
+        if is_attribute || self.anchor.eq_ignore_ascii_case(hash) {
+            let message = format!("`{hash}` holds password hashes and is an attribute too: every import would keep it");
+            reader.invalid("passwords", message, "take it out of `attributes`, or name another column");
+        }
     }
 
     fn read_types(&mut self, reader: &mut SettingsReader<'_>, table: &SettingsTable, preset: bool) {

@@ -3,6 +3,7 @@
 mod changes;
 mod export;
 mod import;
+mod passwords;
 
 use connector_contract::{
     Connector, ConnectorError, ExportItem, ExportOperation, ExportOutcome, Exporter, FullImport, ImportEnd, ImportItem,
