@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Run a whole cycle: imports, synchronisations, exports
     Cycle(CycleArgs),
+    /// Synchronise passwords by their hashes, once or every two minutes, and show how they stand
+    Passwords(PasswordsArgs),
     /// Show what a synchronisation of one object would do, attribute by attribute; writes nothing
     Preview(PreviewArgs),
     /// Say why: who contributed a value, by which rule, who lost; why joined, held or not exported
@@ -110,6 +112,7 @@ impl Command {
             Command::Scope(_) => "scope",
             Command::Run(_) => "run",
             Command::Cycle(_) => "cycle",
+            Command::Passwords(_) => "passwords",
             Command::Preview(_) => "preview",
             Command::Explain(_) => "explain",
             Command::Test(_) => "test",
@@ -388,6 +391,53 @@ pub(crate) struct CycleArgs {
     pub(crate) staging: bool,
     #[command(flatten)]
     pub(crate) options: RunOptionsArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Off unless metasync.toml has [passwords] with `from` and `to`. Hashes are read, opened after the decision on their user, and kept \
+    nowhere; what is kept is whose password was pushed when, and which version. See the operator guide before switching it on: the account \
+    that may read hashes is as powerful as a domain administrator."
+)]
+pub(crate) struct PasswordsArgs {
+    #[command(subcommand)]
+    pub(crate) command: PasswordsCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum PasswordsCommand {
+    /// Push what changed since the last pass, and what is owed
+    Sync(PasswordsSyncArgs),
+    /// Show how passwords stand: of all users, or of one
+    Status(PasswordsStatusArgs),
+    /// Make a pass every two minutes, until Ctrl-C; the object cycle goes on beside it
+    Watch(PasswordsWatchArgs),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PasswordsSyncArgs {
+    /// Read everything and push every password in scope again
+    #[arg(long, conflicts_with = "object")]
+    pub(crate) full: bool,
+    /// Only this user, whatever the target has: DN, anchor, sign-in name, mail, sAMAccountName or display name
+    #[arg(long, value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PasswordsStatusArgs {
+    /// DN, anchor, sign-in name, mail, sAMAccountName or display name
+    pub(crate) object: Option<String>,
+    /// Most users to list whose password did not arrive
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct PasswordsWatchArgs {
+    /// Seconds between passes
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub(crate) every_seconds: u64,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -696,6 +746,8 @@ mod tests {
               scope        List, add or remove the containers that a source connector reads
               run          Run one run profile of one connector
               cycle        Run a whole cycle: imports, synchronisations, exports
+              passwords    Synchronise passwords by their hashes, once or every two minutes, and show how they
+                           stand
               preview      Show what a synchronisation of one object would do, attribute by attribute; writes
                            nothing
               explain      Say why: who contributed a value, by which rule, who lost; why joined, held or not
@@ -752,6 +804,7 @@ mod tests {
             ("scope", vec!["list", "ad"]),
             ("run", vec!["ad", "full-import"]),
             ("cycle", vec![]),
+            ("passwords", vec!["sync"]),
             ("preview", vec!["ad", "Ann"]),
             ("explain", vec!["Ann"]),
             ("test", vec![]),

@@ -15,6 +15,7 @@ mod failure;
 mod init;
 mod intended;
 mod output;
+mod password_check;
 mod progress;
 mod render;
 mod text;
@@ -75,7 +76,12 @@ async fn carry_out(cli: Cli, output: Output) -> Exit {
     let stop = StopSignal::new();
     let stops_cleanly = matches!(
         cli.command,
-        Command::Demo(_) | Command::Run(_) | Command::Cycle(_) | Command::Preview(_) | Command::Tenant(_)
+        Command::Demo(_)
+            | Command::Run(_)
+            | Command::Cycle(_)
+            | Command::Passwords(_)
+            | Command::Preview(_)
+            | Command::Tenant(_)
     );
     stop_on_ctrl_c(stop.clone(), output, stops_cleanly);
     let context = Context { folder: cli.global.deployment, output, stop };
@@ -102,6 +108,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Scope(args) => commands::scope::run(context, &args).await,
         Command::Run(args) => commands::run::run(context, &args).await,
         Command::Cycle(args) => commands::run::cycle(context, &args).await,
+        Command::Passwords(args) => commands::passwords::run(context, &args).await,
         Command::Preview(args) => commands::preview::run(context, &args).await,
         Command::Explain(args) => commands::explain::run(context, &args),
         Command::Test(args) => commands::test::run(context, &args).await,

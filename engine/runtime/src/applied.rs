@@ -27,7 +27,7 @@ pub fn open_as_applied(
     Ok((store, applied))
 }
 
-fn applied_rules(store: &Store, present: &RuleSet) -> Result<AppliedRules, StoreError> {
+pub(crate) fn applied_rules(store: &Store, present: &RuleSet) -> Result<AppliedRules, StoreError> {
     let as_they_are = |note: String, files_differ| AppliedRules { rules: present.clone(), files_differ, note };
     let Some(hash) = store.applied_rules()?.filter(|hash| *hash != present.hash) else {
         return Ok(as_they_are(String::new(), false));

@@ -256,6 +256,18 @@ pub(crate) fn waiting_lists(store: &Store, connector: &ConnectorName) -> Result<
                 .collect(),
         });
     }
+    if let Some(list) = store.waiting_password_guard(connector)?
+        && list.approved.is_none()
+    {
+        let line = |line: &sync_kernel::GuardLine| WaitingLine { name: line.name.clone(), detail: line.detail.clone() };
+        lists.push(WaitingList {
+            digest: list.digest.to_string(),
+            connector: connector.to_string(),
+            kind: "first-password".into(),
+            lines: list.lines.len() as u64,
+            first_lines: list.lines.iter().take(SHOWN).map(line).collect(),
+        });
+    }
     if let Some(changed) = store.waiting_system_state(connector)? {
         let line = |fact| WaitingLine { name: connector.to_string(), detail: told(fact) };
         lists.push(WaitingList {

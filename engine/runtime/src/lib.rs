@@ -44,6 +44,8 @@ mod rule_change;
 
 mod rule_test;
 
+mod passwords;
+
 #[cfg(test)]
 mod tests;
 
@@ -61,6 +63,11 @@ pub use hypothesis::scratch_with_values;
 pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};
 pub use overview::{ConnectorStatus, LastRun, Status};
+pub use passwords::{
+    PairStatus, PassKind, PasswordLimits, PasswordParts, PasswordReport, PasswordStatus, Paused, SourceReport,
+    TargetReport, UserPassword, UserVersions, Watch, close_breakers, password_status, synchronise_passwords,
+    user_passwords, watch_passwords,
+};
 pub use places::ContainerLine;
 pub use preview::{
     AttributeLine, CandidateLine, InputLine, JoinLine, LinkLine, MetaversePreview, Preview, ReferenceLine, ScopeLine,

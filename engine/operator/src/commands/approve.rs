@@ -36,6 +36,13 @@ pub(crate) fn run(context: &Context, args: &ApproveArgs) -> Result<Report, Failu
             ),
             json!({ "digest": digest.as_str(), "connector": &*connector, "kind": "guard", "lines": lines }),
         ),
+        Approved::FirstPasswords { connector, users } => (
+            format!(
+                "approved the first passwords of {} in {connector}; the next pass pushes them:\n  metasync{option} passwords sync\n",
+                counted(users, "user", "users")
+            ),
+            json!({ "digest": digest.as_str(), "connector": &*connector, "kind": "first-password", "lines": users }),
+        ),
         Approved::SystemState { connector, changes } => (
             format!(
                 "approved {} of {connector}; exports go on with it as it is now:\n  metasync{option} cycle\n",

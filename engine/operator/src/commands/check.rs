@@ -8,12 +8,14 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::intended::intended_exports;
 use crate::output::{Report, to_json};
+use crate::password_check::PasswordCheck;
 use crate::text::{Table, count, counted};
 use connector_contract::{CheckFinding, ConnectorError, Severity};
 use metaverse_schema::ConnectorSchema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use sync_rules::{ConnectorName, Diagnostic, Sources, check_against, check_groups, check_limits};
+use sync_store::Store;
 
 /// Good findings of one kind that are listed one by one.
 const MOST_ALIKE: usize = 7;
@@ -39,6 +41,7 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
     let mut limits = String::new();
     if !args.offline {
         connectors = examine(&opened).await;
+        close_breakers(&opened, &connectors)?;
         let (notes, findings) = rule_findings(&opened, &connectors);
         let rules = diagnostics::draw(&findings, &examined.sources, context.colour());
         let known = diagnostics::list(&notes, &examined.sources);
@@ -113,6 +116,7 @@ async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
         .map(|(name, connector)| {
             let (name, connector) = (name.clone(), connector.clone());
             let intended = intended.remove(&name).unwrap_or_default();
+            let passwords = PasswordCheck::of(opened);
             tokio::spawn(async move {
                 let mut findings = connector.check().await.findings;
                 // A system that cannot be reached has said so already; its schema would say it again.
@@ -131,6 +135,7 @@ async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
                 {
                     findings.extend(exporter.check_rights(&intended).await.findings);
                 }
+                findings.extend(passwords.check(&name, &*connector).await);
                 (name, Examination { findings, schema })
             })
         })
@@ -152,6 +157,26 @@ async fn examine(opened: &Opened) -> BTreeMap<ConnectorName, Examination> {
         examinations.insert(name.clone(), examination);
     }
     examinations
+}
+
+/// SF23: a connector that is in order may try its credentials again.
+fn close_breakers(opened: &Opened, connectors: &BTreeMap<ConnectorName, Examination>) -> Result<(), Failure> {
+    let path = &opened.deployment.store;
+    let refused = match Store::open_read_only(path) {
+        Ok(store) => store.breakers()?,
+        // No store, or one that is being brought up to date: nothing was refused that this could know of.
+        Err(_) => return Ok(()),
+    };
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let mut store = Store::open_for_passwords(path)?;
+    for (name, connector) in &opened.connectors {
+        if connectors.get(name).is_some_and(|found| worst(&found.findings) < Severity::Error) {
+            sync_runtime::close_breakers(&mut store, &**connector)?;
+        }
+    }
+    Ok(store.close()?)
 }
 
 fn unreadable_schema(error: &ConnectorError) -> CheckFinding {

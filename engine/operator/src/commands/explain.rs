@@ -2,16 +2,19 @@
 //! lost; why a member is not in a group. The run's own decision, told and not applied.
 
 use crate::cli::ExplainArgs;
+use crate::commands;
 use crate::connectors::Connectors;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, to_json};
+use crate::render;
 use crate::render::explained;
 use crate::render::objects::{candidate, holds, name, values};
 use crate::text::{count, counted, paragraph};
 use serde_json::json;
 use sync_kernel::{CsId, Subject};
+use sync_rules::Deployment;
 use sync_runtime::{AttributeLine, Explanation, ExportState, PageOf, Reading, Space, TargetPreview};
 
 pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Report, Failure> {
@@ -19,7 +22,7 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Report, Failu
     let now = context.now();
     let (store, applied) = sync_runtime::open_as_applied(&opened.deployment, &opened.rules, now)?;
     let reading = Reading::new(&store, &applied.rules, now);
-    let mut report = explain(&reading, &opened.connectors, args)?;
+    let mut report = explain(&reading, &opened.connectors, &opened.deployment, args)?;
     if !applied.note.is_empty() {
         report.text.insert_str(0, &format!("{}\n", paragraph(&applied.note, 0)));
     }
@@ -30,12 +33,30 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Result<Report, Failu
     Ok(report)
 }
 
-fn explain(reading: &Reading<'_>, connectors: &Connectors, args: &ExplainArgs) -> Result<Report, Failure> {
+fn explain(
+    reading: &Reading<'_>,
+    connectors: &Connectors,
+    deployment: &Deployment,
+    args: &ExplainArgs,
+) -> Result<Report, Failure> {
     let page = PageOf { skip: args.skip, limit: args.limit };
     let subject = find(reading, connectors, &args.object)?;
     let Some(what) = args.what.as_deref() else {
         let explanation = reading.explain_page(subject, None, page)?;
-        return Ok(Report::new(Exit::Success, render(&explanation, None), to_json(&explanation)));
+        let passwords = commands::passwords::of_subject(reading, deployment, subject)?;
+        let (mut text, mut json) = (render(&explanation, None), to_json(&explanation));
+        for user in &passwords {
+            text.push_str(&format!(
+                "\nPassword, {} to {}\n{}",
+                user.source,
+                user.target,
+                render::passwords::facts(user)
+            ));
+        }
+        if let Some(fields) = json.as_object_mut().filter(|_| !passwords.is_empty()) {
+            fields.insert("passwords".to_owned(), to_json(&passwords));
+        }
+        return Ok(Report::new(Exit::Success, text, json));
     };
     if is_attribute(reading, what)? {
         let explanation = reading.explain_page(subject, Some(what), page)?;

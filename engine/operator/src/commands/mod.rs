@@ -6,6 +6,8 @@ pub(crate) mod scope;
 
 pub(crate) mod run;
 
+pub(crate) mod passwords;
+
 pub(crate) mod approve;
 pub(crate) mod disconnect;
 pub(crate) mod dump;

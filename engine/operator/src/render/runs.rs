@@ -218,6 +218,7 @@ const SHOWN_LINES: usize = 5;
 fn list_name(kind: &str, one: bool) -> String {
     let (singular, plural) = match kind {
         "system-state" => ("change of the connected system itself", "changes of the connected system itself"),
+        "first-password" => ("first password of a user", "first passwords of users"),
         "match" => ("match with an existing object", "matches with existing objects"),
         "sign-in-name" => ("change of a sign-in name", "changes of sign-in names"),
         "would-enable" => ("blocked account that would be enabled", "blocked accounts that would be enabled"),

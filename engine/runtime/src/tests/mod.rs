@@ -17,6 +17,7 @@ mod imports;
 mod leaving;
 mod links;
 mod matching;
+mod passwords;
 mod reading;
 mod rows;
 mod rule_changes;

@@ -31,6 +31,8 @@ pub(super) struct Settings {
     pub(super) grace_days: u32,
     /// `recall = false` for hr (S50).
     pub(super) without_recall: bool,
+    /// Of metasync.toml, behind everything else.
+    pub(super) more: String,
 }
 
 impl Default for Settings {
@@ -46,6 +48,7 @@ impl Default for Settings {
             rules: RULES.to_owned(),
             grace_days: 0,
             without_recall: false,
+            more: String::new(),
         }
     }
 }
@@ -101,7 +104,7 @@ impl Lab {
             "[deployment]\nname = \"test\"\nstaging = {}\nworkers = {}\nerror_limit = {}\n\
              [matching]\nmode = \"{}\"\n[leaving]\ngrace_days = {}\n\
              [guards]\nobjects = {}\npercent = 100\nat_least = {}\n\
-             [connector.hr]\nkind = \"text-file\"\nrecall = {}\n[connector.crm]\nkind = \"text-file\"\n[connector.dir]\nkind = \"text-file\"\n",
+             [connector.hr]\nkind = \"text-file\"\nrecall = {}\n[connector.crm]\nkind = \"text-file\"\n[connector.dir]\nkind = \"text-file\"\n{}",
             settings.staging,
             settings.workers,
             settings.error_limit,
@@ -110,6 +113,7 @@ impl Lab {
             settings.guard_objects,
             settings.guard_at_least.min(settings.guard_objects),
             !settings.without_recall,
+            settings.more,
         );
         let files = Files {
             configuration: FileText::text("metasync.toml", configuration),
