@@ -1,6 +1,7 @@
 //! Everything that needs real servers or the whole product, in one binary: linking is the slow part of a test run.
 
 mod anchor_write_back;
+mod budget;
 mod by_hand;
 mod crash;
 mod demo;

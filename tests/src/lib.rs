@@ -1,6 +1,7 @@
 //! What the integration tests share: the built binary as an operator runs it, domain controllers of the lab, rehearsal
 //! tenants. No test lives here, and nothing here decides what is right.
 
+pub mod budget;
 pub mod crash;
 pub mod faults;
 pub mod lab;
