@@ -36,6 +36,8 @@ pub struct Judgement {
     pub operations: Vec<(String, String)>,
     /// One sentence for each difference.
     pub mismatches: Vec<String>,
+    /// Of those, what the replies alone did wrong.
+    pub of_replies: Vec<String>,
 }
 
 pub struct Contract {
@@ -86,10 +88,13 @@ impl Contract {
         of.query(&exchange.method, query, &mut found);
         of.headers(&exchange.headers, &mut found);
         of.request(exchange, &mut found);
-        if !exchange.broken {
-            of.reply(exchange, &mut found);
-        }
         let name = format!("{} {template}", exchange.method);
+        let mut answered = Vec::new();
+        if !exchange.broken {
+            of.reply(exchange, &mut answered);
+        }
+        judgement.of_replies.extend(answered.iter().map(|problem| format!("{name}: {problem}")));
+        found.extend(answered);
         judgement.mismatches.extend(found.into_iter().map(|problem| format!("{name}: {problem}")));
         judgement.operations.push((exchange.method.clone(), template.to_owned()));
         if template == "/$batch" {
@@ -122,7 +127,11 @@ fn segment(wanted: &str, given: &str) -> bool {
         Some((before, after)) => {
             given.len() > before.len() + after.len() && given.starts_with(before) && given.ends_with(after)
         }
-        None => wanted == given || wanted.strip_suffix("()") == Some(&*given),
+        // A cast may name its type in full.
+        None => [Some(&*given), given.strip_prefix("microsoft.")]
+            .into_iter()
+            .flatten()
+            .any(|given| wanted == given || wanted.strip_suffix("()") == Some(given)),
     }
 }
 

@@ -13,32 +13,30 @@ pub(crate) struct Message {
 
 impl Message {
     /// Reads one message; `rest` is what was read beyond the one before. None: the connection ended in between.
-    /// `bodiless`: a reply that has no body whatever its head says.
+    /// A connection that was reset has ended: what came before is passed on. `bodiless`: a reply that has no body whatever its head says.
     pub(crate) async fn read(
         stream: &mut (impl AsyncRead + Unpin),
         rest: &mut Vec<u8>,
         bodiless: bool,
-    ) -> std::io::Result<Option<Message>> {
+    ) -> Option<Message> {
         let mut message = Message { bytes: std::mem::take(rest), ..Message::default() };
         while message.head == 0 {
             match find(&message.bytes, b"\r\n\r\n") {
                 Some(at) => message.head = at + 4,
-                None if stream.read_buf(&mut message.bytes).await? == 0 => {
-                    return Ok(Some(message).filter(|message| !message.bytes.is_empty()));
-                }
-                None => {}
+                None if more(stream, &mut message.bytes).await => {}
+                None => return Some(message).filter(|message| !message.bytes.is_empty()),
             }
         }
         let end = loop {
             match message.end(bodiless) {
                 Some(end) => break end,
-                None if stream.read_buf(&mut message.bytes).await? == 0 => return Ok(Some(message)),
-                None => {}
+                None if more(stream, &mut message.bytes).await => {}
+                None => return Some(message),
             }
         };
         message.whole = true;
         *rest = message.bytes.split_off(end);
-        Ok(Some(message))
+        Some(message)
     }
 
     /// Where the message ends, once that is known.
@@ -82,6 +80,11 @@ impl Message {
     pub(crate) fn has_body(&self) -> bool {
         self.bytes.len() > self.head
     }
+}
+
+/// Reads on; false at the end of the connection, however it ended.
+async fn more(stream: &mut (impl AsyncRead + Unpin), bytes: &mut Vec<u8>) -> bool {
+    stream.read_buf(bytes).await.is_ok_and(|read| read > 0)
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

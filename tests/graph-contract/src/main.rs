@@ -1,6 +1,6 @@
-//! Prints what the exchanges that tests kept in a folder covered of the contract; ends with 1 if one did not keep it.
+//! Prints what the exchanges that tests kept in a folder covered of the contract; ends with 1 if one did not keep it, or if what was never sent is not what the table says.
 
-use graph_contract::{Contract, Coverage};
+use graph_contract::{Contract, Coverage, Reasons};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,9 +12,13 @@ fn main() -> ExitCode {
     };
     match Coverage::read(Path::new(&folder)) {
         Ok(coverage) => {
-            print!("{}", coverage.report(&Contract::read()));
+            let (contract, reasons) = (Contract::read(), Reasons::read());
+            print!("{}", coverage.report(&contract, &reasons));
+            let wrong = coverage.unexplained(&contract, &reasons);
+            wrong.iter().for_each(|problem| println!("{problem}"));
             // Nothing at all means that nothing was watched.
-            ExitCode::from(u8::from(!coverage.mismatches.is_empty() || coverage.calls.is_empty()))
+            let nothing = coverage.calls.is_empty();
+            ExitCode::from(u8::from(nothing || !coverage.mismatches.is_empty() || !wrong.is_empty()))
         }
         Err(error) => {
             eprintln!("{}: {error}", Path::new(&folder).display());

@@ -21,9 +21,27 @@ pub struct Watch {
     seen: Arc<Mutex<Coverage>>,
 }
 
+/// Who speaks to the tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    /// The connector: both sides are judged.
+    Connector,
+    /// A test by plain HTTP, which asks what nobody should: the tenant's replies are judged.
+    Test,
+}
+
 impl Watch {
     /// Starts a relay in front of that address, inside the present runtime.
     pub fn before(upstream: SocketAddr) -> std::io::Result<Watch> {
+        Watch::of(upstream, Speaker::Connector)
+    }
+
+    /// The same for a test that speaks itself: the replies are judged, and what was called counts apart.
+    pub fn of_replies(upstream: SocketAddr) -> std::io::Result<Watch> {
+        Watch::of(upstream, Speaker::Test)
+    }
+
+    fn of(upstream: SocketAddr, speaker: Speaker) -> std::io::Result<Watch> {
         let listener = bind(upstream)?;
         let address = listener.local_addr()?;
         let seen = Arc::new(Mutex::new(Coverage::default()));
@@ -31,7 +49,7 @@ impl Watch {
         let (listener, log) = (TcpListener::from_std(listener)?, seen.clone());
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let line = Line { upstream, address, contract: contract.clone(), seen: log.clone() };
+                let line = Line { upstream, address, contract: contract.clone(), speaker, seen: log.clone() };
                 // A connection that breaks is what the test wants to see; both ends are closed by then.
                 tokio::spawn(async move { drop(line.carry(client).await) });
             }
@@ -84,6 +102,7 @@ struct Line {
     upstream: SocketAddr,
     address: SocketAddr,
     contract: Arc<Contract>,
+    speaker: Speaker,
     seen: Arc<Mutex<Coverage>>,
 }
 
@@ -91,7 +110,7 @@ impl Line {
     async fn carry(&self, mut client: TcpStream) -> std::io::Result<()> {
         let mut tenant = TcpStream::connect(self.upstream).await?;
         let (mut asked, mut answered) = (Vec::new(), Vec::new());
-        while let Some(request) = Message::read(&mut client, &mut asked, false).await? {
+        while let Some(request) = Message::read(&mut client, &mut asked, false).await {
             if !request.whole {
                 // Its sender is gone; the tenant shall see as much of it, and then the end.
                 return tenant.write_all(&replaced(&request.bytes, self.address, self.upstream)).await;
@@ -99,7 +118,7 @@ impl Line {
             tenant.write_all(&replaced(&request.bytes, self.address, self.upstream)).await?;
             let bodiless = request.first().0 == "HEAD";
             let reply = Message::read(&mut tenant, &mut answered, bodiless).await;
-            let Ok(Some(reply)) = reply else {
+            let Some(reply) = reply else {
                 self.judge(&request, None);
                 return Ok(());
             };
@@ -130,7 +149,11 @@ impl Line {
             reply: body,
         };
         let judgement = self.contract.judge(&exchange);
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).add(judgement);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.speaker {
+            Speaker::Connector => seen.add(judgement),
+            Speaker::Test => seen.add_replies(judgement),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the judge finds: one change to a good exchange, one sentence.
 
 use expect_test::{Expect, expect};
-use graph_contract::{Contract, Exchange};
+use graph_contract::{Contract, Coverage, Exchange, Reasons};
 use serde_json::{Value, json};
 
 fn exchange(method: &str, target: &str, request: Value, status: u16, reply: Value) -> Exchange {
@@ -65,6 +65,10 @@ fn good_exchanges_are_found_nothing_wrong_with() {
 #[test]
 fn paths_methods_and_query_options_are_closed() {
     check(
+        &exchange("get", "/directory/deletedItems/microsoft.graph.user", Value::Null, 200, json!({ "value": [] })),
+        expect![""],
+    );
+    check(
         &exchange("get", "/users/1/photo", Value::Null, 200, Value::Null),
         expect!["get /users/1/photo: the contract has no such path"],
     );
@@ -127,4 +131,26 @@ fn a_batch_is_judged_with_everything_in_it() {
             patch /users/{user-id}: onPremisesSyncEnabled is read-only
             get /users/2/drive: the contract has no such path"#]],
     );
+}
+
+/// What is never sent is named with its reason; an operation without one, and one that is sent all the same, are mistakes.
+#[test]
+fn the_table_of_what_is_never_sent_is_held_against_what_was() {
+    let (contract, reasons) = (Contract::read(), Reasons::read());
+    let mut coverage = Coverage::default();
+    let all = contract.operations().into_iter().map(|(method, path)| format!("{method} {path}"));
+    let (never, sent): (Vec<String>, Vec<String>) = all
+        .partition(|name| coverage.report(&contract, &reasons).contains(&format!("{name} (asked by no test): NOBODY")));
+    assert!(never.len() > 30 && sent.len() > 15);
+    coverage.calls.extend(never.iter().map(|name| (name.clone(), 1)));
+    assert_eq!(coverage.unexplained(&contract, &reasons), Vec::<String>::new());
+    coverage.calls.remove("get /users");
+    coverage.calls.insert("post /groups".to_owned(), 1);
+    expect![[r#"
+        get /users: never sent, and nobody says why
+        post /groups: sent, and said to be never sent"#]]
+    .assert_eq(&coverage.unexplained(&contract, &reasons).join("\n"));
+    coverage.by_tests.insert("get /subscribedSkus".to_owned(), 2);
+    let report = coverage.report(&contract, &reasons);
+    assert!(report.contains("get /subscribedSkus (asked 2 times by tests): licences are the operator's"), "{report}");
 }

@@ -1,9 +1,10 @@
 //! What the tests share: a tenant with a small seed, and a client that speaks plain HTTP to it. The client knows nothing
 //! of the tenant's insides.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
 use azure_ad_emulator::{Knobs, RehearsalTenant, RunningTenant, SeedSource, TenantOptions};
+use graph_contract::Watch;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -141,6 +142,8 @@ pub(crate) struct Client {
     pub(crate) graph: String,
     pub(crate) token_url: String,
     pub(crate) token: String,
+    /// Judges the tenant's replies by the public contract.
+    pub(crate) _watch: Arc<Watch>,
 }
 
 fn http() -> reqwest::Client {
@@ -153,12 +156,14 @@ fn http() -> reqwest::Client {
 
 impl Client {
     pub(crate) fn anonymous(tenant: &RunningTenant) -> Client {
+        let watch = Watch::of_replies(tenant.address()).expect("a relay in front of the tenant");
         Client {
             http: http(),
             base: tenant.base_url().to_owned(),
-            graph: tenant.graph_url(),
+            graph: watch.url(&tenant.graph_url()),
             token_url: tenant.token_url(),
             token: String::new(),
+            _watch: Arc::new(watch),
         }
     }
 
