@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The environment variable that names the folder; unset: nothing is kept.
 pub const FOLDER: &str = "GRAPH_CONTRACT_COVERAGE";
@@ -38,7 +39,9 @@ impl Coverage {
     /// Writes a file of its own into the folder that the environment names.
     pub(crate) fn keep(&self, number: u16) -> std::io::Result<()> {
         let Some(folder) = std::env::var_os(FOLDER) else { return Ok(()) };
-        let name = format!("{}-{number}.json", std::process::id());
+        // A port may be given out twice in the life of a process.
+        static KEPT: AtomicU64 = AtomicU64::new(0);
+        let name = format!("{}-{}-{number}.json", std::process::id(), KEPT.fetch_add(1, Ordering::Relaxed));
         let body = json!({ "calls": self.calls, "by_tests": self.by_tests, "mismatches": self.mismatches });
         std::fs::write(PathBuf::from(folder).join(name), body.to_string())
     }

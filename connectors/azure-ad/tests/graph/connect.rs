@@ -4,7 +4,9 @@
 use super::world::{World, attributes, delta, link, permissions, update, world_with};
 use azure_ad_emulator::{FaultAction, FaultRule, Knobs};
 use connector_azure_ad::Mode;
-use connector_contract::{Connector as _, CreateRequest, ExportItem, ExportOperation, ExportOutcome, UpdateRequest};
+use connector_contract::{
+    Connector as _, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ReferenceChange, UpdateRequest,
+};
 use metaverse_schema::{Anchor, ObjectType};
 use serde_json::json;
 
@@ -226,4 +228,11 @@ async fn references_to_fresh_objects_are_sent_again_until_they_are_there() {
         assert_eq!(world.members(name).len(), members.len());
         world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 60_000).unwrap();
     }
+    // A group is asked for its groups like a user.
+    world.tenant.update_knobs(|knobs| knobs.anchor_delay_ms = 0).unwrap();
+    let few = Anchor::Text(world.stored("groups", "Few")["id"].as_str().unwrap().to_owned());
+    let mut outer = create(&[("sourceAnchor", "T3V0ZXI="), ("displayName", "Outer"), ("securityEnabled", "true")]);
+    outer.references = vec![ReferenceChange { target_type: ObjectType::new("group"), ..link("members", &few, true) }];
+    export(&world, "group", ExportOperation::Create(outer)).await;
+    assert!(world.watch.seen().calls.contains_key("get /groups/{group-id}/memberOf"));
 }

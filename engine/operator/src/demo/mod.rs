@@ -23,11 +23,20 @@ use serde_json::{Value, json};
 use verify::{CONTACT_QUERY, GROUP_QUERY, Inventory, USER_QUERY, compare, judge_source_of_authority};
 
 pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<Report, Failure> {
+    run_by_way_of(context, args, RunningTenant::graph_url).await
+}
+
+/// The same with a word on where the deployment finds the tenant's Graph.
+async fn run_by_way_of(
+    context: &Context,
+    args: &DemoArgs,
+    graph_url: impl FnOnce(&RunningTenant) -> String,
+) -> Result<Report, Failure> {
     let mode = if args.graph { init::CloudMode::Graph } else { init::CloudMode::connect()? };
     let folder = DemoFolder::create(args.folder.as_deref(), mode)?;
     let tenant = start_tenant(context, &folder).await?;
     let mut story = Story::new(context, &folder);
-    let told = tell(&mut story, &folder, &tenant).await;
+    let told = tell(&mut story, &folder, &tenant, &graph_url(&tenant)).await;
     // Whatever came of the story, the tenant's state is saved for the commands that follow.
     let stopped = tenant.shutdown().await;
     let report = told?;
@@ -131,7 +140,12 @@ impl Story {
 /// sample's dirt holds goes on waiting.
 const SETTLED: [Exit; 3] = [Exit::Success, Exit::Waiting, Exit::ObjectErrors];
 
-async fn tell(story: &mut Story, folder: &DemoFolder, tenant: &RunningTenant) -> Result<Report, Failure> {
+async fn tell(
+    story: &mut Story,
+    folder: &DemoFolder,
+    tenant: &RunningTenant,
+    graph_url: &str,
+) -> Result<Report, Failure> {
     let witness =
         Witness::sign_in(tenant.address(), &tenant.tenant_id().to_string(), CLIENT_ID, &folder.secret).await?;
     let before = inventory(&witness).await?;
@@ -151,8 +165,7 @@ async fn tell(story: &mut Story, folder: &DemoFolder, tenant: &RunningTenant) ->
             tenant.base_url()
         ),
     );
-    let answers =
-        folder.answers(&tenant.graph_url(), &format!("{}/", tenant.base_url()), &tenant.tenant_id().to_string());
+    let answers = folder.answers(graph_url, &format!("{}/", tenant.base_url()), &tenant.tenant_id().to_string());
     let written = init::write_deployment(&story.context, &answers)?;
     story.ran(&folder.init_line(&answers), written, &[Exit::Success])?;
     let checked = commands::check::run(&story.context, &CheckArgs { offline: false }).await?;

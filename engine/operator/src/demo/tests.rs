@@ -1,7 +1,7 @@
 //! What an operator does with the demo's folder afterwards, on the same rehearsal tenant: starting over without a store, and
 //! going from Graph mode to Connect mode.
 
-use super::run;
+use super::run_by_way_of;
 use crate::cli::{
     ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, HistoryArgs, ModeChoice, SwitchModeArgs, TenantArgs,
 };
@@ -9,6 +9,7 @@ use crate::commands;
 use crate::context::Context;
 use crate::output::Output;
 use azure_ad_emulator::{RunningTenant, SyncState};
+use graph_contract::Watch;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,6 +18,8 @@ use sync_runtime::StopSignal;
 struct Deployment {
     context: Context,
     tenant: RunningTenant,
+    /// Judges what is said to the tenant by the public contract of Graph, in the demo and after it.
+    _watch: Watch,
     _below: tempfile::TempDir,
 }
 
@@ -27,11 +30,23 @@ async fn told(graph: bool) -> Deployment {
     let folder = below.path().join("demo");
     let context = Context { folder: folder.clone(), output: output(), stop: StopSignal::new() };
     let args = DemoArgs { folder: Some(folder), graph };
-    run(&context, &args).await.map(drop).unwrap_or_else(|failure| panic!("{}", failure.text()));
-    let options = commands::tenant::options(&context, &TenantArgs::default());
+    let mut watch = None;
+    let by_the_judge = |tenant: &RunningTenant| {
+        let judge = Watch::before(tenant.address()).unwrap();
+        let url = judge.url(&tenant.graph_url());
+        watch = Some((judge, tenant.address()));
+        url
+    };
+    let told = run_by_way_of(&context, &args, by_the_judge).await;
+    told.map(drop).unwrap_or_else(|failure| panic!("{}", failure.text()));
+    let (watch, address) = watch.expect("the demo was told");
+    assert!(watch.seen().calls.values().sum::<u64>() > 50, "the demo went by the judge");
+    // The deployment names the judge's address, behind which the tenant stands again.
+    let args = TenantArgs { listen: Some(address), ..TenantArgs::default() };
+    let options = commands::tenant::options(&context, &args);
     let options = options.unwrap_or_else(|failure| panic!("{}", failure.text()));
     let tenant = commands::tenant::start(options).await.unwrap_or_else(|failure| panic!("{}", failure.text()));
-    Deployment { context, tenant, _below: below }
+    Deployment { context, tenant, _watch: watch, _below: below }
 }
 
 /// The tenant's features, with or without the block of hard matches.
