@@ -1,5 +1,6 @@
 //! What a failure of reading password hashes means for the operator: which thing failed, why, and what to do (ad-protocols 3).
 
+use super::course::Astray;
 use super::service::{ServiceError, told};
 use super::transport::TransportError;
 use crate::controls;
@@ -205,17 +206,22 @@ fn unreachable(host: &str, port: u16, error: &TransportError) -> (String, &'stat
     (format!("{what} of {host} cannot be reached at TCP port {port}: {reason}"), remedy)
 }
 
-/// The answer came from another database than the one that was asked over LDAP.
-pub(super) fn other_controller(controller: &DomainController, answered: &Guid) -> ConnectorError {
-    ConnectorError::new(
-        ErrorKind::Protocol,
-        format!("reading password hashes from {}", controller.host),
-        format!(
-            "the replication service belongs to another domain controller ({answered}) than LDAP ({})",
-            controller.invocation
+/// An answer that the read cannot have got.
+pub(super) fn astray(controller: &DomainController, astray: Astray) -> ConnectorError {
+    let (message, remedy) = match astray {
+        Astray::Elsewhere(invocation) => (
+            format!(
+                "the replication service belongs to another domain controller ({invocation}) than LDAP ({})",
+                controller.invocation
+            ),
+            "name each domain controller by a name of its own in `servers`",
         ),
-        "name each domain controller by a name of its own in `servers`",
-    )
+        Astray::Stuck => {
+            ("it announces more, and gives nothing".to_owned(), "report this with the version of the domain controller")
+        }
+    };
+    let attempted = format!("reading password hashes from {}", controller.host);
+    ConnectorError::new(ErrorKind::Protocol, attempted, message, remedy)
 }
 
 /// An operation over LDAP that failed.

@@ -153,11 +153,11 @@ pub(super) fn without_common_past(before: &PasswordMark, host: &str, last: &Chan
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain_controller::tests::{controller, guid};
 
-    fn mark() -> PasswordMark {
+    pub(in crate::passwords) fn mark() -> PasswordMark {
         PasswordMark {
             naming_context: "DC=corp,DC=example,DC=com".to_owned(),
             host: "dc1.corp.example.com".to_owned(),
@@ -167,7 +167,7 @@ mod tests {
         }
     }
 
-    fn answer(invocation: u8, to: u64, cursors: &[(u8, u64)]) -> Changes {
+    pub(in crate::passwords) fn answer(invocation: u8, to: u64, cursors: &[(u8, u64)]) -> Changes {
         Changes {
             invocation: guid(invocation),
             to: UsnVector { object: to, reserved: 0, property: to },

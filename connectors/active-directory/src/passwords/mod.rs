@@ -4,6 +4,7 @@
 
 mod account;
 mod check;
+mod course;
 mod failure;
 mod item;
 mod mark;

@@ -1,7 +1,8 @@
 //! Reading password hashes: everything, what changed, single users. One domain controller for each read; pages are handed over
 //! as they come, and where the next read continues is known only after the last one.
 
-use super::failure::{Circumstances, other_controller, over_ldap};
+use super::course::{Course, Next};
+use super::failure::{Circumstances, astray, over_ldap};
 use super::item::{Looked, LookedUp, Opener, password_change, unknown_accounts};
 use super::mark::{Beginning, PasswordMark, beginning, without_common_past};
 use super::service::{PAGE, Service, ServiceError, Target};
@@ -17,7 +18,7 @@ use async_trait::async_trait;
 use connector_contract::{
     ConnectorError, ErrorKind, OwnAccount, PasswordChange, PasswordReadEnd, PasswordSink, PasswordSource, Watermark,
 };
-use directory_replication::drsuapi::{ChangedObject, Cursor, DrsError, Of, UsnVector, refusal};
+use directory_replication::drsuapi::{ChangedObject, DrsError, Of, refusal};
 use metaverse_schema::{Anchor, Guid, Sid, Value};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,40 +126,22 @@ impl PasswordReader {
             Beginning::Everything { because } => (None, because.clone()),
             Beginning::Same(mark) | Beginning::Other(mark) => (Some(mark), None),
         };
-        let context = controller.naming_context.to_string();
-        // The same throughout the read: what a page brought does not count as known before the last page is there.
-        let seen: Vec<Cursor> = before.map(PasswordMark::cursors).unwrap_or_default();
-        let mut place = match &begins {
-            Beginning::Same(mark) => mark.place,
-            Beginning::Other(_) | Beginning::Everything { .. } => UsnVector::default(),
-        };
+        let mut course = Course::new(controller.naming_context.to_string(), controller.invocation, &begins);
         let mut service = self.service(reached).await?;
         let opener = self.opener(&service);
         let last = loop {
-            let of = Of::NamingContext { dn: &context, invocation: controller.invocation, from: place, seen: &seen };
-            let answer = match service.changes(of, PAGE).await {
+            let answer = match service.changes(course.request(), PAGE).await {
                 Ok(answer) => answer,
                 Err(error) => return Err(self.explain(reached, error).await),
             };
-            if answer.invocation != controller.invocation {
-                return Err(other_controller(controller, &answer.invocation));
-            }
+            course.check(&answer).map_err(|found| astray(controller, found))?;
             let page = changes_of(reached, &answer.objects, &opener).await?;
             if !page.is_empty() {
                 sink.send(page).await?;
             }
-            if !answer.more {
+            if course.advance(&answer) == Next::End {
                 break answer;
             }
-            if answer.to == place && answer.objects.is_empty() {
-                return Err(ConnectorError::new(
-                    ErrorKind::Protocol,
-                    format!("reading password hashes from {}", controller.host),
-                    "it announces more, and gives nothing",
-                    "report this with the version of the domain controller",
-                ));
-            }
-            place = answer.to;
         };
         service.close().await;
         if let Beginning::Other(mark) = &begins {

@@ -20,7 +20,9 @@ async fn opened(answer: &'static [u8], closes: bool) -> Result<Transport, Transp
             let _ = stream.read(&mut [0; 1]).await;
         }
     });
-    let outcome = Transport::open("127.0.0.1", port, &ENDPOINT_MAPPER, None, LIMITS).await;
+    // A limit that does not hold must fail the test, not hold it up.
+    let opening = Transport::open("127.0.0.1", port, &ENDPOINT_MAPPER, None, LIMITS);
+    let outcome = timeout(Duration::from_secs(10), opening).await.expect("it ends by itself");
     server.await.unwrap();
     outcome
 }

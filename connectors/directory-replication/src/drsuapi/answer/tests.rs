@@ -133,6 +133,19 @@ fn a_refusal_is_told_by_its_number() {
     assert_eq!(changes(&newer), Err(DrsError::Version(9)));
 }
 
+/// The list ends where the head says, whatever its own pointers say.
+#[test]
+fn a_list_that_is_longer_than_announced_is_refused() {
+    const ANNOUNCED_AT: usize = 112;
+    let whole = golden("delta");
+    assert_eq!(whole[ANNOUNCED_AT..ANNOUNCED_AT + 4], 3u32.to_le_bytes());
+    for announced in 0..3u32 {
+        let mut shorter = whole.clone();
+        shorter[ANNOUNCED_AT..ANNOUNCED_AT + 4].copy_from_slice(&announced.to_le_bytes());
+        assert!(matches!(changes(&shorter), Err(DrsError::Malformed(_))), "{announced}");
+    }
+}
+
 #[test]
 fn a_damaged_answer_is_refused_or_read_and_never_more_than_it_holds() {
     for name in ["one-object", "delta", "first-page"] {
