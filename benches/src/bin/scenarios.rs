@@ -7,11 +7,11 @@
 //! S1 is always run, the others stand on what it leaves: S2, S2b, S8, S3a, S3, S5, S6, S7. Rows, and S9, compare the given numbers of users.
 
 use metasync_benches::arguments::Arguments;
-use metasync_benches::driver::report::Report;
+use metasync_benches::driver::report::{Report, commit, machine};
 use metasync_benches::driver::scenarios::{self, Plan};
 use metasync_benches::driver::stage::Programs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 /// As the executable, so that what is measured beside it has the same.
 #[global_allocator]
@@ -77,23 +77,4 @@ fn read(given: &[String]) -> Result<(Programs, Plan, Option<PathBuf>), String> {
     let programs = Programs { metasync: absolute(metasync)?, load_server, folder: absolute(folder)? };
     let plan = Plan { users, rounds, scenarios: only.split(',').map(str::to_owned).collect(), world, cores };
     Ok((programs, plan, json))
-}
-
-fn machine(cores: usize) -> String {
-    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
-    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib: u64 = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))
-        .and_then(|rest| rest.split_whitespace().next())
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0);
-    format!("{}, {cores} cores, {} GiB", model.trim_start_matches([' ', '\t', ':']), kib / 1024 / 1024)
-}
-
-fn commit() -> String {
-    let output = Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
-    if text.is_empty() { "unknown".to_owned() } else { text }
 }

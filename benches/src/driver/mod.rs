@@ -1,6 +1,6 @@
 //! The scenario driver: runs the unmodified `metasync` executable through the scenarios S1-S9 against the load server and a
 //! rehearsal tenant, each a process of its own, and measures in the same run what the same work costs with nothing around it.
-//! Judges counts (rows, writes, evaluated objects); times and ratios it only tells.
+//! [`passwords`] does the same for password hashes. Judges counts (rows, writes, evaluated objects); times and ratios it only tells.
 //!
 //! The modules stand in the order of the work: processes and what they cost, servers and deployment, the bare work that is
 //! the limit, the scenarios, the report.
@@ -12,6 +12,7 @@ pub mod stage;
 
 pub mod bare;
 pub mod kernel;
+pub mod passwords;
 pub mod recorded;
 
 pub mod report;

@@ -3,6 +3,7 @@
 use super::process::Cost;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
+use std::process::Command;
 
 /// One measured piece of work of the engine, beside its limit.
 #[derive(Debug, Clone, Default)]
@@ -164,6 +165,27 @@ impl Report {
             self.checks.iter().map(|check| json!({ "what": check.what, "holds": check.holds })).collect();
         json!({ "machine": self.machine, "commit": self.commit, "lines": lines, "parts": parts, "checks": checks })
     }
+}
+
+/// Processor, cores and memory, as a report begins.
+pub fn machine(cores: usize) -> String {
+    let processor = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = processor.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib: u64 = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
+    format!("{}, {cores} cores, {} GiB", model.trim_start_matches([' ', '\t', ':']), kib / 1024 / 1024)
+}
+
+/// The commit that is measured.
+pub fn commit() -> String {
+    let output = Command::new("git").args(["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]).output();
+    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 #[cfg(test)]

@@ -91,6 +91,24 @@ impl Tenant {
                 window_seconds * 1_000
             ),
         };
+        Tenant::launch(programs, request_log, &[&throttle])
+    }
+
+    /// An empty tenant that takes synchronised objects and password hashes, as many as come.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start_synchronised(programs: &Programs) -> Measured<Tenant> {
+        let unbounded = [
+            r#"throttle={"enabled":false}"#,
+            r#"provisioning_throttle={"enabled":false}"#,
+            r#"sync="on""#,
+            r#"features={"passwordSyncEnabled":true}"#,
+        ];
+        Tenant::launch(programs, None, &unbounded)
+    }
+
+    fn launch(programs: &Programs, request_log: Option<&Path>, knobs: &[&str]) -> Measured<Tenant> {
         let (secret, seed) = (programs.folder.join("client.secret"), programs.folder.join("seed.json"));
         let domains = r#"{"domains":[{"name":"contoso.onmicrosoft.com","initial":true},{"name":"contoso.example","default":true}]}"#;
         for (file, text) in [(&secret, CLIENT_SECRET), (&seed, domains)] {
@@ -102,7 +120,7 @@ impl Tenant {
             .args(["--json", "tenant", "--listen", "127.0.0.1:0", "--seed"])
             .arg(&seed);
         command.args(["--client-id", CLIENT_ID, "--client-secret"]).arg(format!("file:{}", secret.display()));
-        for knob in ["object_quota=50000000", &throttle, "request_log_limit=0"] {
+        for knob in knobs.iter().chain(&["object_quota=50000000", "request_log_limit=0"]) {
             command.args(["--knob", knob]);
         }
         if let Some(file) = request_log {
@@ -124,13 +142,19 @@ impl Tenant {
     /// # Errors
     /// When the tenant refuses the application.
     pub fn authorization(&self) -> Measured<String> {
-        let form = format!(
-            "grant_type=client_credentials&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}&scope=https%3A%2F%2Fgraph.microsoft.com%2F.default"
-        );
+        Ok(format!("authorization: Bearer {}\r\n", self.token("https%3A%2F%2Fgraph.microsoft.com%2F.default")?))
+    }
+
+    /// An access token for a scope, which is given as it stands in a form.
+    ///
+    /// # Errors
+    /// When the tenant refuses the application.
+    pub fn token(&self, scope: &str) -> Measured<String> {
+        let form =
+            format!("grant_type=client_credentials&client_id={CLIENT_ID}&client_secret={CLIENT_SECRET}&scope={scope}");
         let header = "content-type: application/x-www-form-urlencoded\r\n";
         let token = Http::connect(&self.host)?.json("POST", &self.token_path, header, form.as_bytes())?;
-        let token = token.get("access_token").and_then(Value::as_str).unwrap_or_default();
-        Ok(format!("authorization: Bearer {token}\r\n"))
+        Ok(token.get("access_token").and_then(Value::as_str).unwrap_or_default().to_owned())
     }
 
     /// Write requests so far, and those of them that changed something.
@@ -160,6 +184,51 @@ impl Deployment {
     /// # Errors
     /// When `init` refuses, or its file no longer holds what is to be changed.
     pub fn init(programs: &Programs, name: &str, directory: &Directory, tenant: &Tenant) -> Measured<Deployment> {
+        let secret = format!("file:{}", programs.folder.join("client.secret").display());
+        let source = [
+            ["--source", "active-directory"],
+            ["--server", &directory.address],
+            ["--base", DOMAIN],
+            ["--bind-user", "CORP\\svc-load"],
+            ["--password", &secret],
+            ["--container", SCOPE],
+            ["--goal", "attributes"],
+        ];
+        // The load server speaks plain LDAP on loopback.
+        let plain = ("encryption = \"ldaps\"\n", "encryption = \"none\"\nallow_unencrypted = true\n");
+        Deployment::write(programs, name, &source, tenant, &[plain])
+    }
+
+    /// Writes a new deployment in Connect mode between an LDIF file of people and a tenant, with its guards opened, that also
+    /// takes their passwords from a file beside it.
+    ///
+    /// # Errors
+    /// As [`Deployment::init`].
+    pub fn init_with_passwords(programs: &Programs, people: &Path, tenant: &Tenant) -> Measured<Deployment> {
+        let people = people.display().to_string();
+        let source = [["--source", "ldif"], ["--file", &people], ["--goal", "one-password"]];
+        let passwords = (
+            "format = \"ldif\"\n",
+            "format = \"ldif\"\npasswords = { path = \"passwords.ldif\", hash = \"ntHash\", changed = \"pwdLastSet\" }\n",
+        );
+        // Longer than any file has lines: the budget of a live tenant is not what is measured.
+        let budget = ("machine_id = ", "write_limit = 1000000\npassword_limit = 1000000\nmachine_id = ");
+        let deployment = Deployment::write(programs, "passwords", &source, tenant, &[passwords, budget])?;
+        let file = deployment.folder.join("metasync.toml");
+        let doing = format!("switching passwords on in {}", file.display());
+        let text = std::fs::read_to_string(&file).map_err(DriverError::io(doing.clone()))?;
+        let switched = format!("{text}\n[passwords]\nfrom = [\"ad\"]\nto = [\"cloud\"]\n");
+        std::fs::write(&file, switched).map_err(DriverError::io(doing))?;
+        Ok(deployment)
+    }
+
+    fn write(
+        programs: &Programs,
+        name: &str,
+        source: &[[&str; 2]],
+        tenant: &Tenant,
+        changes: &[(&str, &str)],
+    ) -> Measured<Deployment> {
         let folder = programs.folder.join(name);
         if folder.exists() {
             std::fs::remove_dir_all(&folder)
@@ -176,13 +245,6 @@ impl Deployment {
             (tenant.server.told("tenant_id"), tenant.server.told("graph_url"), tenant.server.told("authority_url"));
         let arguments = [
             ["--name", "bench"],
-            ["--source", "active-directory"],
-            ["--server", &directory.address],
-            ["--base", DOMAIN],
-            ["--bind-user", "CORP\\svc-load"],
-            ["--password", &secret],
-            ["--container", SCOPE],
-            ["--goal", "attributes"],
             ["--tenant", &id],
             ["--client-id", CLIENT_ID],
             ["--client-secret", &secret],
@@ -191,19 +253,19 @@ impl Deployment {
             ["--matching", "automatic"],
         ];
         let mut all = vec!["init", "--yes", "--active"];
+        all.extend(source.as_flattened());
         all.extend(arguments.as_flattened());
         deployment.run(&all, None)?.expect(&[0])?;
         let file = deployment.folder.join("metasync.toml");
         let doing = format!("opening the guards in {}", file.display());
         let mut text = std::fs::read_to_string(&file).map_err(DriverError::io(doing.clone()))?;
-        for (from, to) in [
+        let guards = [
             ("objects = 500\n", "objects = 50000000\n"),
             ("percent = 10\n", "percent = 100\n"),
             ("at_least = 5\n", "at_least = 50000000\n"),
             ("error_limit = 5000\n", "error_limit = 5000000\n"),
-            // The load server speaks plain LDAP on loopback.
-            ("encryption = \"ldaps\"\n", "encryption = \"none\"\nallow_unencrypted = true\n"),
-        ] {
+        ];
+        for (from, to) in guards.iter().chain(changes) {
             if !text.contains(from) {
                 return Err(DriverError::Failed(format!("{doing}: `{}` is not in it", from.trim())));
             }
