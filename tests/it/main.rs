@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod into_directory;
 mod load_server;
+mod password_sign_in;
 mod passwords_source;
 mod rehearsal;
 mod samba_connector;

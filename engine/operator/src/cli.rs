@@ -412,6 +412,8 @@ pub(crate) enum PasswordsCommand {
     Status(PasswordsStatusArgs),
     /// Make a pass every two minutes, until Ctrl-C; the object cycle goes on beside it
     Watch(PasswordsWatchArgs),
+    /// Have the targets take password hashes: switches them on in the tenant, and changes nothing else there
+    SwitchOn,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -113,4 +113,8 @@ impl PasswordTarget for ConnectMode {
     fn credential(&self) -> String {
         self.passwords.credential()
     }
+
+    fn secret_stamp(&self) -> String {
+        self.passwords.secret_stamp()
+    }
 }

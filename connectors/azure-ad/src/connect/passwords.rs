@@ -107,20 +107,27 @@ impl PasswordDesk {
         Ok(true)
     }
 
-    /// Application, tenant, and where the secret comes from; of a file also when it was written, so that a renewed secret
-    /// is told from the one that was refused (SF23).
+    /// Application, tenant, and where the secret comes from.
     pub(super) fn credential(&self) -> String {
         let settings = self.graph.settings();
         let (tenant, application) = (&settings.tenant, &settings.client_id);
-        let proof = match &settings.credential {
-            Credential::Secret(secret) => source(secret),
-            Credential::Certificate { certificate, key } => {
-                let parts: Vec<String> = std::iter::once(certificate).chain(key).map(source).collect();
-                parts.join(" and ")
-            }
-            Credential::ManagedIdentity(_) => "managed identity".to_owned(),
-        };
+        let sources: Vec<String> = self.sources().map(ToString::to_string).collect();
+        let proof = if sources.is_empty() { "managed identity".to_owned() } else { sources.join(" and ") };
         format!("application {application} of tenant {tenant}, {proof}")
+    }
+
+    /// SF23: tells a renewed secret from the one that was refused.
+    pub(super) fn secret_stamp(&self) -> String {
+        self.sources().map(SecretReference::stamp).collect::<Vec<_>>().join(" ")
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &SecretReference> {
+        let (first, second) = match &self.graph.settings().credential {
+            Credential::Secret(secret) => (Some(secret), None),
+            Credential::Certificate { certificate, key } => (Some(certificate), key.as_ref()),
+            Credential::ManagedIdentity(_) => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 
     /// The tenant's switches. An error when it takes nothing from this deployment at present (SF24, SF25).
@@ -211,20 +218,4 @@ fn outcome(told: CredentialOutcome) -> Option<PasswordOutcome> {
         }
     };
     Some(PasswordOutcome::Refused { code, message, remedy: remedy.to_owned(), retry: true })
-}
-
-/// A reference and, of a file, when it was last written.
-fn source(reference: &SecretReference) -> String {
-    let path = match reference {
-        SecretReference::File(path) => Some(path.clone()),
-        SecretReference::SystemdCredential(name) => {
-            std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| std::path::PathBuf::from(folder).join(name))
-        }
-        SecretReference::Environment(_) => None,
-    };
-    let written = path.and_then(|path| std::fs::metadata(path).ok()?.modified().ok());
-    match written.and_then(|at| Timestamp::try_from(at).ok()) {
-        Some(at) => format!("secret {reference} of {at}"),
-        None => format!("secret {reference}"),
-    }
 }

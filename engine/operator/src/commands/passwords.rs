@@ -24,6 +24,7 @@ pub(crate) async fn run(context: &Context, args: &PasswordsArgs) -> Result<Repor
         PasswordsCommand::Sync(args) => sync(context, args).await,
         PasswordsCommand::Status(args) => status(context, args),
         PasswordsCommand::Watch(args) => watch(context, args).await,
+        PasswordsCommand::SwitchOn => switch_on(context).await,
     }
 }
 
@@ -68,6 +69,32 @@ async fn watch(context: &Context, args: &PasswordsWatchArgs) -> Result<Report, F
     watch_passwords(&parts(context, opened), every, told).await?;
     let text = format!("stopped after {}\n", crate::text::counted(passes, "pass", "passes"));
     Ok(Report::new(Exit::Success, text, json!({ "passes": passes })))
+}
+
+/// What no pass does by itself: a switch of the whole tenant. Staging writes nothing, this neither.
+async fn switch_on(context: &Context) -> Result<Report, Failure> {
+    let opened = context.open()?;
+    require_on(&opened)?;
+    if opened.deployment.staging {
+        let message = "nothing was switched: the deployment is in staging mode";
+        return Err(
+            Failure::new("staging", message, "switch staging off in metasync.toml first").with_exit(Exit::Waiting)
+        );
+    }
+    let (mut text, mut switched) = (String::new(), Vec::new());
+    for name in &opened.deployment.passwords.to {
+        let connector = opened.connectors.get(name);
+        let Some(target) = connector.as_ref().and_then(|connector| connector.password_target()) else {
+            let message = format!("`{name}` takes no password hashes");
+            let remedy = "Azure AD takes them in Connect mode only; or take it out of `to` in [passwords]";
+            return Err(Failure::new("passwords-no-target", message, remedy).with_exit(Exit::Configuration));
+        };
+        let was_off = target.switch_on().await?;
+        let told = if was_off { "takes password hashes now" } else { "took password hashes already" };
+        text.push_str(&format!("{name} {told}\n"));
+        switched.push(json!({ "connector": name.to_string(), "was_off": was_off }));
+    }
+    Ok(Report::new(Exit::Success, text, json!({ "switched": switched })))
 }
 
 fn status(context: &Context, args: &PasswordsStatusArgs) -> Result<Report, Failure> {
