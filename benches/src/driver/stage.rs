@@ -212,7 +212,7 @@ impl Deployment {
             "format = \"ldif\"\npasswords = { path = \"passwords.ldif\", hash = \"ntHash\", changed = \"pwdLastSet\" }\n",
         );
         // Longer than any file has lines: the budget of a live tenant is not what is measured.
-        let budget = ("machine_id = ", "write_limit = 1000000\npassword_limit = 1000000\nmachine_id = ");
+        let budget = ("machine_id = ", "write_limit = 1000000\nhash_limit = 1000000\nmachine_id = ");
         let deployment = Deployment::write(programs, "passwords", &source, tenant, &[passwords, budget])?;
         let file = deployment.folder.join("metasync.toml");
         let doing = format!("switching passwords on in {}", file.display());

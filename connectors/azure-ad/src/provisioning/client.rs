@@ -52,7 +52,7 @@ impl ProvisioningClient {
         ProvisioningClient(Arc::new(Inner {
             pace: Pace::from_the_start(service.write_limit, service.write_window, longest),
             turns: Semaphore::new(service.concurrency.max(1)),
-            password_pace: Pace::from_the_start(service.password_limit, service.write_window, longest),
+            password_pace: Pace::from_the_start(service.hash_limit, service.write_window, longest),
             password_turns: Semaphore::new(service.concurrency.max(1)),
             links: AtomicUsize::new(service.batch_links),
             channel: Channel::new(graph.clone()),

@@ -50,7 +50,7 @@ pub struct ProvisioningSettings {
     pub write_limit: u32,
     pub write_window: Duration,
     /// Password hashes that the service takes in `write_window`.
-    pub password_limit: u32,
+    pub hash_limit: u32,
 }
 
 impl ProvisioningSettings {
@@ -87,7 +87,7 @@ impl ProvisioningSettings {
         let concurrency = bounded(&mut reader, "concurrency", 2, 1, 8) as usize;
         let write_limit = bounded(&mut reader, "write_limit", 7_000, 1, 1_000_000) as u32;
         let write_window = Duration::from_secs(bounded(&mut reader, "write_window_seconds", 300, 1, 86_400));
-        let password_limit = bounded(&mut reader, "password_limit", 7_000, 1, 1_000_000) as u32;
+        let hash_limit = bounded(&mut reader, "hash_limit", 7_000, 1, 1_000_000) as u32;
         let problems = reader.finish();
         match url {
             Some(url) if problems.is_empty() => Ok(ProvisioningSettings {
@@ -105,7 +105,7 @@ impl ProvisioningSettings {
                 concurrency,
                 write_limit,
                 write_window,
-                password_limit,
+                hash_limit,
             }),
             _ => Err(problems),
         }
