@@ -10,10 +10,12 @@ use connector_contract::{
 use metaverse_schema::{Anchor, Attributes, AttributesDelta};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, PendingOperation};
 use sync_store::{ExportEntry, ExportReference, Refusal, SettledOutcome, Settlement};
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 /// What came of one entry.
@@ -31,6 +33,9 @@ impl Outcome {
 
 type Answer = Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
 
+/// What a batch's task ends with: none, it had not left when sending was stopped.
+type Ended = (Vec<i64>, Option<Answer>);
+
 /// The entries of a page on their way.
 pub(crate) struct Sending {
     connector: Arc<dyn Connector>,
@@ -39,14 +44,18 @@ pub(crate) struct Sending {
     named_by: BTreeMap<CsId, Attributes>,
     order: Vec<i64>,
     queue: VecDeque<Vec<ExportItem>>,
-    tasks: JoinSet<(Vec<i64>, Answer)>,
+    /// One for each batch that is known to be next: they leave in their order, as soon as one before has its answer, also while
+    /// outcomes are being committed.
+    tasks: JoinSet<Ended>,
+    /// So many batches are on their way at a time.
+    ways: Arc<Semaphore>,
     /// Numbers of each running task, in case it ends without an answer.
     running: HashMap<tokio::task::Id, Vec<i64>>,
-    in_flight: usize,
     outcomes: Vec<Outcome>,
     last_taken: Instant,
     failure: Option<ConnectorError>,
-    stopped: bool,
+    /// No further batch leaves: set by whoever learns it first.
+    stopped: Arc<AtomicBool>,
 }
 
 impl Sending {
@@ -64,12 +73,12 @@ impl Sending {
             order,
             queue: VecDeque::new(),
             tasks: JoinSet::new(),
+            ways: Arc::new(Semaphore::new(in_flight.max(1))),
             running: HashMap::new(),
-            in_flight: in_flight.max(1),
             outcomes: Vec::new(),
             last_taken: Instant::now(),
             failure: None,
-            stopped: false,
+            stopped: Arc::default(),
         }
     }
 
@@ -111,14 +120,13 @@ impl Sending {
 
     /// No further batch leaves; those on their way are waited for.
     pub(crate) fn stop_sending(&mut self) {
-        self.stopped = true;
+        self.stopped.store(true, Ordering::Relaxed);
         self.queue.clear();
     }
 
-    /// Starts what may start and waits for an outcome, at most `wait`. False: nothing is on its way any more.
+    /// Starts what was enqueued and waits for an outcome, at most `wait`. False: nothing is on its way any more.
     pub(crate) async fn advance(&mut self, wait: Duration) -> bool {
-        while !self.stopped && self.tasks.len() < self.in_flight {
-            let Some(batch) = self.queue.pop_front() else { break };
+        for batch in std::mem::take(&mut self.queue) {
             self.start(batch);
         }
         if self.tasks.is_empty() {
@@ -128,7 +136,9 @@ impl Sending {
             match ended {
                 Ok((task, (numbers, answer))) => {
                     self.running.remove(&task);
-                    self.take_answer(&numbers, answer);
+                    if let Some(answer) = answer {
+                        self.take_answer(&numbers, answer);
+                    }
                 }
                 Err(error) => {
                     let numbers = self.running.remove(&error.id()).unwrap_or_default();
@@ -143,15 +153,25 @@ impl Sending {
     }
 
     fn start(&mut self, batch: Vec<ExportItem>) {
-        let connector = Arc::clone(&self.connector);
+        let (connector, ways, stopped) =
+            (Arc::clone(&self.connector), Arc::clone(&self.ways), Arc::clone(&self.stopped));
         let numbers: Vec<i64> = batch.iter().map(|item| item.id).collect();
         let known = numbers.clone();
         let task = self.tasks.spawn(async move {
+            // In their order. Nobody closes it.
+            let Ok(_way) = ways.acquire().await else { return (numbers, None) };
+            if stopped.load(Ordering::Relaxed) {
+                return (numbers, None);
+            }
             let answer = match connector.exporter() {
                 Some(exporter) => exporter.export(&batch).await,
                 None => Err(lost_batch(&batch, "the connector can no longer be written to")),
             };
-            (numbers, answer)
+            if answer.is_err() {
+                // Nothing of this batch was sent, and nothing of the next one would be.
+                stopped.store(true, Ordering::Relaxed);
+            }
+            (numbers, Some(answer))
         });
         self.running.insert(task.id(), known);
     }
