@@ -49,10 +49,16 @@ pub(crate) struct Db {
     /// Plans of the next page are made while one is applied.
     pub(crate) looks_ahead: Cell<bool>,
     pub(crate) read_only: bool,
+    /// A commit returns when it stands on the disk: not so in a scratch store.
+    pub(crate) waits_for_disk: bool,
     /// Attributes of never-sync groups changed members in this transaction.
     pub(crate) never_sync_stale: Cell<bool>,
     /// The same for groups that scope clauses name.
     pub(crate) watched_stale: Cell<bool>,
+    /// Whether anybody carries a key, by its number, as far as it was asked in this view or transaction.
+    pub(crate) carried_keys: RefCell<HashMap<i64, bool>>,
+    /// The object asked last for its connector, which it never changes.
+    pub(crate) last_connector: Cell<Option<(i64, i64)>>,
     /// Rows of run history among those that this connection has written.
     history_rows: Cell<u64>,
     steps: Cell<u64>,
@@ -74,8 +80,11 @@ impl Db {
             changed_members: RefCell::default(),
             looks_ahead: Cell::new(false),
             read_only,
+            waits_for_disk: false,
             never_sync_stale: Cell::new(false),
             watched_stale: Cell::new(false),
+            carried_keys: RefCell::default(),
+            last_connector: Cell::new(None),
             history_rows: Cell::new(0),
             steps: Cell::new(0),
         })
@@ -152,7 +161,7 @@ impl Db {
         if self.read_only {
             return Err(StoreError::ReadOnly { doing: String::new() }.into());
         }
-        self.places.borrow_mut().clear();
+        self.forget_view();
         self.sql.execute_batch("BEGIN IMMEDIATE")?;
         Ok(())
     }
@@ -177,7 +186,7 @@ impl Db {
     pub(crate) fn roll_back(&self) {
         // Some errors (a full disk) have already rolled back; then there is nothing left to undo.
         let _already_undone = self.sql.execute_batch("ROLLBACK");
-        self.places.borrow_mut().clear();
+        self.forget_view();
         self.never_sync_stale.set(false);
         self.watched_stale.set(false);
         // When the names cannot be read again, every later use of a new number is reported as damage: nothing is guessed.
@@ -198,10 +207,36 @@ impl Db {
         })
     }
 
-    /// As [`Db::write`], for what belongs to run history: its rows do not count as written for an object.
-    pub(crate) fn record<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
-        let before = self.sql.total_changes();
+    /// As [`Db::write`], for what only tells how far a step is. It is not waited for until it stands on the disk: the next
+    /// transaction that is takes it along, as the log is written in order, and closing does. A loss of power in between takes
+    /// nothing but this.
+    pub(crate) fn note<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        let level = |level: &str| {
+            let set = self.sql.pragma_update(None, "synchronous", level);
+            set.map_err(|error| Fault::from(error).during(doing))
+        };
+        if !self.waits_for_disk {
+            return self.write(doing, work);
+        }
+        level("NORMAL")?;
         let outcome = self.write(doing, work);
+        level("FULL")?;
+        outcome
+    }
+
+    /// As [`Db::note`], for what belongs to run history: its rows do not count as written for an object.
+    pub(crate) fn record<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        self.counted_as_history(|| self.note(doing, work))
+    }
+
+    /// As [`Db::record`], of what an operator was told: it stands on the disk then.
+    pub(crate) fn record_for_good<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
+        self.counted_as_history(|| self.write(doing, work))
+    }
+
+    fn counted_as_history<T>(&self, work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let before = self.sql.total_changes();
+        let outcome = work();
         self.count_as_history(self.sql.total_changes().saturating_sub(before));
         outcome
     }
@@ -218,7 +253,7 @@ impl Db {
 
     /// One consistent view of the data.
     pub(crate) fn read<T>(&self, doing: &str, work: impl FnOnce(&Db) -> Inner<T>) -> Result<T, StoreError> {
-        self.places.borrow_mut().clear();
+        self.forget_view();
         if !self.sql.is_autocommit() {
             return work(self).map_err(|fault| fault.during(doing));
         }
@@ -228,6 +263,13 @@ impl Db {
         let value = outcome.map_err(|fault| fault.during(doing))?;
         ended.map_err(|error| Fault::from(error).during(doing))?;
         Ok(value)
+    }
+
+    /// What was remembered of one view of the data is not true of the next one.
+    fn forget_view(&self) {
+        self.places.borrow_mut().clear();
+        self.carried_keys.borrow_mut().clear();
+        self.last_connector.set(None);
     }
 
     pub(crate) fn touch_object(&self, id: i64) {

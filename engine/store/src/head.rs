@@ -61,8 +61,16 @@ pub(crate) struct LinkRow {
     pub(crate) ownership: i64,
 }
 
-const COLUMNS: &str = "id, connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, staged, \
-                       cause, synchronised_body, staged_body, memory_body, flags, generation, item_print";
+/// A query for rows as `read_head` takes them apart: made when the program is, as it is asked for every object.
+macro_rules! heads {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, staged, cause, ",
+            "synchronised_body, staged_body, memory_body, flags, generation, item_print FROM head WHERE ",
+            $rest
+        )
+    };
+}
 
 fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
     let mv: Option<i64> = row.get(8)?;
@@ -191,7 +199,7 @@ impl Head {
 
 impl Db {
     pub(crate) fn find_head(&self, id: i64) -> Inner<Option<Head>> {
-        self.one(&format!("SELECT {COLUMNS} FROM head WHERE id = ?1"), [id], read_head)
+        self.one(heads!("id = ?1"), [id], read_head)
     }
 
     /// A row that other rows point at.
@@ -200,14 +208,12 @@ impl Db {
     }
 
     pub(crate) fn head_by_anchor(&self, connector: i64, anchor: &Anchor) -> Inner<Option<Head>> {
-        let query = format!("SELECT {COLUMNS} FROM head WHERE connector = ?1 AND anchor = ?2");
-        self.one(&query, (connector, anchor_bytes(anchor)), read_head)
+        self.one(heads!("connector = ?1 AND anchor = ?2"), (connector, anchor_bytes(anchor)), read_head)
     }
 
     /// The object of a space that is linked to a metaverse object.
     pub(crate) fn head_linked(&self, mv: i64, connector: i64) -> Inner<Option<Head>> {
-        let query = format!("SELECT {COLUMNS} FROM head WHERE link_mv = ?1 AND connector = ?2 ORDER BY id LIMIT 1");
-        self.one(&query, (mv, connector), read_head)
+        self.one(heads!("link_mv = ?1 AND connector = ?2 ORDER BY id LIMIT 1"), (mv, connector), read_head)
     }
 
     pub(crate) fn linked_to(&self, mv: i64) -> Inner<Vec<i64>> {

@@ -167,7 +167,7 @@ impl Store {
 
     /// Keeps how far a step has come; an import does so by itself with every page.
     pub fn step_progress(&mut self, step: StepId, counters: &StepCounters) -> Result<(), StoreError> {
-        self.db.write("recording the progress of a step", |db| db.save_progress(step, counters))
+        self.db.note("recording the progress of a step", |db| db.save_progress(step, counters))
     }
 
     pub fn end_step(&mut self, step: StepId, end: &StepEnd, now: i64) -> Result<(), StoreError> {
@@ -181,7 +181,7 @@ impl Store {
     }
 
     pub fn end_run(&mut self, run: RunId, status: &str, now: i64) -> Result<(), StoreError> {
-        self.db.record("ending a run", |db| {
+        self.db.record_for_good("ending a run", |db| {
             db.run("UPDATE run SET ended = ?2, status = ?3 WHERE id = ?1", (run.0, now, status)).map(drop)
         })
     }
@@ -206,7 +206,7 @@ impl Store {
         if details.is_empty() {
             return Ok(());
         }
-        self.db.write("recording the objects of counters", |db| db.save_details(step, details))
+        self.db.note("recording the objects of counters", |db| db.save_details(step, details))
     }
 
     pub fn details(&self, step: StepId, counter: &str, limit: usize) -> Result<Vec<CsId>, StoreError> {
@@ -228,7 +228,7 @@ impl Store {
         message: &str,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.db.record("recording an event", |db| db.insert_event(run, level, code, message, now))
+        self.db.record_for_good("recording an event", |db| db.insert_event(run, level, code, message, now))
     }
 
     /// Events, newest first; of one run, or of all.

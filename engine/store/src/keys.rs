@@ -3,11 +3,11 @@
 use crate::db::Db;
 use crate::error::Inner;
 use crate::head::Head;
-use metaverse_schema::{ByName, MatchKey, ObjectType};
+use metaverse_schema::{AttributeName, ByName, MatchKey, ObjectType};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
-use sync_kernel::{KeyHit, MvValue, ObjectKeys, connector_keys, metaverse_keys};
-use sync_rules::KeyId;
+use sync_kernel::{CsId, KeyHit, MvId, MvValue, ObjectKeys, connector_keys, metaverse_keys};
+use sync_rules::{KeyId, KeySpace};
 
 /// Longer values are stored as their hash.
 const LONGEST: usize = 64;
@@ -38,12 +38,34 @@ impl Side {
             Side::Metaverse => "metaverse_key",
         }
     }
+
+    fn of(space: &KeySpace) -> Self {
+        match space {
+            KeySpace::Connector(_) => Side::Connector,
+            KeySpace::Metaverse => Side::Metaverse,
+        }
+    }
 }
 
 impl Db {
     /// The interned number of a key of the registered rules.
     pub(crate) fn key_number(&self, key: KeyId) -> Option<i64> {
         self.rules.borrow().as_ref().and_then(|rules| rules.keys.get(key.0).copied().flatten())
+    }
+
+    /// The same with the side on which its carriers stand: a definition belongs to one of them.
+    fn numbered_side(&self, key: KeyId) -> Option<(i64, Side)> {
+        let rules = self.rules.borrow();
+        let rules = rules.as_ref()?;
+        let side = Side::of(&rules.rules.keys.get(key.0)?.space);
+        Some((rules.keys.get(key.0).copied().flatten()?, side))
+    }
+
+    /// Whether a key of metaverse objects reads an attribute of which this holds.
+    pub(crate) fn metaverse_keys_read(&self, mut test: impl FnMut(&AttributeName) -> bool) -> Inner<bool> {
+        let rules = self.rule_set()?;
+        let mut keys = rules.keys.iter().filter(|key| key.space == KeySpace::Metaverse);
+        Ok(keys.any(|key| key.expression.reads_any(&mut test)))
     }
 
     fn numbered(&self, keys: &ObjectKeys) -> Vec<(i64, Vec<u8>)> {
@@ -106,6 +128,7 @@ impl Db {
             Side::Metaverse => "INSERT OR IGNORE INTO metaverse_key (key, value, object) VALUES (?1, ?2, ?3)",
         };
         self.run(statement, (key, value, id))?;
+        self.carried_keys.borrow_mut().insert(key, true);
         self.touch_key(key, value);
         Ok(())
     }
@@ -129,19 +152,35 @@ impl Db {
         Ok(())
     }
 
-    /// Who carries a key value, in either space; the definition belongs to one of them.
+    /// Who carries a key value. A key that nobody carries (one for deleted objects where there are none, any key of an empty
+    /// space) is not looked through for each value.
     pub(crate) fn key_hits(&self, key: KeyId, value: &MatchKey) -> Inner<Vec<KeyHit>> {
-        let Some(number) = self.key_number(key) else { return Ok(Vec::new()) };
-        let value = stored(value);
-        let mut hits = Vec::new();
-        for side in [Side::Connector, Side::Metaverse] {
-            let query = format!("SELECT object FROM {} WHERE key = ?1 AND value = ?2 ORDER BY object", side.table());
-            hits.extend(self.ids(&query, (number, &value))?.into_iter().map(|id| match side {
-                Side::Connector => KeyHit::Connector(sync_kernel::CsId(id)),
-                Side::Metaverse => KeyHit::Metaverse(sync_kernel::MvId(id)),
-            }));
+        let Some((number, side)) = self.numbered_side(key) else { return Ok(Vec::new()) };
+        if !self.is_carried(side, number)? {
+            return Ok(Vec::new());
         }
-        Ok(hits)
+        let (query, hit): (_, fn(i64) -> KeyHit) = match side {
+            Side::Connector => {
+                ("SELECT object FROM connector_key WHERE key = ?1 AND value = ?2 ORDER BY object", |id| {
+                    KeyHit::Connector(CsId(id))
+                })
+            }
+            Side::Metaverse => {
+                ("SELECT object FROM metaverse_key WHERE key = ?1 AND value = ?2 ORDER BY object", |id| {
+                    KeyHit::Metaverse(MvId(id))
+                })
+            }
+        };
+        Ok(self.ids(query, (number, stored(value)))?.into_iter().map(hit).collect())
+    }
+
+    fn is_carried(&self, side: Side, key: i64) -> Inner<bool> {
+        if let Some(known) = self.carried_keys.borrow().get(&key) {
+            return Ok(*known);
+        }
+        let is_carried = self.exists(&format!("SELECT 1 FROM {} WHERE key = ?1", side.table()), [key])?;
+        self.carried_keys.borrow_mut().insert(key, is_carried);
+        Ok(is_carried)
     }
 
     /// Whether a plan of this page changed who carries a key value.

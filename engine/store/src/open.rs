@@ -141,7 +141,9 @@ impl Store {
                 check_layout(&sql, found)?;
             }
             migrations::migrate_to(&sql, found, migrations::known_version())?;
-            Db::new(sql, false)
+            let mut db = Db::new(sql, false)?;
+            db.waits_for_disk = !is_scratch;
+            Ok(db)
         };
         let db = ready().map_err(|fault| fault.during("opening the store"))?;
         Ok(Store { db, path: path.to_owned(), _lock: lock, _scratch: scratch, beside: Beside::Passwords })

@@ -434,12 +434,13 @@ impl Db {
 
     /// The same at once: the rows are about to change.
     pub(crate) fn queue_members(&self, changed: impl IntoIterator<Item = (i64, Option<i64>)>) -> Inner<()> {
-        let mut objects = BTreeSet::new();
+        let (mut objects, mut metaverse) = (BTreeSet::new(), BTreeSet::new());
         for (object, mv) in changed {
             objects.insert(object);
-            if let Some(mv) = mv {
-                objects.extend(self.linked_to(mv)?);
-            }
+            metaverse.extend(mv);
+        }
+        for mv in metaverse {
+            objects.extend(self.linked_to(mv)?);
         }
         objects.into_iter().try_for_each(|object| self.queue_member(object))
     }
@@ -453,17 +454,9 @@ impl Db {
         self.run(
             "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
              SELECT 0, r.source, r.attribute, r.target FROM reference r WHERE r.target = ?1 AND EXISTS \
-             (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
-            [object],
-        )?;
-        self.run(
-            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute) UNION ALL \
              SELECT 1, r.source, r.attribute, r.target FROM reference r WHERE r.target = ?1 AND EXISTS \
-             (SELECT 1 FROM reference_flow f WHERE f.object = r.source AND f.attribute = r.attribute)",
-            [object],
-        )?;
-        self.run(
-            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             (SELECT 1 FROM reference_flow f WHERE f.object = r.source AND f.attribute = r.attribute) UNION ALL \
              SELECT 1, object, attribute, member FROM pending_reference WHERE member = ?1",
             [object],
         )?;
@@ -472,19 +465,26 @@ impl Db {
 
     /// All rows and members of one target attribute: its flows changed.
     pub(crate) fn queue_target(&self, target: i64, attribute: i64) -> Inner<()> {
-        for query in [
+        self.queue_sources(target, attribute)?;
+        self.run(
+            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+             SELECT 1, source, attribute, target FROM reference WHERE source = ?1 AND attribute = ?2 UNION ALL \
+             SELECT 1, object, attribute, member FROM pending_reference WHERE object = ?1 AND attribute = ?2",
+            (target, attribute),
+        )?;
+        // What waited for a flow that is gone waits no longer; what still does is found again by its row.
+        self.run("DELETE FROM waiting_reference WHERE object = ?1 AND attribute = ?2", (target, attribute))?;
+        Ok(())
+    }
+
+    /// The rows that feed one target attribute.
+    pub(crate) fn queue_sources(&self, target: i64, attribute: i64) -> Inner<()> {
+        self.run(
             "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
              SELECT 0, r.source, r.attribute, r.target FROM reference_flow f JOIN reference r \
              ON r.source = f.source AND r.attribute = f.source_attribute WHERE f.object = ?1 AND f.attribute = ?2",
-            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
-             SELECT 1, source, attribute, target FROM reference WHERE source = ?1 AND attribute = ?2",
-            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
-             SELECT 1, object, attribute, member FROM pending_reference WHERE object = ?1 AND attribute = ?2",
-            // What waited for a flow that is gone waits no longer; what still does is found again by its row.
-            "DELETE FROM waiting_reference WHERE object = ?1 AND attribute = ?2",
-        ] {
-            self.run(query, (target, attribute))?;
-        }
+            (target, attribute),
+        )?;
         Ok(())
     }
 

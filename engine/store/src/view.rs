@@ -184,6 +184,23 @@ impl Db {
             self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
             return Ok(change);
         };
+        self.put_pending(object, connector, pending)?;
+        if pending.grace.is_none() {
+            self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
+        }
+        Ok(change)
+    }
+
+    /// What is pending for an object for which nothing ever was.
+    pub(crate) fn add_pending(&self, object: i64, connector: i64, pending: &PendingExport) -> Inner<PendingChange> {
+        self.put_pending(object, connector, pending)?;
+        Ok(match standing(Some(pending)) == standing(None) {
+            true => PendingChange::Content,
+            false => PendingChange::Standing,
+        })
+    }
+
+    fn put_pending(&self, object: i64, connector: i64, pending: &PendingExport) -> Inner<()> {
         let none = String::new();
         let (state, code, message, remedy, retry, count) = match &pending.state {
             SentState::Pending => (codes::PENDING, &none, &none, &none, false, 0),
@@ -210,10 +227,7 @@ impl Db {
                 pending.grace.as_ref().map(|grace| codes::action(grace.if_deleted)),
             ],
         )?;
-        if pending.grace.is_none() {
-            self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
-        }
-        Ok(change)
+        Ok(())
     }
 
     pub(crate) fn load_owned(&self, object: i64, connector: i64) -> Inner<Owned> {
@@ -241,6 +255,11 @@ impl Db {
             self.run("DELETE FROM owned_attribute WHERE object = ?1", [object])?;
             return Ok(true);
         }
+        self.put_owned(object, connector, owned)?;
+        Ok(true)
+    }
+
+    pub(crate) fn put_owned(&self, object: i64, connector: i64, owned: &Owned) -> Inner<()> {
         let names = self.encode_attribute_set(connector, &owned.attributes)?;
         let contributed = match owned.contributed.is_empty() {
             true => None,
@@ -250,7 +269,7 @@ impl Db {
             "INSERT OR REPLACE INTO owned_attribute (object, names, contributed) VALUES (?1, ?2, ?3)",
             (object, names, contributed),
         )?;
-        Ok(true)
+        Ok(())
     }
 
     fn load_approvals(&self, object: i64) -> Inner<Vec<Approval>> {

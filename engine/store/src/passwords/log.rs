@@ -85,7 +85,7 @@ impl Store {
         if events.is_empty() {
             return Ok(());
         }
-        self.db.record("recording events", |db| db.insert_password_events(events))
+        self.db.record_for_good("recording events", |db| db.insert_password_events(events))
     }
 
     /// When one of these events was recorded last.

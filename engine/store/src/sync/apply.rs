@@ -50,10 +50,12 @@ impl Db {
                 }
                 MetaverseChange::Unchanged | MetaverseChange::Delete { .. } => {}
             }
-            self.set_due(mv, metaverse.due)?;
+            if metaverse.object != MvRef::New || metaverse.due.is_some() {
+                self.set_due(mv, metaverse.due)?;
+            }
         }
         for target in &plan.targets {
-            let mv = number_of(target.mv)?;
+            let mv = (number_of(target.mv)?, target.mv == MvRef::New);
             applied.targets.extend(self.apply_target(target, mv)?.map(CsId));
             if let (Subject::Connector(source), true, Some(TargetRef::Existing(object))) =
                 (plan.subject, plan.remove_subject, &target.target)
@@ -67,7 +69,9 @@ impl Db {
             if matches!(metaverse.change, MetaverseChange::Delete { .. }) {
                 self.delete_metaverse(mv)?;
             }
-            self.run("DELETE FROM dirty_metaverse WHERE object = ?1", [mv])?;
+            if metaverse.object != MvRef::New {
+                self.run("DELETE FROM dirty_metaverse WHERE object = ?1", [mv])?;
+            }
         }
         self.finish_subject(plan)?;
         for id in &plan.rejoin {
@@ -257,21 +261,27 @@ impl Db {
     pub(crate) fn insert_linked(&self, head: &mut Head, link: Option<LinkRow>) -> Inner<()> {
         put_link(head, link)?;
         self.insert_head(head)?;
-        if link.is_some() { self.relinked(head, None) } else { Ok(()) }
+        // No hold is about it yet; whoever names another object of the same metaverse object is told.
+        if link.is_some() { self.relink_told(head, None) } else { Ok(()) }
     }
 
     /// Tells everybody whose decisions depend on who is linked to what.
     fn relinked(&self, head: &Head, before: Option<i64>) -> Inner<()> {
+        if before != head.link.map(|link| link.mv) {
+            self.candidate_changed(head.id)?;
+        }
+        self.relink_told(head, before)
+    }
+
+    /// The same of an object that nobody is held because of.
+    fn relink_told(&self, head: &Head, before: Option<i64>) -> Inner<()> {
         let after = head.link.map(|link| link.mv);
         for mv in [before, after].into_iter().flatten() {
             self.touch_metaverse(mv);
         }
-        if before != after {
-            self.candidate_changed(head.id)?;
-            if after.is_none() || !is_planted(Fault::SkipReferencesOfNewLink) {
-                self.member_changed(head.id, before)?;
-                self.member_changed(head.id, after)?;
-            }
+        if before != after && (after.is_none() || !is_planted(Fault::SkipReferencesOfNewLink)) {
+            self.member_changed(head.id, before)?;
+            self.member_changed(head.id, after)?;
         }
         Ok(())
     }
@@ -310,19 +320,27 @@ impl Db {
                 (name.clone(), StoredMvValue { value: value.clone(), run: kept.unwrap_or(run) })
             })
             .collect();
+        self.touch_metaverse(id);
         if is_new {
             self.insert_metaverse_body(id, &stored)?;
-        } else if stored != before {
+            return self.add_metaverse_keys(id, self.metaverse_keys_of(object_type, attributes)?);
+        }
+        if stored != before {
             self.run("UPDATE metaverse_body SET image = ?2 WHERE id = ?1", (id, self.encode_metaverse(&stored)?))?;
         }
         // The rules by which it came to be; they change rarely.
-        self.run(
+        let other_rules = self.run(
             "UPDATE metaverse SET rule_set = ?2 WHERE id = ?1 AND rule_set IS NOT ?2",
             (id, self.applied_snapshot()),
         )?;
-        self.touch_metaverse(id);
-        let keys = self.metaverse_keys_of(object_type, attributes)?;
-        if is_new { self.add_metaverse_keys(id, keys) } else { self.replace_metaverse_keys(id, &keys) }
+        let differs = |name: &AttributeName| {
+            stored.get(name).map(|stored| &stored.value) != before.get(name).map(|before| &before.value)
+        };
+        // Its keys are those of its values: where none that they read changed, neither did they.
+        match other_rules > 0 || self.metaverse_keys_read(differs)? {
+            true => self.replace_metaverse_keys(id, &self.metaverse_keys_of(object_type, attributes)?),
+            false => Ok(()),
+        }
     }
 
     fn delete_metaverse(&self, id: i64) -> Inner<()> {

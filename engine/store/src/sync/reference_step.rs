@@ -69,10 +69,16 @@ impl Store {
             )?;
             let mut page = ReferencePage::default();
             let last = work.last().copied();
+            // Rows of one source stand together, and deciding them changes no flow.
+            let mut fed: ((i64, i64), Vec<Flow>) = ((0, 0), Vec::new());
             for (side, object, attribute, member) in work {
                 page.rows += 1;
                 if side == SOURCE_SIDE {
-                    db.settle_row(object, attribute, member, &mut page)?;
+                    if fed.0 != (object, attribute) {
+                        let flows = db.flows("source = ?1 AND source_attribute = ?2", (object, attribute))?;
+                        fed = ((object, attribute), flows);
+                    }
+                    db.settle_row(object, attribute, member, &fed.1, &mut page)?;
                 } else {
                     db.settle_member(object, attribute, member, &mut page)?;
                 }
@@ -136,23 +142,35 @@ impl Db {
     }
 
     /// A row of a source object: what waits for it is told, and its member in each target is settled.
-    fn settle_row(&self, source: i64, attribute: i64, member: i64, page: &mut ReferencePage) -> Inner<()> {
+    fn settle_row(
+        &self,
+        source: i64,
+        attribute: i64,
+        member: i64,
+        flows: &[Flow],
+        page: &mut ReferencePage,
+    ) -> Inner<()> {
+        if flows.is_empty() {
+            return Ok(());
+        }
         let row = self.is_effective(source, attribute, member)?;
-        let flows = self.flows("source = ?1 AND source_attribute = ?2", (source, attribute))?;
-        let member_head = if flows.is_empty() { None } else { self.find_head(member)? };
+        let member_head = self.find_head(member)?;
         for flow in flows {
             let connector = self.connector_of(flow.target)?;
-            let verdict = match &member_head {
-                Some(head) if row => Some(self.verdict(head, connector)?),
-                _ => None,
+            let (verdict, in_grace) = match &member_head {
+                Some(head) if row => {
+                    let (verdict, in_grace) = self.weighed(head, connector)?;
+                    (Some(verdict), in_grace)
+                }
+                _ => (None, false),
             };
-            self.save_waiting((&flow, connector), member, verdict.as_ref(), page)?;
+            self.save_waiting((flow, connector), member, verdict.as_ref(), page)?;
             if let Some(ReferenceVerdict::Flows { target: end } | ReferenceVerdict::AfterCreate { target: end }) =
                 verdict
-                && (!flow.single || self.is_only_value(&flow, member, end.0)?)
+                && (!flow.single || self.is_only_value(flow, member, end.0)?)
             {
                 // This very row wants it, so no other need be asked.
-                let wish = if self.is_in_grace(end.0)? { Wish::Held } else { Wish::Wanted };
+                let wish = if in_grace { Wish::Held } else { Wish::Wanted };
                 self.fulfil(flow.target, flow.attribute, end.0, wish, &[], flow.single, page)?;
                 continue;
             }
@@ -184,9 +202,18 @@ impl Db {
         Ok(!another)
     }
 
-    fn connector_of(&self, object: i64) -> Inner<i64> {
+    /// An object never changes its connector, and is asked for it several times running.
+    pub(crate) fn connector_of(&self, object: i64) -> Inner<i64> {
+        if let Some((last, connector)) = self.last_connector.get()
+            && last == object
+        {
+            return Ok(connector);
+        }
         let connector = self.one("SELECT connector FROM head WHERE id = ?1", [object], |row| row.get(0))?;
-        connector.ok_or_else(|| Fault::damaged(format!("object {object} is referred to and does not exist")))
+        let connector =
+            connector.ok_or_else(|| Fault::damaged(format!("object {object} is referred to and does not exist")))?;
+        self.last_connector.set(Some((object, connector)));
+        Ok(connector)
     }
 
     /// The row is in force: imported and synchronised, its removal not synchronised yet.
@@ -198,45 +225,53 @@ impl Db {
     }
 
     pub(crate) fn verdict(&self, member: &Head, target_connector: i64) -> Inner<ReferenceVerdict> {
+        Ok(self.weighed(member, target_connector)?.0)
+    }
+
+    /// The verdict, and whether the object at the other end is in its grace period (SF18).
+    fn weighed(&self, member: &Head, target_connector: i64) -> Inner<(ReferenceVerdict, bool)> {
         let end = match member.link {
             Some(link) => self.head_linked(link.mv, target_connector)?,
             None => None,
         };
-        let target = match &end {
-            Some(end) => Some(TargetEnd {
-                object: CsId(end.id),
-                anchored: end.anchor.is_some(),
-                pending: self.pending_of_end(end.id)?,
-            }),
-            None => None,
+        let (target, in_grace) = match &end {
+            Some(end) => {
+                let (pending, in_grace) = self.pending_of_end(end.id)?;
+                (Some(TargetEnd { object: CsId(end.id), anchored: end.anchor.is_some(), pending }), in_grace)
+            }
+            None => (None, false),
         };
         let held = match (member.link, &target) {
             (Some(link), None) => self.load_holds(link.mv, target_connector)?.into_iter().next(),
             _ => None,
         };
-        Ok(decide_reference(&ReferenceRow {
+        let verdict = decide_reference(&ReferenceRow {
             source_target: CsId(member.id),
             imported: !member.is_placeholder(),
             mv: member.link.map(|link| MvId(link.mv)),
             target,
             held,
-        }))
+        });
+        Ok((verdict, in_grace))
     }
 
-    /// What is pending for the object, without what would be sent: a member's row asks for nothing else.
-    fn pending_of_end(&self, object: i64) -> Inner<Option<EndPending>> {
-        type Row = (i64, i64, Option<String>, Option<String>);
+    /// What is pending for the object, without what would be sent, and whether it is in its grace period: a member's row asks
+    /// for nothing else.
+    fn pending_of_end(&self, object: i64) -> Inner<(Option<EndPending>, bool)> {
+        type Row = (i64, i64, Option<String>, Option<String>, bool);
         let row: Option<Row> = self.one(
-            "SELECT operation, state, code, message FROM pending_export WHERE object = ?1",
+            "SELECT operation, state, code, message, not_before IS NOT NULL FROM pending_export WHERE object = ?1",
             [object],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
         )?;
         Ok(match row {
-            Some((codes::DELETE | codes::DETACH, ..)) => Some(EndPending::Leaves),
-            Some((codes::ADD, codes::REFUSED, code, message)) => {
-                Some(EndPending::CreateRefused { code: code.unwrap_or_default(), message: message.unwrap_or_default() })
+            Some((codes::DELETE | codes::DETACH, .., in_grace)) => (Some(EndPending::Leaves), in_grace),
+            Some((codes::ADD, codes::REFUSED, code, message, in_grace)) => {
+                let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
+                (Some(EndPending::CreateRefused { code, message }), in_grace)
             }
-            _ => None,
+            Some((.., in_grace)) => (None, in_grace),
+            None => (None, false),
         })
     }
 
@@ -361,15 +396,7 @@ impl Db {
         page: &mut ReferencePage,
     ) -> Inner<()> {
         let key = (target, attribute, member);
-        let present = self.exists(
-            "SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state <> 2",
-            key,
-        )?;
-        let sent: Option<(bool, i64)> = self.one(
-            "SELECT adds, state FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
-            key,
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )?;
+        let (present, sent) = self.present_and_sent(key)?;
         match wish {
             Wish::Held => self.cancel(target, attribute, member),
             Wish::Wanted if present => match sent {
@@ -423,6 +450,19 @@ impl Db {
                 self.cancel(target, attribute, member)
             }
         }
+    }
+
+    /// Whether the target holds the value, and what was made pending of it: an addition or a removal, and its state.
+    fn present_and_sent(&self, key: (i64, i64, i64)) -> Inner<(bool, Option<(bool, i64)>)> {
+        type Row = (bool, Option<bool>, Option<i64>);
+        let row: Option<Row> = self.one(
+            "SELECT EXISTS (SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state <> 2), \
+             p.adds, p.state FROM (SELECT 1) LEFT JOIN pending_reference p ON p.object = ?1 AND p.attribute = ?2 AND p.member = ?3",
+            key,
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )?;
+        let (present, adds, state) = row.unwrap_or_default();
+        Ok((present, adds.zip(state)))
     }
 
     /// Makes a change pending, in the place of what was there.

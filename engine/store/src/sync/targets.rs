@@ -11,13 +11,15 @@ use std::collections::BTreeSet;
 use sync_kernel::{ConnectorState, Hold, ReferenceFlow, TargetPlan, TargetRef};
 
 impl Db {
-    /// Returns the number of the object when it was created.
-    pub(crate) fn apply_target(&self, plan: &TargetPlan, mv: i64) -> Inner<Option<i64>> {
+    /// `mv`: the metaverse object, and whether this plan made it: then nothing is kept of it yet. Returns the number of the
+    /// object when it was created.
+    pub(crate) fn apply_target(&self, plan: &TargetPlan, (mv, mv_is_new): (i64, bool)) -> Inner<Option<i64>> {
         let connector = self.connector_id(&plan.connector)?;
         for dropped in &plan.dropped {
             self.remove_object(dropped.0)?;
         }
-        let holds_changed = self.save_holds(mv, connector, &plan.holds)?;
+        let holds_before = if mv_is_new { Vec::new() } else { self.load_holds(mv, connector)? };
+        let holds_changed = self.save_holds(mv, connector, &holds_before, &plan.holds)?;
         let mut head = match &plan.target {
             None => {
                 if holds_changed || !plan.dropped.is_empty() {
@@ -41,15 +43,17 @@ impl Db {
         if is_new {
             // Its row is written once, link and all, before anything names it.
             self.insert_linked(&mut head, self.link_row(plan, mv)?)?;
-        } else if let Some(link) = self.link_row(plan, mv)? {
+            self.keep_of_new(&head, plan, mv)?;
+            return Ok(created.then_some(head.id));
+        }
+        if let Some(link) = self.link_row(plan, mv)? {
             self.set_link(&mut head, Some(link))?;
         }
         let id = head.id;
         let pending = self.save_pending(id, connector, plan.pending.as_ref())?;
-        let owned = Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() };
-        let owned_changed = self.save_owned(id, connector, &owned)?;
+        let owned_changed = self.save_owned(id, connector, &owned(plan))?;
         let flows_changed = self.save_flows(id, connector, &plan.references)?;
-        if !is_new && (created || head != before) {
+        if created || head != before {
             self.save_head(&mut head)?;
         } else if pending != PendingChange::Nothing || owned_changed || flows_changed {
             self.touch_object(id);
@@ -59,6 +63,24 @@ impl Db {
             self.member_changed(id, Some(mv))?;
         }
         Ok(created.then_some(id))
+    }
+
+    /// What belongs to an object whose row was just made: nothing of it is there to be compared with.
+    fn keep_of_new(&self, head: &Head, plan: &TargetPlan, mv: i64) -> Inner<()> {
+        if let Some(pending) = &plan.pending
+            && self.add_pending(head.id, head.connector, pending)? == PendingChange::Standing
+        {
+            self.member_changed(head.id, Some(mv))?;
+        }
+        let owned = owned(plan);
+        if owned != Owned::default() {
+            self.put_owned(head.id, head.connector, &owned)?;
+        }
+        let flows: BTreeSet<ReferenceFlow> = plan.references.iter().cloned().collect();
+        for attribute in self.add_flows(head.id, head.connector, &flows)? {
+            self.queue_sources(head.id, attribute)?;
+        }
+        Ok(())
     }
 
     fn link_row(&self, plan: &TargetPlan, mv: i64) -> Inner<Option<LinkRow>> {
@@ -108,11 +130,23 @@ impl Db {
     }
 
     /// Replaces the holds of one metaverse object in one connector. Returns whether they changed.
-    fn save_holds(&self, mv: i64, connector: i64, holds: &[Hold]) -> Inner<bool> {
-        if self.load_holds(mv, connector)? == holds {
+    fn save_holds(&self, mv: i64, connector: i64, before: &[Hold], holds: &[Hold]) -> Inner<bool> {
+        if before == holds {
             return Ok(false);
         }
-        self.run("DELETE FROM hold WHERE mv = ?1 AND connector = ?2", (mv, connector))?;
+        let same_codes = before.iter().map(|hold| &hold.code).eq(holds.iter().map(|hold| &hold.code));
+        if same_codes {
+            // What is counted by code stays so: only the rows that say something else are written.
+            for (position, (hold, before)) in (0i64..).zip(holds.iter().zip(before)) {
+                if hold != before {
+                    self.rewrite_hold(mv, connector, position, hold)?;
+                }
+            }
+            return Ok(true);
+        }
+        if !before.is_empty() {
+            self.run("DELETE FROM hold WHERE mv = ?1 AND connector = ?2", (mv, connector))?;
+        }
         for (position, hold) in (0i64..).zip(holds) {
             self.run(
                 "INSERT INTO hold (mv, connector, position, code, attribute, wanted, present, message, remedy, candidate, approvable) \
@@ -135,6 +169,26 @@ impl Db {
         Ok(true)
     }
 
+    fn rewrite_hold(&self, mv: i64, connector: i64, position: i64, hold: &Hold) -> Inner<()> {
+        self.run(
+            "UPDATE hold SET attribute = ?4, wanted = ?5, present = ?6, message = ?7, remedy = ?8, candidate = ?9, approvable = ?10 \
+             WHERE mv = ?1 AND connector = ?2 AND position = ?3",
+            rusqlite::params![
+                mv,
+                connector,
+                position,
+                hold.attribute,
+                hold.wanted,
+                hold.present,
+                hold.message,
+                hold.remedy,
+                hold.candidate.map(|candidate| candidate.0),
+                hold.approvable.map(codes::approval),
+            ],
+        )?;
+        Ok(())
+    }
+
     /// Replaces the reference flows of a target; what a changed flow feeds is decided again. Returns whether any changed.
     fn save_flows(&self, target: i64, connector: i64, flows: &[ReferenceFlow]) -> Inner<bool> {
         let before: BTreeSet<ReferenceFlow> = self.load_flows(target)?.into_iter().collect();
@@ -153,17 +207,28 @@ impl Db {
             }
             self.run("DELETE FROM reference_flow WHERE object = ?1", [target])?;
         }
-        for flow in &after {
+        self.add_flows(target, connector, &after)?;
+        for attribute in &touched {
+            self.queue_target(target, *attribute)?;
+        }
+        Ok(true)
+    }
+
+    /// Returns the target attributes that they feed.
+    fn add_flows(&self, target: i64, connector: i64, flows: &BTreeSet<ReferenceFlow>) -> Inner<BTreeSet<i64>> {
+        let mut fed = BTreeSet::new();
+        for flow in flows {
             let source_space = match flow.source {
                 ReferenceFlow::NOBODY => connector,
-                source => self.head(source.0)?.connector,
+                source => self.connector_of(source.0)?,
             };
+            let attribute = self.attribute_id(connector, &flow.target_attribute, ValueKind::Reference)?;
             self.run(
                 "INSERT OR REPLACE INTO reference_flow (object, attribute, source, source_attribute, rule, single, keep_foreign) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                 (
                     target,
-                    self.attribute_id(connector, &flow.target_attribute, ValueKind::Reference)?,
+                    attribute,
                     flow.source.0,
                     self.attribute_id(source_space, &flow.source_attribute, ValueKind::Reference)?,
                     self.rule_id(&flow.rule)?,
@@ -171,10 +236,12 @@ impl Db {
                     flow.keep_foreign,
                 ),
             )?;
+            fed.insert(attribute);
         }
-        for attribute in &touched {
-            self.queue_target(target, *attribute)?;
-        }
-        Ok(true)
+        Ok(fed)
     }
+}
+
+fn owned(plan: &TargetPlan) -> Owned {
+    Owned { attributes: plan.owned.clone(), contributed: plan.contributed.clone() }
 }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::*;
-use metaverse_schema::{MatchKey, Value, match_key};
+use metaverse_schema::{AttributeName, MatchKey, Value, match_key};
 use sync_kernel::*;
 
 fn mail(text: &str) -> MatchKey {
@@ -386,4 +386,107 @@ fn what_becomes_of_a_candidate_queues_whom_it_holds() {
     world.delta("cloud", vec![deleted("c")]);
     world.promote_all("cloud");
     assert_eq!(settle(&mut world), vec![mv]);
+}
+
+/// A hold that says something else under the same code is one row written, and is counted once.
+#[test]
+fn a_hold_with_other_words_is_written_in_place() {
+    let mut world = World::new();
+    world.full("ad", &["a user - mail=a@x"]);
+    let mv = world.project("ad", "a");
+    let held = |present: Option<&str>, codes: &[&str]| {
+        let holds = codes.iter().map(|code| Hold { present: present.map(str::to_owned), ..hold(code, None, None) });
+        TargetPlan { holds: holds.collect(), ..nothing(mv) }
+    };
+    let counted = |world: &World| format!("{:?}", world.store.held_counts("cloud").unwrap());
+    world.target(mv, held(None, &["limit", "sign-in"]));
+    assert_eq!(counted(&world), r#"{"limit": 1, "sign-in": 1}"#);
+    let rows = world.store.rows_written();
+    let mut changed = held(None, &["limit", "sign-in"]);
+    changed.holds[1].present = Some("old".into());
+    world.target(mv, changed.clone());
+    assert_eq!(world.store.rows_written() - rows, 1);
+    let connector = world.store.db.connector_id("cloud").unwrap();
+    assert_eq!(world.store.db.load_holds(mv.0, connector).unwrap(), changed.holds);
+    assert_eq!(counted(&world), r#"{"limit": 1, "sign-in": 1}"#);
+    world.target(mv, held(None, &["limit"]));
+    assert_eq!(counted(&world), r#"{"limit": 1}"#);
+    world.target(mv, held(None, &["another"]));
+    assert_eq!(counted(&world), r#"{"another": 1}"#);
+    assert_eq!(world.store.check_integrity().unwrap(), Vec::<String>::new());
+}
+
+/// Spec 10.4: a key that nobody carries is not looked through for each value, until somebody does, in the same page too.
+#[test]
+fn a_key_without_carriers_costs_nothing_and_is_found_once_there_is_one() {
+    let mut world = World::new();
+    world.full("ad", &["a user - mail=a@x"]);
+    let questions: Vec<Question> =
+        (0..1_000).map(|number| Question::Key(MAIL_IN_CLOUD, mail(&format!("{number}@x")))).collect();
+    let steps = world.store.steps();
+    world.store.answer(&questions, &mut Neighbourhood::default()).unwrap();
+    let cost = world.store.steps() - steps;
+    assert!(cost < 100, "{cost} steps for a thousand questions");
+    // A page that has asked in vain learns of a carrier that it makes itself.
+    let mut page = world.store.begin_page(&inputs(), PageMark { now: NOW, ..PageMark::default() }).unwrap();
+    let asked = [Question::Key(MAIL_IN_METAVERSE, mail("a@x"))];
+    let hits = |page: &PlanPage<'_>| {
+        let mut answers = Neighbourhood::default();
+        page.answer(&asked, &mut answers).unwrap();
+        format!("{:?}", answers.known_hits(&asked[0]))
+    };
+    assert_eq!(hits(&page), "[]");
+    let id = CsId(1);
+    let attributes = [("mail", "a@x")].map(|(name, value)| {
+        let values = metaverse_schema::Values::single(Value::text(value));
+        (AttributeName::new(name), MvValue { values, contributor: id, rule: "in".into() })
+    });
+    let plan = ObjectPlan {
+        metaverse: vec![MetaversePlan {
+            object: MvRef::New,
+            object_type: "person".into(),
+            change: MetaverseChange::Set { attributes: attributes.into_iter().collect(), changed: Vec::new() },
+            decisions: Vec::new(),
+            due: None,
+        }],
+        ..plan(Subject::Connector(id))
+    };
+    page.apply(&plan).unwrap();
+    assert_eq!(hits(&page), "[Metaverse(MvId(1))]");
+    page.commit().unwrap();
+}
+
+/// Keys follow the values that they read; a plan that changes others leaves them alone, and one under other rules does not.
+#[test]
+fn keys_of_a_metaverse_object_are_looked_at_when_a_value_that_they_read_changes() {
+    let mut world = World::new();
+    world.full("ad", &["a user - mail=a@x displayName=Ann"]);
+    let mv = world.project("ad", "a");
+    let id = world.id("ad", "a");
+    let with = |pairs: &[(&str, &str)]| ObjectPlan {
+        metaverse: vec![MetaversePlan {
+            object: MvRef::Existing(mv),
+            object_type: "person".into(),
+            change: MetaverseChange::Set {
+                attributes: image(pairs)
+                    .iter()
+                    .map(|(name, values)| {
+                        (name.clone(), MvValue { values: values.clone(), contributor: id, rule: "in".into() })
+                    })
+                    .collect(),
+                changed: Vec::new(),
+            },
+            decisions: Vec::new(),
+            due: None,
+        }],
+        ..plan(Subject::Connector(id))
+    };
+    world.apply(&with(&[("mail", "b@x"), ("displayName", "Ann")]));
+    let found = |world: &World, value: &str| hits(&world.store, MAIL_IN_METAVERSE, value).len();
+    assert_eq!((found(&world, "a@x"), found(&world, "b@x")), (0, 1));
+    let rows = world.store.rows_written();
+    world.apply(&with(&[("mail", "b@x"), ("displayName", "Anna")]));
+    assert_eq!((world.store.rows_written() - rows, found(&world, "b@x")), (1, 1));
+    world.apply(&with(&[("displayName", "Anna")]));
+    assert_eq!(found(&world, "b@x"), 0);
 }
