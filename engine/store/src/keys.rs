@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use sync_kernel::{CsId, KeyHit, MvId, MvValue, ObjectKeys, connector_keys, metaverse_keys};
 use sync_rules::{KeyId, KeySpace};
 
-/// Longer values are stored as their hash.
-const LONGEST: usize = 64;
+/// Longer values are stored as their hash: an index holds every value twice, and its pages lie all over the file. 128 bits of
+/// SHA-256, as of an image's content: nobody can make two values of one hash.
+const LONGEST: usize = 16;
 
 /// First byte of a hashed value; match keys begin with a letter.
 const HASHED: u8 = 0xff;
@@ -20,8 +21,9 @@ fn stored(value: &MatchKey) -> Vec<u8> {
     if bytes.len() <= LONGEST {
         return bytes.to_vec();
     }
-    let mut hashed = vec![HASHED];
-    hashed.extend_from_slice(&Sha256::digest(bytes));
+    let mut hashed = Vec::with_capacity(1 + LONGEST);
+    hashed.push(HASHED);
+    hashed.extend_from_slice(&Sha256::digest(bytes)[..LONGEST]);
     hashed
 }
 
@@ -188,5 +190,22 @@ impl Db {
         let Some(number) = self.key_number(key) else { return false };
         let key = (number, stored(value));
         self.any_touched(|touched| touched.keys.contains(&key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, stored};
+    use metaverse_schema::{Value, match_key};
+
+    /// What an index holds of a value does not grow with it, and tells values apart by what stands behind the first bytes too.
+    #[test]
+    fn a_long_value_is_stored_as_its_hash() {
+        let of = |text: &str| stored(&match_key(&Value::text(text)));
+        assert_eq!(of("a@x"), match_key(&Value::text("a@x")).as_bytes());
+        let (one, other) = (of("ann.miller.the.first@contoso.example"), of("ann.miller.the.first@contoso.examples"));
+        assert_eq!((one.len(), other.len()), (1 + LONGEST, 1 + LONGEST));
+        assert_ne!(one, other);
+        assert_eq!(one, of("Ann.Miller.The.First@Contoso.Example"), "as its key, not as its letters");
     }
 }

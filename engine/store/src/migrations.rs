@@ -27,6 +27,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("what was before a takeover", include_str!("../migrations/0017_kept_before.sql")),
     ("whether a system was read whole", include_str!("../migrations/0018_read_whole.sql")),
     ("passwords", include_str!("../migrations/0019_passwords.sql")),
+    ("short keys", include_str!("../migrations/0020_short_keys.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -67,6 +67,32 @@ fn older_layouts_are_brought_up_to_date() {
     }
 }
 
+/// S18: who carries a long key value is found by it after the change of how such values are kept, and by no other.
+#[test]
+fn keys_of_an_older_store_are_computed_anew() {
+    let long = "a.name.that.is.longer.than.a.hash@contoso.example";
+    let mut world = World::new();
+    world.full("ad", &[&format!("a user - mail={long}")]);
+    let mv = world.project("ad", "a");
+    let path = world.path();
+    world.store.close().unwrap();
+    let sql = Connection::open(&path).unwrap();
+    // As an older program kept them.
+    for table in ["connector_key", "metaverse_key"] {
+        sql.execute(&format!("UPDATE {table} SET value = ?1"), [long.as_bytes()]).unwrap();
+    }
+    sql.execute_batch(include_str!("../../migrations/0020_short_keys.sql")).unwrap();
+    drop(sql);
+    let mut store = Store::open(&path).unwrap();
+    let registered = store.register_rules(&rules(), NOW).unwrap();
+    assert_eq!((registered.changed, registered.rebuilt_objects), (false, 2), "no full synchronisation for it");
+    let value = metaverse_schema::match_key(&metaverse_schema::Value::text(long));
+    let hits = |key| store.db.key_hits(key, &value).unwrap();
+    assert_eq!(hits(MAIL_IN_METAVERSE), [sync_kernel::KeyHit::Metaverse(mv)]);
+    assert_eq!((hits(MAIL_IN_AD).len(), hits(MAIL_IN_CLOUD).len()), (1, 0));
+    assert_eq!(store.check_integrity().unwrap(), Vec::<String>::new());
+}
+
 #[test]
 fn newer_and_foreign_files_are_refused() {
     let world = closed();
