@@ -82,6 +82,12 @@ impl PasswordSink {
     pub async fn send(&self, page: Vec<PasswordChange>) -> Result<(), ConnectorError> {
         self.0.send(page).await.map_err(|_| ConnectorError::cancelled("reading passwords"))
     }
+
+    /// Ends when the engine has stopped: nobody waits for the page that is being read.
+    pub async fn stopped(&self) -> ConnectorError {
+        self.0.closed().await;
+        ConnectorError::cancelled("reading passwords")
+    }
 }
 
 /// What a finished read knows.

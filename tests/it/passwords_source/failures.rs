@@ -51,6 +51,19 @@ async fn what_stands_between_cannot_change_or_hold_up_a_read() {
     let dc = domain("what_stands_between_cannot_change_or_hold_up_a_read", 0);
     let listener = TcpListener::bind((dc.address.as_str(), 0)).await.expect("a port");
     let silent = listener.local_addr().expect("an address").port();
+    // An engine that stops does not wait for an answer.
+    let patient = Using { rpc_port: Some(silent), timeout_seconds: 60, ..Using::default() };
+    let waiting = connector(&dc, &patient);
+    let (sink, pages) = PasswordSink::bounded(1);
+    let stopping = async {
+        let (held, _) = listener.accept().await.expect("it connects");
+        drop(pages);
+        held
+    };
+    let (end, _held) = tokio::join!(source(&waiting).read_passwords(None, sink), stopping);
+    assert_eq!(end.err().map(|error| error.kind), Some(ErrorKind::Cancelled));
+    assert_eq!(source(&waiting).reads_from().as_deref(), Some("dc1.corp.contoso.example"));
+
     let using = Using { rpc_port: Some(silent), timeout_seconds: 3, ..Using::default() };
     let error = refused(&dc, &using).await;
     assert_eq!(error.kind, ErrorKind::Connection);

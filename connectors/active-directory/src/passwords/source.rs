@@ -20,8 +20,8 @@ use connector_contract::{
 };
 use directory_replication::drsuapi::{ChangedObject, DrsError, Of, refusal};
 use metaverse_schema::{Anchor, Guid, Sid, Value};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What an answer about one object says when it is what was asked for (EXOP_ERR_SUCCESS, MS-DRSR 4.1.10.4.21).
 const SUCCESS: u32 = 1;
@@ -32,6 +32,8 @@ pub(crate) struct PasswordReader {
     settings: Settings,
     passwords: PasswordSettings,
     opened: Arc<AtomicU64>,
+    /// The domain controller of the last read.
+    from: Mutex<Option<String>>,
 }
 
 /// A domain controller that LDAP was signed in to.
@@ -45,7 +47,11 @@ impl PasswordReader {
     /// Connects to nothing yet.
     pub(crate) fn new(connector: &Settings, passwords: &PasswordSettings) -> Self {
         let settings = passwords.over(connector);
-        PasswordReader { settings, passwords: passwords.clone(), opened: Arc::default() }
+        PasswordReader { settings, passwords: passwords.clone(), opened: Arc::default(), from: Mutex::default() }
+    }
+
+    fn now_from(&self, reached: &Reached) {
+        *self.from.lock().unwrap_or_else(PoisonError::into_inner) = Some(reached.controller.host.clone());
     }
 
     /// The domain controller that serves a read: the one that continues the last read from its own numbers, else one that
@@ -201,8 +207,16 @@ impl PasswordSource for PasswordReader {
         since: Option<&Watermark>,
         sink: PasswordSink,
     ) -> Result<PasswordReadEnd, ConnectorError> {
-        let (reached, begins) = self.reach(since).await?;
-        self.read(&reached, begins, &sink).await
+        let reading = async {
+            let (reached, begins) = self.reach(since).await?;
+            self.now_from(&reached);
+            self.read(&reached, begins, &sink).await
+        };
+        tokio::select! {
+            ended = reading => ended,
+            // Dropping the read closes its connections, in the middle of an answer too.
+            stopped = sink.stopped() => Err(stopped),
+        }
     }
 
     async fn read_passwords_of(&self, anchors: &[Anchor]) -> Result<Vec<PasswordChange>, ConnectorError> {
@@ -211,6 +225,7 @@ impl PasswordSource for PasswordReader {
             return Ok(Vec::new());
         }
         let (reached, _) = self.reach(None).await?;
+        self.now_from(&reached);
         let mut service = self.service(&reached).await?;
         let opener = self.opener(&service);
         let mut found = Vec::new();
@@ -232,12 +247,20 @@ impl PasswordSource for PasswordReader {
         Ok(found)
     }
 
+    fn reads_from(&self) -> Option<String> {
+        self.from.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn opened(&self) -> u64 {
         self.opened.load(Ordering::Relaxed)
     }
 
     fn credential(&self) -> String {
         format!("{} ({})", self.passwords.account, self.passwords.password)
+    }
+
+    fn secret_stamp(&self) -> String {
+        self.passwords.password.stamp()
     }
 }
 
