@@ -137,11 +137,10 @@ fn cases() -> Vec<(Vec<Expected>, Plant)> {
             pair.ad.insert("UserPrincipalName", format!("pérson {number}@contoso.com"));
         }),
         (vec![Is(Class::Created)], |pair, _| pair.cloud = None),
-        (vec![Has(Remark::MissingMail), Is(Class::UpnMatch)], |pair, number| {
+        (vec![Has(Remark::MissingMail), Is(Class::UpnMatch)], |pair, _| {
             pair.ad.insert("EmailAddress", String::new());
             pair.ad.insert("proxyAddresses", String::new());
             cloud(pair).insert("ProxyAddresses", String::new());
-            let _ = number;
         }),
         (vec![Has(Remark::FormerSync), Is(Class::HardMatch)], |pair, number| {
             cloud(pair).insert("OnPremisesImmutableId", immutable_id(number));
@@ -150,6 +149,21 @@ fn cases() -> Vec<(Vec<Expected>, Plant)> {
         (vec![Is(Class::Synchronised)], |pair, number| {
             cloud(pair).insert("OnPremisesImmutableId", immutable_id(number));
             cloud(pair).insert("OnPremisesSyncEnabled", "True".to_owned());
+        }),
+        (vec![Is(Class::DeletedAnchor)], |pair, number| {
+            cloud(pair).insert("OnPremisesImmutableId", immutable_id(number));
+            cloud(pair).insert("DeletedDateTime", "2026-01-02T03:04:05Z".to_owned());
+            cloud(pair).insert("UserPrincipalName", format!("gone{number}@contoso.com"));
+            cloud(pair).insert("Mail", String::new());
+            cloud(pair).insert("ProxyAddresses", String::new());
+        }),
+        (vec![Has(Remark::TooLong)], |pair, number| {
+            let long = format!("{}{number}@contoso.com", "a".repeat(64));
+            pair.ad.insert("UserPrincipalName", long.clone());
+            cloud(pair).insert("UserPrincipalName", long);
+        }),
+        (vec![Has(Remark::NoSignInName)], |pair, _| {
+            pair.ad.insert("UserPrincipalName", String::new());
         }),
         (vec![Has(Remark::Unlicensed)], |pair, _| {
             cloud(pair).insert("isLicensed", "False".to_owned());

@@ -74,3 +74,66 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     };
     write().map_err(|error| Failure::file("cannot write", path, &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use clap::Parser;
+
+    /// Runs `metasync assess` on two files, with more flags.
+    fn assess(folder: &Path, ad: &str, cloud: &str, more: &[&str]) -> Result<Report, Failure> {
+        for (name, text) in [("ad.csv", ad), ("cloud.csv", cloud)] {
+            std::fs::write(folder.join(name), text).unwrap();
+        }
+        let path = |name: &str| folder.join(name).display().to_string();
+        let line = ["metasync", "assess", "--ad", &path("ad.csv"), "--cloud", &path("cloud.csv")].map(str::to_owned);
+        let line = line.into_iter().chain(more.iter().map(|flag| flag.replace("@", &path(""))));
+        let Ok(Cli { command: Command::Assess(args), .. }) = Cli::try_parse_from(line) else {
+            panic!("the flags are not understood: {more:?}");
+        };
+        run(&args)
+    }
+
+    const AD: &str = "Name,SamAccountName,EmailAddress\nAnn,ann,ann@contoso.com\n";
+    const CLOUD: &str = "userprincipalname,displayname,islicensed\nann@contoso.com,Ann,True\n";
+
+    /// The exit code tells a script whether somebody has to mend something first.
+    #[test]
+    fn scripts_are_told_by_the_exit_code() {
+        let folder = tempfile::tempdir().unwrap();
+        let report = assess(folder.path(), AD, CLOUD, &[]).unwrap();
+        assert_eq!(report.exit, Exit::Success, "{}", report.text);
+        assert_eq!(report.json["classes"]["soft-match"], 1);
+        let twice = format!("{AD}Ann Two,ann2,ANN@contoso.com\n");
+        assert_eq!(assess(folder.path(), &twice, CLOUD, &[]).unwrap().exit, Exit::Waiting);
+        let table = assess(folder.path(), AD, CLOUD, &["--csv"]).unwrap().text;
+        assert!(table.starts_with("Name,SamAccountName,EmailAddress,Class,"), "{table}");
+    }
+
+    /// Only the files that were asked for are written, whole; a file without what is needed is named, and nothing is written.
+    #[test]
+    fn only_what_was_asked_for_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let flags = ["--html", "@report.html", "--fix-powershell", "@fix.ps1", "--fix-ldif", "@fix.ldif"];
+        let failure = assess(folder.path(), "Name,EmailAddress\n", "displayname\nAnn\n", &flags).map(drop).unwrap_err();
+        assert_eq!(failure.code, "column-missing");
+        assert!(
+            failure.message.contains("cloud.csv") && failure.message.contains("userPrincipalName"),
+            "{}",
+            failure.message
+        );
+        let names = || {
+            let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
+            let mut names: Vec<String> = entries.map(|name| name.to_string_lossy().into_owned()).collect();
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(names(), "ad.csv cloud.csv");
+        let report = assess(folder.path(), AD, CLOUD, &flags).unwrap();
+        assert_eq!(report.json["written"].as_array().map(Vec::len), Some(3));
+        assert_eq!(names(), "ad.csv cloud.csv fix.ldif fix.ps1 report.html");
+        let missing = assess(folder.path(), AD, CLOUD, &["--html", "@no/such/folder.html"]).map(drop).unwrap_err();
+        assert_eq!(missing.code, "file");
+    }
+}
