@@ -191,10 +191,14 @@ fn an_anchor_is_stronger_than_an_address() {
         Bea,bea,bea@contoso.com,00000000-0000-4000-8000-0000000000b2\n";
     let cloud =
         "userprincipalname,displayname,islicensed,immutableid\nbea@contoso.com,Bea,True,AAAAAAAAAECAAAAAAAAAoQ==\n";
-    check(ad, cloud, expect![[r#"
+    check(
+        ad,
+        cloud,
+        expect![[r#"
         ann hard-match <bea@contoso.com> the same anchor AAAAAAAAAECAAAAAAAAAoQ== | 
         bea anchor-of-another <bea@contoso.com> the same address as sign-in name bea@contoso.com, and it carries the anchor AAAAAAAAAECAAAAAAAAAoQ== | 
-    "#]]);
+    "#]],
+    );
 }
 
 /// What is wrong with a file is said with what to do; what is wrong with a line costs the line.

@@ -38,22 +38,22 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Report, F
         return Ok(Report::new(Exit::Configuration, text, json));
     };
     let mut connectors = BTreeMap::new();
-    let mut limits = String::new();
     if !args.offline {
         connectors = examine(&opened).await;
         close_breakers(&opened, &connectors)?;
-        let (notes, findings) = rule_findings(&opened, &connectors);
-        let rules = diagnostics::draw(&findings, &examined.sources, context.colour());
-        let known = diagnostics::list(&notes, &examined.sources);
-        diagnostics.push(known.json);
-        if !notes.is_empty() {
-            limits = format!("what the rules ask and cannot be done there\n{}\n", known.text);
-        }
-        text.push_str(&rules.text);
-        diagnostics.push(rules.json);
-        errors += rules.errors;
-        warnings += rules.warnings;
     }
+    let (notes, findings) = rule_findings(&opened, &connectors).await;
+    let known = diagnostics::list(&notes, &examined.sources);
+    diagnostics.push(known.json);
+    let limits = match notes.is_empty() {
+        true => String::new(),
+        false => format!("what the rules ask and cannot be done there\n{}\n", known.text),
+    };
+    let rules = diagnostics::draw(&findings, &examined.sources, context.colour());
+    text.push_str(&rules.text);
+    diagnostics.push(rules.json);
+    errors += rules.errors;
+    warnings += rules.warnings;
     let groups = draw_missing_groups(context, &opened, &examined.sources)?;
     text.push_str(&groups.text);
     diagnostics.push(groups.json);
@@ -192,14 +192,22 @@ fn worst(findings: &[CheckFinding]) -> Severity {
     findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok)
 }
 
-/// The rules against the schemas that the systems have: notes, and what should be mended.
-fn rule_findings(
+/// The rules against the schemas that the systems have, and against what their modes can do: notes, and what should be mended.
+/// What a mode can do is known without asking the system.
+async fn rule_findings(
     opened: &Opened,
     connectors: &BTreeMap<ConnectorName, Examination>,
 ) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
-    let schemas: BTreeMap<ConnectorName, ConnectorSchema> =
+    let mut schemas: BTreeMap<ConnectorName, ConnectorSchema> =
         connectors.iter().filter_map(|(name, found)| Some((name.clone(), found.schema.clone()?))).collect();
     let mut found = check_against(&opened.rules, &schemas);
+    for config in opened.deployment.connectors.iter().filter(|config| config.kind == "azure-ad") {
+        if let Some(connector) = opened.connectors.get(&config.name).filter(|_| !schemas.contains_key(&config.name))
+            && let Ok(schema) = connector.schema().await
+        {
+            schemas.insert(config.name.clone(), schema);
+        }
+    }
     found.extend(check_limits(&opened.rules, &schemas));
     found.into_iter().partition(|finding| finding.severity == sync_rules::Severity::Note)
 }

@@ -1,6 +1,6 @@
 //! The shipped rules keep what their own tests promise, under every choice that `init` offers, for one forest and for two.
 
-use crate::cli::{Cli, Command};
+use crate::cli::{CheckArgs, Cli, Command};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -154,6 +154,7 @@ async fn what_a_mode_cannot_do_of_the_shipped_rules() {
         (
             CloudSchema::Graph,
             expect![[r#"
+                10 notes
                   WHERE                                     WHAT
                   rules/31-cloud-users.toml:146             no-sign-in-name: the account has no userPrincipalName,
                                                             and a cloud user needs one (rule
@@ -205,6 +206,7 @@ async fn what_a_mode_cannot_do_of_the_shipped_rules() {
         (
             CloudSchema::Connect,
             expect![[r#"
+                4 notes
                   WHERE                                     WHAT
                   rules/31-cloud-users.toml:152             no-sign-in-name: the account has no userPrincipalName,
                                                             and a cloud user needs one (rule
@@ -242,6 +244,14 @@ async fn what_a_mode_cannot_do_of_the_shipped_rules() {
         assert_eq!(check_against(&opened.rules, &schemas), []);
         let found = check_limits(&opened.rules, &schemas);
         assert!(found.iter().all(|found| found.severity == Severity::Note), "{found:?}");
-        expected.assert_eq(&crate::diagnostics::list(&found, &opened.sources).text);
+        let list = crate::diagnostics::list(&found, &opened.sources).text;
+        expected.assert_eq(&format!("{} notes\n{list}", found.len()));
+        // The command says so, also where the tenant cannot be asked.
+        let report = crate::commands::check::run(&context, &CheckArgs { offline: true }).await;
+        let report = report.unwrap_or_else(|failure| panic!("{}", failure.text()));
+        assert_eq!(report.exit, Exit::Success, "{}", report.text);
+        assert!(report.text.contains("what the rules ask and cannot be done there"), "{}", report.text);
+        let told = report.json["diagnostics"].as_array().into_iter().flatten();
+        assert_eq!(told.filter(|told| told["severity"] == "note").count(), found.len());
     }
 }
