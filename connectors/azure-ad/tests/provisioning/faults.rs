@@ -272,6 +272,58 @@ async fn writes_keep_to_the_budget_of_the_service() {
     assert_eq!(service.asked().len(), 6);
 }
 
+/// Password hashes have a budget of their own: they do not wait for an export that has used up its own, and keep to theirs.
+#[tokio::test]
+async fn password_hashes_keep_to_a_budget_of_their_own() {
+    let entry = |number: usize| {
+        let parts = [element("b:Result", &text("0")), element("b:SourceAnchor", &text(&format!("u{number}")))];
+        element("b:SyncCredentialsChangeResult", &parts.concat())
+    };
+    let list = element("b:Results", &(0..30).flat_map(entry).collect::<Vec<u8>>());
+    let taken = element("ProvisionCredentialsResponse", &element("ProvisionCredentialsResult", &list));
+    let entries: Vec<String> = (0..20).map(|number| format!("u{number}")).collect();
+    let all: Vec<Entry<'_>> = entries.iter().map(|anchor| set(anchor)).collect();
+    let service = Service::start(vec![results(&all)]).await;
+    let client = client(&service, |settings| {
+        settings.batch_objects = 10;
+        (settings.write_limit, settings.hash_limit, settings.write_window) = (20, 20, Duration::from_secs(2));
+    });
+    client.provision(&users(20)).await.unwrap();
+    service.script(vec![Answer::Soap(200, envelope(&taken))]);
+    let change = |number: usize| CredentialChange {
+        source_anchor: Some(format!("u{number}")),
+        cloud_anchor: None,
+        changed_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        credential_data: Secret::new("v1;PPH1_MD4,x;"),
+        force_change_on_logon: false,
+    };
+    let changes: Vec<CredentialChange> = (0..30).map(change).collect();
+    let started = Instant::now();
+    client.provision_credentials(&changes[..10]).await.unwrap();
+    let first = started.elapsed();
+    assert!(first < Duration::from_millis(700), "objects have used up their budget, hashes have not: {first:?}");
+    client.provision_credentials(&changes[10..]).await.unwrap();
+    let all = started.elapsed();
+    assert!(all >= Duration::from_millis(700), "10 more than the bucket holds, at 10 a second: {all:?}");
+}
+
+/// A call of which nothing was settled is an error that says why: whether it arrived makes no difference to a hash.
+#[tokio::test]
+async fn a_call_that_was_lost_whole_is_an_error() {
+    let service = Service::start(vec![Answer::Cut]).await;
+    let change = CredentialChange {
+        source_anchor: Some("u0".to_owned()),
+        cloud_anchor: None,
+        changed_at: "2026-01-02T03:04:05Z".parse().unwrap(),
+        credential_data: Secret::new("v1;PPH1_MD4,x;"),
+        force_change_on_logon: false,
+    };
+    let error = client(&service, |_| {}).provision_credentials(&[change]).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Connection, "{error}");
+    assert!(service.asked().len() > 1, "it was tried again");
+    assert!(!format!("{error:?} {error}").contains("PPH1"));
+}
+
 /// A page that leads back to itself would be read for ever, and taken for the last it would pass for everything (SF15).
 #[tokio::test]
 async fn sf15_a_page_that_goes_nowhere_is_no_end() {
