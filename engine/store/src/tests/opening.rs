@@ -67,6 +67,25 @@ fn older_layouts_are_brought_up_to_date() {
     }
 }
 
+/// Design: what was committed stands on the disk, but for what only tells how a run is doing; and each transaction finds the
+/// level that it needs, also after one that failed.
+#[test]
+fn nobody_waits_for_run_history_and_everything_else_is_on_the_disk() {
+    let level = |db: &crate::db::Db| db.count("PRAGMA synchronous", []);
+    let (off, normal, full) = (0, 1, 2);
+    let store = World::new().store;
+    let db = &store.db;
+    assert_eq!(db.write("testing", level).unwrap(), full);
+    assert_eq!(db.record("testing", level).unwrap(), normal);
+    assert_eq!(db.record_for_good("testing", level).unwrap(), full);
+    assert_eq!(db.note("testing", level).unwrap(), normal);
+    assert!(db.note("testing", |db| db.count("SELECT count(*) FROM no_such_table", [])).is_err());
+    assert_eq!(db.write("testing", level).unwrap(), full);
+    let scratch = Store::scratch().unwrap();
+    assert_eq!(scratch.db.record("testing", level).unwrap(), off, "a copy that is thrown away waits for nothing");
+    assert_eq!(scratch.db.write("testing", level).unwrap(), off);
+}
+
 /// S18: who carries a long key value is found by it after the change of how such values are kept, and by no other.
 #[test]
 fn keys_of_an_older_store_are_computed_anew() {
