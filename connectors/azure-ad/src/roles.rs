@@ -5,6 +5,7 @@ use crate::batch::{Call, Settled};
 use crate::client::GraphClient;
 use crate::model::{Entry, Page};
 use crate::pages::Pages;
+use crate::schema::DELETED_USER;
 use crate::urls;
 use connector_contract::{ConnectorError, ErrorKind, Fact, PrivilegeFact};
 use metaverse_schema::Anchor;
@@ -20,7 +21,8 @@ type Roles = Result<BTreeSet<String>, ConnectorError>;
 pub(crate) async fn privileges(graph: &GraphClient, anchors: &[Anchor]) -> Vec<Fact> {
     let ids: Vec<String> = anchors.iter().map(Anchor::to_string).collect();
     let mut roles = assigned(graph, &ids).await;
-    let memberships = memberships(graph, &ids).await;
+    let mut memberships = memberships(graph, &ids).await;
+    judge_deleted(graph, &ids, &mut memberships).await;
 
     let group_ids: BTreeSet<String> = memberships.iter().flatten().flat_map(|found| found.groups.clone()).collect();
     let group_ids: Vec<String> = group_ids.into_iter().collect();
@@ -123,6 +125,32 @@ async fn memberships(graph: &GraphClient, ids: &[String]) -> Vec<Result<Membersh
         memberships
     };
     found.into_iter().map(|entries| entries.map(read)).collect()
+}
+
+/// SF9: who lies in the recycle bin is a member of nothing, and the tenant answers as if it knew no such user. That it lies there
+/// tells it from one that does not exist, of which nothing may be assumed. What a restore gives it back is the tenant's to
+/// refuse: it takes no holder of a role over by its anchor.
+async fn judge_deleted(graph: &GraphClient, ids: &[String], memberships: &mut [Result<Memberships, ConnectorError>]) {
+    let unread: Vec<(usize, String)> = memberships
+        .iter()
+        .zip(ids)
+        .enumerate()
+        .filter(|(_, (found, _))| {
+            found.as_ref().is_err_and(|error| matches!(unknown(error), PrivilegeFact::Unreadable { .. }))
+        })
+        .map(|(place, (_, id))| (place, urls::deleted_user(id, "id")))
+        .collect();
+    if unread.is_empty() {
+        return;
+    }
+    let paths = unread.iter().map(|(_, path)| path.clone()).collect();
+    // What cannot be told of the bin leaves the first refusal standing.
+    let Ok(bin) = graph.find_all(paths, "looking for deleted users", DELETED_USER.right).await else { return };
+    for ((place, _), found) in unread.into_iter().zip(bin) {
+        if found.is_some() {
+            memberships[place] = Ok(Memberships { groups: Vec::new(), roles: BTreeSet::new() });
+        }
+    }
 }
 
 /// Many small collections, read in batches; further pages one by one.

@@ -72,6 +72,20 @@ async fn sf06_roles_are_found_every_way() {
     }
 }
 
+/// SF6, SF9: of a user in the recycle bin the tenant tells no memberships, which is no reason not to bring it back; of one that it
+/// does not know at all nothing may be assumed.
+#[tokio::test]
+async fn sf06_who_lies_in_the_recycle_bin_is_a_member_of_nothing() {
+    let id = "00000000-0000-4000-8000-0000000000b1";
+    let world = world(json!({"deletedUsers": [
+        {"id": id, "userPrincipalName": "plain@contoso.com", "displayName": "Plain"}]}))
+    .await;
+    let anchors = [id, "00000000-0000-4000-8000-0000000000b2"].map(|id| Anchor::Text(id.to_owned()));
+    let facts = world.connector.match_facts().unwrap().privileges(&anchors).await;
+    assert_eq!(facts[0].privilege, PrivilegeFact::None);
+    assert!(matches!(facts[1].privilege, PrivilegeFact::Unreadable { .. }), "{:?}", facts[1]);
+}
+
 /// A candidate that is not there has roles that cannot be read, not none.
 #[tokio::test]
 async fn sf06_an_unknown_candidate_is_unreadable() {
