@@ -259,13 +259,20 @@ fn adopt(
     {
         return flow(mv, rule, in_scope, candidate, *ownership, Some(criterion), run);
     }
+    let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
+    // Before anything else is asked: what a reanimated account lacks is no limitation of the target, and filled in again it ends.
+    if criterion == Criterion::DeletedAnchor {
+        let lacking = lacking(&compute_desired(&flowing(in_scope, &target_type), mv, true, run)?, rule);
+        if !lacking.is_empty() {
+            return Ok(held(mv, &rule.connector, vec![incomplete(candidate, &lacking)]));
+        }
+    }
     let limitations = limitation_holds(rule, mv.attributes, run)?;
     if !limitations.is_empty() {
         return Ok(held(mv, &rule.connector, limitations));
     }
-    let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
     let desired = compute_desired(&flowing(in_scope, &target_type), mv, true, run)?;
-    let (mut holds, asks) = takeover_holds(
+    let (holds, asks) = takeover_holds(
         rule,
         &criterion,
         candidate,
@@ -276,14 +283,6 @@ fn adopt(
     if asks {
         facts_wanted.insert(candidate.id);
     }
-    if criterion == Criterion::DeletedAnchor && !is_whole(&desired, rule) {
-        holds.push(hold(
-            "reanimated-incomplete",
-            "the account came back without mail address and sign-in name; a restore needs a whole one".into(),
-            "complete the account in the source directory",
-            Some(candidate.id),
-        ));
-    }
     if !holds.is_empty() {
         return Ok(held(mv, &rule.connector, holds));
     }
@@ -293,11 +292,23 @@ fn adopt(
     flow(mv, rule, in_scope, candidate, ownership, Some(criterion), run)
 }
 
-/// SF9: a restore writes only from a whole object.
-fn is_whole(desired: &Desired, rule: &Rule) -> bool {
-    let has = |name: &AttributeName| desired.values.get(name).is_some_and(|values| !values.is_empty());
-    let sign_in = rule.takeover.as_ref().and_then(|takeover| takeover.sign_in_name.as_ref());
-    sign_in.is_none_or(has) && has(&AttributeName::new("mail"))
+/// SF9: a restore writes only from a whole object. What this one lacks, in the target's words.
+fn lacking(desired: &Desired, rule: &Rule) -> Vec<AttributeName> {
+    let lacks = |name: &AttributeName| desired.values.get(name).is_none_or(Values::is_empty);
+    let sign_in = rule.takeover.as_ref().and_then(|takeover| takeover.sign_in_name.clone());
+    sign_in.into_iter().chain([AttributeName::new("mail")]).filter(lacks).collect()
+}
+
+/// A tombstone that was brought back is little more than a name.
+fn incomplete(candidate: &CsObject, lacking: &[AttributeName]) -> Hold {
+    let names: Vec<&str> = lacking.iter().map(AttributeName::as_str).collect();
+    let message = format!(
+        "its object lies in the recycle bin, and the account came back without {}: nothing is restored from half an account",
+        names.join(" and ")
+    );
+    let remedy = "fill that in again in the source directory, with all that was lost there, and enable the account; the object then \
+                  comes back with it";
+    hold("reanimated-incomplete", message, remedy, Some(candidate.id))
 }
 
 /// Export attribute flow to a target that exists.

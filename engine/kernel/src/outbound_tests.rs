@@ -165,12 +165,15 @@ fn a_limitation_holds_creates_and_takeovers() {
     assert_eq!(held(false, &both), "limitation-no-ann", "one reason is enough");
 }
 
-/// SF9: only a whole object is brought back: with a mail address, and with a sign-in name where the rule knows one.
+/// SF9: only a whole object is brought back: with a mail address, and with a sign-in name where the rule knows one. What it lacks
+/// is named, also where the rule says that a new object could not be without it.
 #[test]
 fn sf09_only_a_whole_object_is_brought_back() {
     let outcome = |ann: &str, knows_sign_in_name: bool| {
         let mut world = World::new(Matching::Automatic);
         let outbound = world.rule("out-user");
+        let when = parsed(if knows_sign_in_name { "IsPresent([userPrincipalName]) = False" } else { "False" });
+        outbound.limitations = vec![Limitation { code: "no-sign-in-name".into(), when, message: "no".into() }];
         let mut deleted = outbound.join[0].clone();
         deleted.criterion = Criterion::DeletedAnchor;
         deleted.target_type = Some("deletedUser".into());
@@ -188,12 +191,19 @@ fn sf09_only_a_whole_object_is_brought_back() {
         let plan = world.sync(ann);
         match plan.targets[0].pending.as_ref().map(|pending| &pending.operation) {
             Some(PendingOperation::Restore { .. }) => "restored".to_owned(),
-            _ => plan.targets[0].holds.first().map_or_else(|| show(&plan), |hold| hold.code.clone()),
+            _ => plan.targets[0].holds.first().map_or_else(
+                || show(&plan),
+                |hold| {
+                    let (_, lacks) = hold.message.split_once("without ").unwrap_or_default();
+                    format!("{}: {}", hold.code, lacks.split(':').next().unwrap_or_default())
+                },
+            ),
         }
     };
     assert_eq!(outcome("mail=ann@x userPrincipalName=ann@x", true), "restored");
-    assert_eq!(outcome("mail=ann@x", true), "reanimated-incomplete");
-    assert_eq!(outcome("userPrincipalName=ann@x", true), "reanimated-incomplete");
+    assert_eq!(outcome("mail=ann@x", true), "reanimated-incomplete: userPrincipalName");
+    assert_eq!(outcome("userPrincipalName=ann@x", true), "reanimated-incomplete: mail");
+    assert_eq!(outcome("", true), "reanimated-incomplete: userPrincipalName and mail");
     assert_eq!(outcome("mail=ann@x", false), "restored");
 }
 

@@ -90,7 +90,11 @@ pub(crate) const HOLDS: [HoldMeaning; 38] = [
         "the recycle bin holds an object with its name or address",
         "restore it, or delete it for good",
     ),
-    hold("reanimated-incomplete", "came back without mail and sign-in name", "complete the account in the source"),
+    hold(
+        "reanimated-incomplete",
+        "the account came back without its mail address or sign-in name, its cloud object is in the recycle bin",
+        "fill them in again in the source, with all that was lost there, and enable the account",
+    ),
     hold(
         "dn-occupied",
         "somebody else's object stands at its place in the target",
