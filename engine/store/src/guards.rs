@@ -316,7 +316,9 @@ impl Db {
                     continue;
                 }
                 let head = self.head(*member)?;
-                visit(sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?)));
+                // The anchor, and not a name that may change, is what is approved; the name is for who reads it.
+                let line = sendable.line(kind, "", format!("{name}: {}", self.member_text(&head)?));
+                visit(GuardLine { name: format!("{}: {}", line.name, self.label(*member)?), ..line });
             }
             let total = u64::try_from(self.total(object, attribute)?.count).unwrap_or(0);
             if removed > roles.small_group && removed * 2 > total {

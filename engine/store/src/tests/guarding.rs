@@ -195,11 +195,11 @@ fn emptied_groups_stop_by_themselves() {
     check(
         &world,
         expect![[r#"
-            MemberAdd "" cg (G): members: c0
-            MemberRemove "" cg (G): members: c1
-            MemberRemove "" cg (G): members: c2
-            MemberRemove "" cg (G): members: c3
-            MemberRemove "" cg (G): members: c4
+            MemberAdd "" cg (G: C0): members: c0
+            MemberRemove "" cg (G: C1): members: c1
+            MemberRemove "" cg (G: C2): members: c2
+            MemberRemove "" cg (G: C3): members: c3
+            MemberRemove "" cg (G: C4): members: c4
             GroupEmptied "cg" cg (G): members: 4 of 4
         "#]],
     );
