@@ -142,9 +142,12 @@ fn deleted_twin_message(found: &[&CsObject]) -> String {
     let described = found.iter().map(|object| {
         let image = object.imported();
         let since = image.and_then(|image| image.text("deletedDateTime")).unwrap_or("an unknown time");
-        let licences = image
-            .and_then(|image| image.get("assignedSkus"))
-            .map_or_else(|| "no licence".to_owned(), |skus| format!("licences {}", as_text(skus)));
+        let licences = image.and_then(|image| image.get("assignedSkus")).map_or(0, |skus| skus.len());
+        let licences = match licences {
+            0 => "no licence".to_owned(),
+            1 => "1 licence".to_owned(),
+            several => format!("{several} licences"),
+        };
         format!("{}, deleted {since}, {licences}", name(object))
     });
     format!(

@@ -21,7 +21,7 @@ pub(crate) const SEED: &str = "tenant/seed.json";
 pub(crate) const STATE: &str = "tenant/state.json";
 
 /// What the connector asks for, and what a test of it may want besides. `check` names the ones that a live tenant needs.
-const PERMISSIONS: [&str; 10] = [
+const PERMISSIONS: [&str; 12] = [
     "User.ReadWrite.All",
     "User.RevokeSessions.All",
     "User-PasswordProfile.ReadWrite.All",
@@ -31,6 +31,8 @@ const PERMISSIONS: [&str; 10] = [
     "Organization.Read.All",
     "OrgContact.Read.All",
     "RoleManagement.Read.Directory",
+    "User-OnPremisesSyncBehavior.ReadWrite.All",
+    "Group-OnPremisesSyncBehavior.ReadWrite.All",
     "ADSynchronization.ReadWrite.All",
 ];
 
