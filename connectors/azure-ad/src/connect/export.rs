@@ -6,8 +6,9 @@
 use super::guard::Guard;
 use super::import::{Known, find_anchored};
 use super::references::{Failed, Managers, after_takeover, with_references};
+use super::returning::{Returns, not_deletable};
 use super::service::Service;
-use super::takeover::{self, Present};
+use super::takeover::{self, FoundBy, Present};
 use super::unseen::{self, Addition};
 use super::words::{anchor_attribute, kind_of, properties};
 use crate::create::{find_user, restore_is_off};
@@ -41,6 +42,7 @@ pub(crate) struct ConnectDesk {
     service: Arc<dyn Service>,
     known: Arc<Known>,
     guard: Guard,
+    returns: Returns,
 }
 
 /// What the service must answer for an object.
@@ -65,6 +67,8 @@ struct Ready {
     afterwards: Option<SyncObject>,
     failed: Failed,
     references: Vec<ReferenceChange>,
+    /// Nothing but the anchor that it had before synchronisation was off speaks for it.
+    returns: bool,
 }
 
 /// What was read around the items of one call.
@@ -79,7 +83,7 @@ type Prepared = Result<Ready, ExportOutcome>;
 
 impl ConnectDesk {
     pub(crate) fn new(graph: ExportDesk, service: Arc<dyn Service>, known: Arc<Known>) -> ConnectDesk {
-        ConnectDesk { graph, service, known, guard: Guard::default() }
+        ConnectDesk { graph, service, known, guard: Guard::default(), returns: Returns::default() }
     }
 
     pub(crate) async fn export(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
@@ -107,7 +111,12 @@ impl ConnectDesk {
     }
 
     async fn send(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
-        let (prepared, managers) = self.prepare(items).await?;
+        let (mut prepared, managers) = self.prepare(items).await?;
+        let returns: Vec<_> = prepared.iter().enumerate().filter_map(returning).collect();
+        let others: Vec<usize> = returns.iter().map(|(place, ..)| *place).collect();
+        if let Some((tried, outcome)) = self.returns.try_one(&*self.service, &returns).await? {
+            others.into_iter().filter(|place| *place != tried).for_each(|place| prepared[place] = Err(outcome.clone()));
+        }
         let mut outcomes = Outcomes::with_capacity(items.len());
         let (mut sent, mut ready) = (Vec::new(), Vec::new());
         for (item, prepared) in items.iter().zip(prepared) {
@@ -244,7 +253,14 @@ impl ConnectDesk {
                 let named = request.attributes.iter().map(|(name, values)| (name.as_str(), values));
                 let object = with_properties(SyncObject::set(kind, anchor), class, named)?;
                 let (object, failed) = with_references(object, class, &request.references, &around.managers);
-                Ok(Ready { object, expected: Expected::Anything, afterwards: None, failed, references: Vec::new() })
+                Ok(Ready {
+                    object,
+                    expected: Expected::Anything,
+                    afterwards: None,
+                    failed,
+                    references: Vec::new(),
+                    returns: false,
+                })
             }
             ExportOperation::Update(request) => self.prepare_update(item, class, kind, request, around),
             ExportOperation::Restore(request) => {
@@ -252,6 +268,9 @@ impl ConnectDesk {
                     return Err(restore_is_off());
                 }
                 self.prepare_restore(item, class, kind, request, around)
+            }
+            ExportOperation::Delete { .. } if item.named_by.first(SYNC_ENABLED) == Some(&Value::Boolean(false)) => {
+                Err(ExportOutcome::Refused(not_deletable(class.name)))
             }
             ExportOperation::Delete { anchor: id } => {
                 let anchor = source_anchor(class, &item.named_by)
@@ -262,6 +281,7 @@ impl ConnectDesk {
                     afterwards: None,
                     failed: Vec::new(),
                     references: Vec::new(),
+                    returns: false,
                 })
             }
             ExportOperation::Detach { .. } => {
@@ -294,7 +314,14 @@ impl ConnectDesk {
             let named = changes.iter().map(|(name, values)| (*name, values));
             let object = with_properties(SyncObject::set(kind, anchor), class, named)?;
             let (object, failed) = with_references(object, class, &request.references, &around.managers);
-            return Ok(Ready { object, expected: Expected::Known, afterwards: None, failed, references: Vec::new() });
+            return Ok(Ready {
+                object,
+                expected: Expected::Known,
+                afterwards: None,
+                failed,
+                references: Vec::new(),
+                returns: false,
+            });
         }
         let anchor = anchor_wanted(class, request)
             .or_else(|| source_anchor(class, &item.named_by))
@@ -305,14 +332,16 @@ impl ConnectDesk {
             all.set(name, values);
         }
         takeover::complete(class, &mut all);
-        takeover::evidence(class, &held, &all, &anchor, around.features)?;
+        let may_return = self.graph.graph.settings().provisioning.return_by_anchor;
+        let found_by = takeover::evidence(class, &held, &all, &anchor, around.features, may_return)?;
         // None of these clears anything: what has no value on either side is not among them.
         let cleared = request.changes.0.keys().filter(|name| all.get(name.as_str()).is_none());
         let none = Values::default();
         let named =
             all.iter().map(|(name, values)| (name.as_str(), values)).chain(cleared.map(|name| (name.as_str(), &none)));
         let object = with_properties(SyncObject::set(kind, anchor.clone()), class, named)?;
-        Ok(with_links_afterwards(object, anchor, class, kind, request, around))
+        let ready = with_links_afterwards(object, anchor, class, kind, request, around);
+        Ok(Ready { returns: found_by == FoundBy::FormerAnchor, ..ready })
     }
 
     /// D.6, H: an object of the bin comes back when its anchor is synchronised again.
@@ -538,6 +567,14 @@ fn with_links_afterwards(
         afterwards: (references.properties.len() > 1).then_some(references),
         failed,
         references: request.references.clone(),
+        returns: false,
+    }
+}
+
+fn returning((place, one): (usize, &Prepared)) -> Option<(usize, &SyncObject, &CloudAnchor)> {
+    match one {
+        Ok(Ready { object, expected: Expected::This(wanted), returns: true, .. }) => Some((place, object, wanted)),
+        _ => None,
     }
 }
 

@@ -5,18 +5,42 @@ use super::guard::without_own_writes;
 use super::overlay::{Overlays, Reading, add_to_change, change, is_anchored};
 use super::service::Service;
 use crate::client::GraphClient;
+use crate::provisioning::SYNCHRONISATION_OFF;
 use crate::schema::Class;
 use crate::watermark::Mark;
 use crate::{delta, import, objects};
 use connector_contract::{
-    ConnectorError, ErrorKind, FullImport, ImportEnd, ImportItem, ImportPage, ImportSink, Watermark,
+    ConnectorError, ErrorKind, FullImport, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink, Watermark,
 };
 use metaverse_schema::Anchor;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Changes handed over in one page.
 const CHANGES_PER_PAGE: usize = 1_000;
+
+/// SF25: a tenant whose synchronisation is off reads nothing back, and imports go on: Graph tells what it always tells. `cookie`
+/// is where a later reading continues; without one it reads everything.
+fn unless_off(
+    reading: Result<Reading, ConnectorError>,
+    cookie: Option<String>,
+) -> Result<(Reading, Option<ImportNote>), ConnectorError> {
+    match reading {
+        Err(error) if error.kind == (ErrorKind::CannotStart { status: SYNCHRONISATION_OFF }) => {
+            let message = "directory synchronisation is off in this tenant: what only the provisioning service tells (the anchors of \
+                           groups and contacts) was not read";
+            let note = ImportNote { code: "synchronisation-off", message: message.to_owned() };
+            Ok((Reading { overlays: BTreeMap::new(), cookie }, Some(note)))
+        }
+        other => Ok((other?, None)),
+    }
+}
+
+fn noted(mut end: ImportEnd, note: Option<ImportNote>) -> ImportEnd {
+    end.notes.extend(note);
+    end
+}
 
 /// What ReadBack told lately. A whole reading replaces it, deltas add to it; single reads look here first.
 #[derive(Debug, Default)]
@@ -38,13 +62,13 @@ pub(crate) async fn import_full(
     sink: ImportSink,
 ) -> Result<ImportEnd, ConnectorError> {
     // Before Graph's objects: what changes in between, the next delta tells.
-    let reading = Reading::whole(service).await?;
+    let (reading, note) = unless_off(Reading::whole(service).await, None)?;
     let mut overlays = Overlays::default();
     reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
     *known.locked() = overlays;
     let complete = |item: &mut ImportItem| known.locked().lay_over(item);
     let end = overlaid(complete, sink, |sink| import::import_full(graph, request, sink)).await?;
-    without_own_writes(continued(end, reading.cookie)?, graph, service).await
+    without_own_writes(noted(continued(end, reading.cookie)?, note), graph, service).await
 }
 
 pub(crate) async fn import_delta(
@@ -58,7 +82,7 @@ pub(crate) async fn import_delta(
         let message = "the watermark was made in Graph mode, or the service gave no place to continue from";
         ConnectorError::new(ErrorKind::FullImportRequired, "reading changes", message, "run a full import")
     })?;
-    let reading = Reading::since(service, &cookie).await?;
+    let (reading, note) = unless_off(Reading::since(service, &cookie).await, Some(cookie))?;
     for (id, overlay) in &reading.overlays {
         known.locked().insert(*id, overlay.clone());
     }
@@ -75,7 +99,7 @@ pub(crate) async fn import_delta(
         let rest = items.split_off(items.len().min(CHANGES_PER_PAGE));
         sink.send(ImportPage { items: std::mem::replace(&mut items, rest) }).await?;
     }
-    without_own_writes(continued(end, reading.cookie)?, graph, service).await
+    without_own_writes(noted(continued(end, reading.cookie)?, note), graph, service).await
 }
 
 /// Whole objects. An object whose class has an anchor that nobody has told lately costs a reading of all of them: only
@@ -89,7 +113,7 @@ pub(crate) async fn read_objects(
     let ids: Vec<String> = anchors.iter().map(Anchor::to_string).collect();
     let mut items = objects::read_objects(graph, &ids).await?;
     if items.iter().any(|item| lacks_its_anchor(item, &known.locked())) {
-        let reading = Reading::whole(service).await?;
+        let (reading, _) = unless_off(Reading::whole(service).await, None)?;
         let mut overlays = known.locked();
         reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
     }

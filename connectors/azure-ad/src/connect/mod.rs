@@ -11,6 +11,7 @@ mod overlay;
 mod export;
 mod passwords;
 mod references;
+mod returning;
 mod takeover;
 mod unseen;
 mod words;

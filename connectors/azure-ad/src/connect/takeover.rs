@@ -96,6 +96,17 @@ pub(crate) fn held(
     Ok(HeldObject { attributes })
 }
 
+/// By what the service will find an object again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundBy {
+    /// It is synchronised, or carries the anchor of a user.
+    Anchor,
+    Address,
+    /// The anchor under which it was synchronised before synchronisation was switched off. That the service still knows it is
+    /// likely and not documented: it has to be proven on one object first.
+    FormerAnchor,
+}
+
 /// By what the service will find the object again, or why it would not: then it would make a second object (D.1).
 pub(crate) fn evidence(
     class: &Class,
@@ -103,14 +114,15 @@ pub(crate) fn evidence(
     sent: &Attributes,
     anchor: &str,
     features: DirSyncFeatures,
-) -> Result<(), ExportOutcome> {
+    return_by_anchor: bool,
+) -> Result<FoundBy, ExportOutcome> {
     let refused = |code: &str, message: &str, remedy: &str| {
         Err(ExportOutcome::Refused(problem(code, None, format!("the {} {message}", class.name), remedy, false)))
     };
     let held = &held.attributes;
     let is_user = class.name == USER.name;
     if held.first(SYNC_ENABLED) == Some(&Value::Boolean(true)) {
-        return Ok(());
+        return Ok(FoundBy::Anchor);
     }
     if is_user && held.text(IMMUTABLE_ID) == Some(anchor) {
         if features.contains(DirSyncFeatures::BLOCK_TAKEOVER_BY_HARD_MATCH) {
@@ -119,9 +131,14 @@ pub(crate) fn evidence(
                           anchor on the cloud user, so that it is matched by its address";
             return refused("InvalidHardMatch", message, remedy);
         }
-        return Ok(());
+        return Ok(FoundBy::Anchor);
     }
+    // False, and not nothing: it was synchronised once (A.3).
+    let returns = return_by_anchor && !is_user && held.first(SYNC_ENABLED) == Some(&Value::Boolean(false));
     if features.contains(DirSyncFeatures::BLOCK_SOFT_MATCH) {
+        if returns {
+            return Ok(FoundBy::FormerAnchor);
+        }
         let message = "can only be found by its address or sign-in name, and the tenant blocks that";
         return refused("InvalidSoftMatch", message, "switch BlockSoftMatch off for the time of the takeover");
     }
@@ -140,7 +157,10 @@ pub(crate) fn evidence(
     let by_name =
         is_user && features.contains(DirSyncFeatures::SOFT_MATCH_ON_UPN) && same(held.text(name), sent.text(name));
     if by_address || by_name {
-        return Ok(());
+        return Ok(FoundBy::Address);
+    }
+    if returns {
+        return Ok(FoundBy::FormerAnchor);
     }
     let message = "has neither this anchor nor the same primary address: the service would make a second object";
     let remedy = if is_user {
@@ -222,8 +242,8 @@ mod tests {
     fn a_takeover_needs_evidence_that_the_service_accepts() {
         let judged = |class, held: &[(&str, &[&str])], sent: &[(&str, &[&str])], features: DirSyncFeatures| {
             let held = HeldObject { attributes: attributes(held) };
-            match evidence(class, &held, &attributes(sent), "ours", features) {
-                Ok(()) => "goes".to_owned(),
+            match evidence(class, &held, &attributes(sent), "ours", features, true) {
+                Ok(_) => "goes".to_owned(),
                 Err(ExportOutcome::Refused(problem)) => problem.code,
                 Err(other) => format!("{other:?}"),
             }
@@ -245,6 +265,28 @@ mod tests {
         assert_eq!(judged(USER, primary, primary, DirSyncFeatures::BLOCK_SOFT_MATCH), "InvalidSoftMatch");
         assert_eq!(judged(USER, stamped, &[], DirSyncFeatures::BLOCK_TAKEOVER_BY_HARD_MATCH), "InvalidHardMatch");
         assert_eq!(judged(USER, stamped, &[], DirSyncFeatures::BLOCK_SOFT_MATCH), "goes");
+    }
+
+    /// A.10: a group that was synchronised until synchronisation was switched off can return under its anchor, one that never was
+    /// cannot; a user only by what D.1 says of users; and not where the settings say that the service does not do that.
+    #[test]
+    fn what_was_synchronised_before_returns_by_its_anchor() {
+        let found = |class, synced: Option<bool>, with_address: bool, returns: bool, features| {
+            let pairs: &[(&str, &[&str])] = if with_address { &[("proxyAddresses", &["SMTP:crew@x"])] } else { &[] };
+            let mut held = attributes(pairs);
+            if let Some(synced) = synced {
+                held.set(SYNC_ENABLED, Value::Boolean(synced));
+            }
+            evidence(class, &HeldObject { attributes: held }, &attributes(pairs), "ours", features, returns).ok()
+        };
+        let none = DirSyncFeatures::default();
+        assert_eq!(found(GROUP, Some(false), false, true, none), Some(FoundBy::FormerAnchor));
+        assert_eq!(found(CONTACT, Some(false), true, true, none), Some(FoundBy::Address), "an address proves more");
+        let blocked = DirSyncFeatures::BLOCK_SOFT_MATCH;
+        assert_eq!(found(GROUP, Some(false), true, true, blocked), Some(FoundBy::FormerAnchor));
+        assert_eq!(found(GROUP, None, false, true, none), None);
+        assert_eq!(found(GROUP, Some(false), false, false, none), None);
+        assert_eq!(found(USER, Some(false), false, true, none), None);
     }
 
     /// What became somebody else's between the decision and the export is left alone.

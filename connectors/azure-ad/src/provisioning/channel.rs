@@ -324,11 +324,14 @@ fn token_refused(message: &str, attempted: &str) -> ConnectorError {
     ConnectorError::new(ErrorKind::Credential, attempted, format!("the access token is not taken: {message}"), remedy)
 }
 
+/// How a step ends in a tenant whose directory synchronisation is off (SF25).
+pub(crate) const SYNCHRONISATION_OFF: &str = "no-start-synchronisation-off";
+
 fn fault_error(fault: &Fault, attempted: &str) -> ConnectorError {
     let text = if fault.text.is_empty() { "a fault without a reason".to_owned() } else { fault.text.clone() };
     if fault.says_not_activated() {
         let remedy = "switch directory synchronisation on: `metasync tenant-sync on`";
-        let kind = ErrorKind::CannotStart { status: "no-start-synchronisation-off" };
+        let kind = ErrorKind::CannotStart { status: SYNCHRONISATION_OFF };
         return ConnectorError::new(kind, attempted, text, remedy);
     }
     if fault.says_token_refused() {

@@ -29,6 +29,7 @@ pub(crate) mod fuzzing;
 mod vectors;
 
 pub use capabilities::ServiceCapabilities;
+pub(crate) use channel::SYNCHRONISATION_OFF;
 pub use client::ProvisioningClient;
 pub use company::{CompanyConfiguration, DeletionPrevention, DirSyncFeatures};
 pub use credentials::{CredentialChange, CredentialOutcome};

@@ -38,6 +38,9 @@ pub struct ProvisioningSettings {
     pub build: String,
     pub protocol_version: String,
     pub api_version: ApiVersion,
+    /// Whether groups and contacts that were synchronised before synchronisation was switched off are sent under their anchor
+    /// again, as if the service found them by it (entra-protocols D.1 and G: not documented for groups and contacts).
+    pub return_by_anchor: bool,
     /// Most objects in one request.
     pub batch_objects: usize,
     /// Largest request, in bytes; one object that is larger goes alone.
@@ -81,6 +84,7 @@ impl ProvisioningSettings {
             1 => ApiVersion::One,
             _ => ApiVersion::Two,
         };
+        let return_by_anchor = reader.boolean("return_by_anchor").unwrap_or(true);
         let batch_objects = bounded(&mut reader, "batch_objects", 50, 1, 1_000) as usize;
         let batch_bytes = bounded(&mut reader, "batch_kibibytes", 1_024, 16, 65_536) as usize * 1024;
         let batch_links = bounded(&mut reader, "batch_links", 15_000, 1, 1_000_000) as usize;
@@ -99,6 +103,7 @@ impl ProvisioningSettings {
                 build,
                 protocol_version,
                 api_version,
+                return_by_anchor,
                 batch_objects,
                 batch_bytes,
                 batch_links,
