@@ -3,6 +3,7 @@
 mod anchor_write_back;
 mod budget;
 mod by_hand;
+mod connect_story;
 mod crash;
 mod demo;
 mod faults;

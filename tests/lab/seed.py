@@ -2,7 +2,8 @@
 """Fills or changes a lab domain controller's database from a description; never talks LDAP and never starts a server.
 
   seed.py DIR FILE.json     adds the described objects in one transaction (fast)
-  seed.py DIR FILE.ldif     carries out LDIF records: plain entries are added, changetype add/modify/delete/modrdn applied
+  seed.py DIR FILE.ldif     carries out LDIF records: plain entries are added, changetype add/modify/delete/modrdn applied;
+                            changetype: reanimate brings the deleted object of that DN back, as Restore-ADObject does
   FILE may be - for stdin (JSON if the first character is { or [, else LDIF).
 
 It works on DIR/private/sam.ldb while the server runs. The JSON form is a list of objects (or {"objects": [...]}):
@@ -151,6 +152,9 @@ def change_ldif(sam, record, lines):
         superior = lines.get("newsuperior", str(old.parent()))
         sam.rename(old, ldb.Dn(sam, "%s,%s" % (lines["newrdn"], superior)))
         return
+    if lines.get("changetype", "").lower() == "reanimate":
+        reanimate(sam, ldb.Dn(sam, lines["dn"]))
+        return
     for change, msg in sam.parse_ldif(record.strip() + "\n"):
         if change in (ldb.CHANGETYPE_NONE, ldb.CHANGETYPE_ADD):
             sam.add(msg)
@@ -161,6 +165,22 @@ def change_ldif(sam, record, lines):
             sam.delete(msg.dn, ["tree_delete:1"])
         else:
             raise SystemExit("seed: unknown change type of %s" % msg.dn)
+
+
+def reanimate(sam, dn):
+    """MS-ADTS 3.1.1.5.3.7: isDeleted away and the old DN back in one modification. Without a recycle bin hardly anything is left."""
+    # The RDN of a deleted object is its old one with a line break, DEL: and its GUID behind it.
+    deleted = sam.search(base=sam.domain_dn(), expression="(&(isDeleted=TRUE)(cn=*))", attrs=["cn", "lastKnownParent"],
+                         controls=["show_deleted:1"])
+    mark = (dn.get_rdn_value() + "\nDEL:").encode()
+    found = [one for one in deleted if one["cn"][0].startswith(mark)
+             and ldb.Dn(sam, one["lastKnownParent"][0].decode()) == dn.parent()]
+    if len(found) != 1:
+        raise SystemExit("seed: %d deleted objects stood at %s" % (len(found), dn))
+    change = ldb.Message(found[0].dn)
+    change["isDeleted"] = ldb.MessageElement([], ldb.FLAG_MOD_DELETE, "isDeleted")
+    change["distinguishedName"] = ldb.MessageElement([str(dn)], ldb.FLAG_MOD_REPLACE, "distinguishedName")
+    sam.modify(change, controls=["show_deleted:1"])
 
 
 def main():

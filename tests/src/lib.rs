@@ -8,3 +8,4 @@ pub mod lab;
 pub mod operator;
 pub mod people;
 pub mod tenant;
+pub mod tenant_process;
