@@ -171,3 +171,22 @@ pub(crate) async fn find_anchored(
     reading.overlays.into_iter().for_each(|(id, overlay)| overlays.insert(id, overlay));
     Ok(overlays.holder(kind, source_anchor).map(|id| Anchor::Text(id.to_string())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SF25: a tenant whose synchronisation is off does not end an import, and the next one continues where this one stood; any
+    /// other refusal ends it.
+    #[test]
+    fn sf25_a_tenant_that_is_off_is_read_over_graph_alone() {
+        let refused = |kind| Err(ConnectorError::new(kind, "reading", "no", ""));
+        let off = ErrorKind::CannotStart { status: SYNCHRONISATION_OFF };
+        let (reading, note) = unless_off(refused(off), Some("7".to_owned())).unwrap();
+        assert_eq!((reading.overlays.len(), reading.cookie.as_deref()), (0, Some("7")));
+        assert_eq!(note.unwrap().code, "synchronisation-off");
+        assert!(unless_off(refused(ErrorKind::Protocol), None).is_err());
+        let (_, note) = unless_off(Ok(Reading::default()), Some("7".to_owned())).unwrap();
+        assert!(note.is_none());
+    }
+}
