@@ -2,10 +2,10 @@
 //! beside the time that the budget gives it. The budget is slow beside the work, so that no machine's speed decides.
 
 use crate::crash::Mode;
-use crate::crash::world::{DIRECTORY, deploy, tenant};
-use crate::operator::{Deployment, binary};
+use crate::crash::world::{deployment, tenant};
+use crate::operator::Deployment;
 use crate::people;
-use crate::tenant::{CLIENT_SECRET, Tenant};
+use crate::tenant::Tenant;
 use std::time::{Duration, Instant};
 
 /// What the bucket holds at first, and the seconds in which it fills.
@@ -32,10 +32,7 @@ pub struct Export {
 pub fn export(mode: Mode, people: usize) -> Export {
     let tenant = tenant(mode, FEW, 0);
     let before = tenant.users().len();
-    let mut deployment = Deployment::new();
-    deployment.variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
-    deploy(&deployment.folder, &tenant, mode, FEW, &binary());
-    std::fs::write(deployment.file(DIRECTORY), people::ldif(1..=people)).expect("written");
+    let deployment = deployment(&tenant, mode, &people::ldif(1..=people));
     scale_down(&tenant, &deployment, mode);
     for (connector, profile) in [("ad", "full-import"), ("cloud", "full-import"), ("ad", "full-synchronization")] {
         deployment.run(&["run", connector, profile]).expect(&[0, 3]);

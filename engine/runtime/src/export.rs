@@ -344,11 +344,14 @@ impl Engine {
                 Ok(Some(anchor)) if is_wanted => {
                     found += 1;
                     // Which of its references arrived is not known: they are sent again, and "already so" is success.
-                    // The same is true of its values, which may have been decided anew since.
-                    let pending = entry.pending.map(|pending| PendingExport {
-                        operation: PendingOperation::Add { attributes: Attributes::new() },
-                        ..pending
-                    });
+                    // The same is true of its values, which may have been decided anew since; but it was found by those that
+                    // name it, and what follows has to bring them along.
+                    let names = exporter.named_by();
+                    let held = create.attributes.iter().filter(|(name, _)| names.contains(&name.as_str()));
+                    let attributes: Attributes = held.map(|(name, values)| (name.clone(), values.clone())).collect();
+                    let pending = entry
+                        .pending
+                        .map(|pending| PendingExport { operation: PendingOperation::Add { attributes }, ..pending });
                     let entry = ExportEntry { pending, references: Vec::new(), ..entry };
                     let outcome = SettledOutcome::Accepted { anchor: Some(anchor), failed_references: Vec::new() };
                     looked_up.push(Settlement { entry, outcome });

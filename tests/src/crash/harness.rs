@@ -76,7 +76,8 @@ impl Harness {
         let tenant = tenant(settings.mode, settings.people, settings.replication_ms);
         deploy(&keep.path().join("before"), &tenant, settings.mode, settings.people, &binary());
         let random = settings.seed;
-        Harness { settings, tenant, keep, random, tally: Tally::default(), points: fail_points() }
+        let points = fail_points().into_iter().filter(|point| settings.mode.passes(point)).collect();
+        Harness { settings, tenant, keep, random, tally: Tally::default(), points }
     }
 
     /// All stages; what came of the kills.
@@ -170,9 +171,9 @@ impl Harness {
             }
             let wanted = match power {
                 Some(PowerLoss::Within) => Some("store-committed"),
-                Some(PowerLoss::Behind) => {
-                    ["graph-send", "graph-answered", "store-commit"].into_iter().find(|point| most.contains_key(point))
-                }
+                Some(PowerLoss::Behind) => ["provisioning-answered", "graph-send", "graph-answered", "store-commit"]
+                    .into_iter()
+                    .find(|point| most.contains_key(point)),
                 None => None,
             };
             let point = wanted.map(str::to_owned).or_else(|| {
@@ -376,7 +377,7 @@ fn known_to(store: &Store) -> Result<std::collections::HashSet<String>, sync_sto
                 && pending.state == SentState::InFlight
                 && let PendingOperation::Add { attributes } = pending.operation
             {
-                let keys = ["onPremisesImmutableId", "uniqueName"];
+                let keys = ["onPremisesImmutableId", "uniqueName", "sourceAnchor"];
                 known.extend(keys.into_iter().filter_map(|name| attributes.text(name)).map(str::to_owned));
             }
         }

@@ -14,4 +14,4 @@ pub use child::binary;
 pub use harness::{Harness, Settings};
 pub use report::Tally;
 pub use stages::STAGES;
-pub use world::Mode;
+pub use world::{Mode, deployment};

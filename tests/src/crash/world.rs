@@ -1,6 +1,7 @@
 //! The people and groups of the crash harness: an LDIF directory that exists in several generations, the tenant that a
 //! tenth of them are in already, and the deployment between both. The same number of people gives the same world.
 
+use crate::operator::{self, Deployment};
 use crate::people::guid;
 use crate::tenant::{CLIENT_ID, CLIENT_SECRET, Tenant};
 use base64::Engine as _;
@@ -25,6 +26,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Whether a fail point lies on the way of this mode. Those of LDAP have a test on a real directory.
+    pub(crate) fn passes(self, point: &str) -> bool {
+        !(point.starts_with("ldap-") || self == Mode::Graph && point.starts_with("provisioning-"))
+    }
+
     fn goal(self) -> &'static str {
         match self {
             Mode::Graph => "attributes",
@@ -194,6 +200,17 @@ fn graph_url(tenant: &Tenant, people: usize) -> String {
     if people <= MOST_JUDGED { tenant.graph_url() } else { tenant.running.graph_url() }
 }
 
+/// A deployment as an operator makes it, with this directory.
+pub fn deployment(tenant: &Tenant, mode: Mode, directory: &str) -> Deployment {
+    let mut deployment = Deployment::new();
+    deployment.variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
+    deploy(&deployment.folder, tenant, mode, SMALLEST, &operator::binary());
+    std::fs::write(deployment.file(DIRECTORY), directory).expect("the directory is written");
+    deployment
+}
+
+/// People of a world whose directory is replaced by another.
+const SMALLEST: usize = 3;
 /// The name of the directory's file in the deployment.
 pub(crate) const DIRECTORY: &str = "people.ldif";
 

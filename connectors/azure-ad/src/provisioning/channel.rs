@@ -242,13 +242,19 @@ impl Channel {
             request = request.header("x-ms-aadmsods-tenantid", tenant);
         }
         let started = Instant::now();
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("provisioning-send");
         let mut reply = request.body(payload).send().await.map_err(|error| describe(&error, attempted))?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("provisioning-answered");
         let header = |name: &str| reply.headers().get(name).and_then(|value| value.to_str().ok());
         let status = reply.status().as_u16();
         let asked = header("retry-after").and_then(retry_after);
         let kind = header("content-type").and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
         let is_binary_soap = kind.eq_ignore_ascii_case(CONTENT_TYPE);
         let body = read_limited(&mut reply, self.graph.settings().max_reply_bytes, attempted).await?;
+        #[cfg(feature = "fail-points")]
+        fail::fail_point!("provisioning-reply");
         tracing::debug!(
             operation,
             status,

@@ -159,6 +159,29 @@ async fn what_changed_after_a_lost_create_is_sent() {
     }
 }
 
+/// O28: what an earlier run created is named in the writes that follow at once, before any import, by what it was found by.
+#[tokio::test]
+async fn what_is_found_again_is_named_in_what_follows() {
+    for point in [2, 4] {
+        let lab = Lab::new();
+        lab.dir.behave(|behaviour| behaviour.wants_stamps = true);
+        lab.run("dir", "full-import").await;
+        lab.hr.put_person(1);
+        lab.hr.put("g0", "group", &[("employeeId", "g0"), ("displayName", "Outer"), ("member", "p1")]);
+        for profile in ["full-import", "full-synchronization"] {
+            lab.run("hr", profile).await;
+        }
+        lab.export_is_lost(point).await;
+        for _ in 0..2 {
+            let report = lab.run("dir", "export").await;
+            assert!(report.severity <= Severity::Held, "lost at {point}: {report:#?}");
+        }
+        assert!(lab.dir.picture().iter().any(|line| line.contains("member=->")), "{:#?}", lab.dir.picture());
+        lab.good_cycle(CycleKind::Delta).await;
+        lab.second_plan_is_empty().await;
+    }
+}
+
 /// O28, S38: nobody heard whether a create arrived, and its person left before anybody looked. What arrived is deleted, what did
 /// not is forgotten, and nothing waits for an anchor that will never come.
 #[tokio::test]
