@@ -614,7 +614,10 @@ pub(crate) struct HistoryArgs {
     /// Show the errors of the objects
     #[arg(long)]
     pub(crate) errors: bool,
-    /// Most runs to show
+    /// Show the numbered events of password synchronisation instead of runs
+    #[arg(long, conflicts_with_all = ["run", "errors"])]
+    pub(crate) events: bool,
+    /// Most runs, or events, to show
     #[arg(long, default_value_t = 20)]
     pub(crate) limit: usize,
 }

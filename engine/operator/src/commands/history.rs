@@ -10,7 +10,9 @@ use crate::text::{Table, count, duration, paragraph, time};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use sync_kernel::SentState;
-use sync_store::{ErrorFilter, ErrorSubject, EventRecord, PendingFilter, RunFilter, RunRecord, StepRecord, Store};
+use sync_store::{
+    ErrorFilter, ErrorSubject, EventLevel, EventRecord, PendingFilter, RunFilter, RunRecord, StepRecord, Store,
+};
 
 /// Errors of one listing.
 const ERRORS: usize = 1_000;
@@ -18,6 +20,9 @@ const ERRORS: usize = 1_000;
 pub(crate) fn run(context: &Context, args: &HistoryArgs) -> Result<Report, Failure> {
     let opened = context.open()?;
     let store = context.read_store(&opened)?;
+    if args.events {
+        return password_events(&store, args.limit);
+    }
     match &args.run {
         Some(wanted) => {
             let run = find(&store, wanted)?;
@@ -59,6 +64,22 @@ fn list(store: &Store, limit: usize) -> Result<Report, Failure> {
         text.push_str(&table.render());
     }
     Ok(Report::new(Exit::Success, text, json!({ "runs": to_json(&runs), "events": to_json(&said) })))
+}
+
+/// The numbered events (7.4), newest first.
+fn password_events(store: &Store, limit: usize) -> Result<Report, Failure> {
+    let events = store.password_events(limit)?;
+    let mut table = Table::new(&["when", ">event", "", "what"]).indent(0);
+    for event in &events {
+        let level = match event.level {
+            EventLevel::Information => "",
+            EventLevel::Warning => "warning",
+            EventLevel::Error => "error",
+        };
+        table.row([time(event.at), event.number.to_string(), level.to_owned(), event.message.clone()]);
+    }
+    let text = if events.is_empty() { "no event yet\n".to_owned() } else { table.render() };
+    Ok(Report::new(Exit::Success, text, json!({ "events": to_json(&events) })))
 }
 
 /// `cloud/7`, or `7` where only one connector has a run of that number.

@@ -72,7 +72,7 @@ async fn watch(context: &Context, args: &PasswordsWatchArgs) -> Result<Report, F
 }
 
 /// What no pass does by itself: a switch of the whole tenant. Staging writes nothing, this neither.
-async fn switch_on(context: &Context) -> Result<Report, Failure> {
+pub(crate) async fn switch_on(context: &Context) -> Result<Report, Failure> {
     let opened = context.open()?;
     require_on(&opened)?;
     if opened.deployment.staging {
@@ -97,7 +97,7 @@ async fn switch_on(context: &Context) -> Result<Report, Failure> {
     Ok(Report::new(Exit::Success, text, json!({ "switched": switched })))
 }
 
-fn status(context: &Context, args: &PasswordsStatusArgs) -> Result<Report, Failure> {
+pub(crate) fn status(context: &Context, args: &PasswordsStatusArgs) -> Result<Report, Failure> {
     let opened = context.open()?;
     let now = context.now();
     let (store, applied) = sync_runtime::open_as_applied(&opened.deployment, &opened.rules, now)?;

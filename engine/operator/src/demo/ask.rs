@@ -46,6 +46,40 @@ impl Witness {
         }
     }
 
+    /// Signs a person in with a password, as an application does on their behalf; the code of the refusal, where it is one.
+    pub(crate) async fn person_signs_in(
+        &self,
+        tenant: &str,
+        application: (&str, &Secret),
+        person: &str,
+        password: &str,
+    ) -> Result<Option<String>, Failure> {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let form = format!(
+            "grant_type=password&client_id={}&client_secret={}&scope=openid&username={}&password={}",
+            encoded(application.0),
+            encoded(application.1.expose()),
+            encoded(person),
+            encoded(password)
+        );
+        let request = format!(
+            "POST /{tenant}/oauth2/v2.0/token HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+            self.address,
+            form.len()
+        );
+        match exchange(self.address, &request).await {
+            Ok(_) => Ok(None),
+            Err(failure) => {
+                let code = failure.message.split("AADSTS").nth(1).and_then(|rest| rest.split(':').next());
+                match code {
+                    Some(code) => Ok(Some(format!("AADSTS{code}"))),
+                    None => Err(failure),
+                }
+            }
+        }
+    }
+
     /// All pages of a Graph collection: `users?$select=id`.
     pub(crate) async fn collection(&self, query: &str) -> Result<Vec<Value>, Failure> {
         let mut found = Vec::new();

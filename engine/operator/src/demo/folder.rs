@@ -14,6 +14,22 @@ use sync_rules::shipped::CloudSchema;
 
 pub(crate) const DIRECTORY: &str = "directory.ldif";
 const SAMPLE: &str = include_str!("../../demo/directory.ldif");
+const PASSWORDS: &str = include_str!("../../demo/passwords.ldif");
+const PASSWORD_FILE: &str = "passwords.ldif";
+/// NT hashes of `ann.archer-in-AD-1` and `ann.archer-in-AD-2`, and when the second one is set.
+const ANNS_FIRST: &str = "ntHash: BD2F6D5EB88890955C069B598DC3F338\nchanged: 2026-01-05T08:00:00Z";
+const ANNS_SECOND: &str = "ntHash: 3C2A51B99DD63580993359601D48D6D4\nchanged: 2026-01-06T09:30:00Z";
+/// What is written into metasync.toml for passwords.
+pub(crate) const PASSWORD_SETTINGS: &str = r#"
+[connector.ad.settings.passwords]
+path = "passwords.ldif"
+hash = "ntHash"
+changed = "changed"
+
+[passwords]
+from = ["ad"]
+to = ["cloud"]
+"#;
 const TENANT: &str = include_str!("../../demo/tenant.json");
 const SECRET_FILE: &str = "client.secret";
 const DEFAULT_FOLDER: &str = "metasync-demo";
@@ -116,6 +132,26 @@ impl DemoFolder {
         let changed = text.replacen("\nstaging = true\n", "\nstaging = false\n", 1);
         if changed == text {
             return Err(Failure::new("demo-step", "metasync.toml does not say staging = true", ""));
+        }
+        fs::write(&path, changed).map_err(|error| Failure::file("cannot write", &path, &error))
+    }
+
+    /// Puts the file of hashes beside the directory, for its owner alone, and names it in metasync.toml.
+    pub(crate) fn switch_passwords_on(&self) -> Result<(), Failure> {
+        self.write(PASSWORD_FILE, PASSWORDS.as_bytes(), 0o600)?;
+        let path = self.path.join(sync_rules::CONFIGURATION_FILE);
+        let text = fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
+        let text = format!("{text}{PASSWORD_SETTINGS}");
+        fs::write(&path, text).map_err(|error| Failure::file("cannot write", &path, &error))
+    }
+
+    /// Ann changes her password in the directory.
+    pub(crate) fn change_anns_password(&self) -> Result<(), Failure> {
+        let path = self.path.join(PASSWORD_FILE);
+        let text = fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
+        let changed = text.replacen(ANNS_FIRST, ANNS_SECOND, 1);
+        if changed == text {
+            return Err(Failure::new("demo-step", "the file of passwords does not hold Ann's first one", ""));
         }
         fs::write(&path, changed).map_err(|error| Failure::file("cannot write", &path, &error))
     }

@@ -4,6 +4,7 @@
 
 mod ask;
 mod folder;
+mod one_password;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -237,6 +238,10 @@ async fn tell(
             format!("the second cycle wrote {count} times"),
             "this is a defect",
         ));
+    }
+
+    if !folder.is_graph() {
+        one_password::tell(story, folder, tenant, &witness).await?;
     }
 
     let pending = commands::pending::run(&story.context, &pending_args())?.json;

@@ -188,7 +188,7 @@ async fn from_graph_mode_to_connect_mode_the_same_objects_become_synchronised() 
     let made: Vec<String> = deployment.ids("groups", false).difference(&groups).cloned().collect();
     assert_eq!(made.len(), 1, "the distribution list");
     // M18-M26: what is refused is told with what to do, in the history as in `explain`.
-    let args = HistoryArgs { run: None, errors: true, limit: 20 };
+    let args = HistoryArgs { run: None, errors: true, events: false, limit: 20 };
     let errors =
         commands::history::run(&deployment.context, &args).unwrap_or_else(|failure| panic!("{}", failure.text()));
     assert!(

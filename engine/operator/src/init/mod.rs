@@ -128,8 +128,8 @@ fn notes(answers: &Answers) -> Vec<String> {
     }
     if matches!(answers.cloud.mode, CloudMode::Connect { .. }) {
         notes.push(
-            "password hashes are not synchronised by this version: users, groups and contacts are mastered by Active \
-             Directory, and people keep the password that they have in the cloud"
+            "password hashes are not synchronised until metasync.toml has [passwords]: people keep the password that \
+             they have in the cloud; read the chapter on passwords in the operator guide first"
                 .to_owned(),
         );
         notes.push(

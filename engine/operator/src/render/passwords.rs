@@ -3,6 +3,9 @@
 use crate::text::{Table, count, counted, paragraph, time};
 use sync_runtime::{PasswordReport, PasswordStatus, SourceReport, TargetReport, UserPassword};
 
+/// Users of a guarded list in a summary.
+const SHOWN_USERS: usize = 5;
+
 /// Whether a pass of the loop is worth a line: something was pushed, failed or waits.
 pub(crate) fn is_news(report: &PasswordReport) -> bool {
     report.sources.iter().any(|source| {
@@ -78,11 +81,17 @@ fn of_target(target: &TargetReport, option: &str) -> String {
             ),
             4,
         ));
-        let mut table = Table::new(&["", ""]).indent(4);
-        for line in &guard.first_lines {
-            table.row([line.name.clone(), line.object.clone()]);
+        for line in guard.first_lines.iter().take(SHOWN_USERS) {
+            text.push_str(&paragraph(&line.name, 6));
         }
-        text.push_str(&table.render());
+        let shown = guard.first_lines.len().min(SHOWN_USERS) as u64;
+        if guard.lines > shown {
+            text.push_str(&format!(
+                "      and {} more: metasync{option} pending {}\n",
+                count(guard.lines - shown),
+                target.target
+            ));
+        }
         text.push_str(&format!("    to let exactly this list through: metasync{option} approve {}\n", guard.digest));
     }
     text
