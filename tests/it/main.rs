@@ -12,6 +12,7 @@ mod into_directory;
 mod load_server;
 mod password_sign_in;
 mod passwords_source;
+mod passwords_story;
 mod rehearsal;
 mod safety;
 mod samba_connector;

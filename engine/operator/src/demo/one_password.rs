@@ -39,7 +39,7 @@ pub(super) async fn tell(
 
     let stopped = synchronise(story, &[Exit::Waiting]).await?;
     let digest = stopped.pointer("/sources/0/targets/0/guard/digest").and_then(Value::as_str).unwrap_or_default();
-    story.approve(&digest.to_owned())?;
+    story.approve(digest)?;
     synchronise(story, &[Exit::Success]).await?;
     expect(folder, tenant, witness, FIRST, None, story).await?;
 

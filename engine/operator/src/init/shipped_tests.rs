@@ -208,7 +208,7 @@ async fn what_a_mode_cannot_do_of_the_shipped_rules() {
             expect![[r#"
                 4 notes
                   WHERE                                     WHAT
-                  rules/31-cloud-users.toml:152             no-sign-in-name: the account has no userPrincipalName,
+                  rules/31-cloud-users.toml:154             no-sign-in-name: the account has no userPrincipalName,
                                                             and a cloud user needs one (rule
                                                             `out-to-cloud-user-join`)
                                                             what to do: `metasync pending cloud` counts them
