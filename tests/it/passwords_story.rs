@@ -138,6 +138,8 @@ impl Story {
 fn sf22_the_directorys_password_is_that_of_the_cloud() {
     let controller = DomainController::start(TEST, &directory());
     controller.rights(&["passwords", "svc-passwords"]);
+    controller.rights(&["replication", "svc-metasync"]);
+    controller.rights(&["deleted-objects", "svc-metasync"]);
     let tenant = Tenant::start(json!({
         "tenant": { "displayName": "Contoso Example", "onPremisesSyncEnabled": true },
         "domains": [{ "name": "contoso.onmicrosoft.com", "initial": true }, { "name": "contoso.example", "default": true }],
