@@ -90,7 +90,7 @@ impl Default for Limits {
             export_page: 500,
             references_per_object: 1_000,
             batches_in_flight: 4,
-            settle_objects: 100,
+            settle_objects: 250,
             settle_ms: 250,
             export_passes: 200,
             reference_page: 10_000,
