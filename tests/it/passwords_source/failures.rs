@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 /// Issue 6: stopped in mid-transfer it is a connection error and there is no new place to continue from; the time of a full
 /// read of all users is printed.
 #[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::print_stdout, reason = "how long a full read takes is told with the test run")]
 async fn a_domain_controller_that_stops_in_the_middle_of_a_read() {
     let dc = domain("a_domain_controller_that_stops_in_the_middle_of_a_read", 5_500);
     let connector = connector(&dc, &Using::default());
