@@ -335,8 +335,11 @@ scope = [["kind EQUAL User"]]
         }
     }
 
+    /// A change to a world in which the password is pushed, and its name.
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut World));
+
     /// What comes of one change to a world in which the password is pushed.
-    fn check(changes: &[(&str, &dyn Fn(&mut World))], expect: Expect) {
+    fn check(changes: &[Change<'_>], expect: Expect) {
         let mut text = String::new();
         for (name, change) in changes {
             let mut world = world();
