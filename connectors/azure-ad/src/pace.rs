@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 /// The header of a reply from which on the service warns: the share of the limit that is used, with one decimal.
 pub(crate) const WARNING: &str = "x-ms-throttle-limit-percentage";
-/// The share is rounded: so much more may be used.
+/// The share is rounded: so much more may be used, or so much less.
 const ROUNDING: f64 = 0.05;
+/// The share from which on the service warns: the first warning that names it comes when it was just passed.
+const FIRST_WARNING: f64 = 0.8;
 
 /// How long a write may be on its way before it counts, in a bucket that is followed without warnings.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
@@ -76,19 +78,19 @@ impl Pace {
     pub(crate) fn answered(&self, writes: usize, told: Told, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.on_their_way = (state.on_their_way - writes as f64).max(0.0);
-        let warned = match (told.used, &state.left) {
-            (Some(used), None) => Some((1.0 - used - ROUNDING).max(0.0) * self.capacity),
-            // Once the bucket is followed, only that it is empty is news.
-            (Some(used), Some(_)) if used >= 1.0 => Some(0.0),
-            _ => None,
-        };
-        let refused = told.refused_for.map(|wait| 1.0 - wait.as_secs_f64() * self.per_second);
-        let Some(left) = warned.into_iter().chain(refused).reduce(f64::min) else { return };
-        let left = left - state.on_their_way;
-        let known = state.left.map_or(f64::INFINITY, |(known, at)| {
-            known + now.saturating_duration_since(at).as_secs_f64() * self.per_second
+        let known =
+            state.left.map(|(known, at)| known + now.saturating_duration_since(at).as_secs_f64() * self.per_second);
+        // What is left by the service's word, at least and at most. At least: should nothing on its way be counted in it yet.
+        let warned = told.used.map(|used| {
+            let just_passed = known.is_none() && used <= FIRST_WARNING;
+            let least = (1.0 - used - if just_passed { 0.0 } else { ROUNDING }) * self.capacity - state.on_their_way;
+            let most = (1.0 - used + ROUNDING) * self.capacity;
+            known.map_or(least, |known| known.clamp(least, most.max(least)))
         });
-        state.left = Some((known.min(left), now));
+        let refused = told.refused_for.map(|wait| 1.0 - wait.as_secs_f64() * self.per_second - state.on_their_way);
+        let refused = refused.map(|left| known.map_or(left, |known| known.min(left)));
+        let Some(left) = warned.into_iter().chain(refused).reduce(f64::min) else { return };
+        state.left = Some((left, now));
     }
 }
 
@@ -123,7 +125,7 @@ mod tests {
         let (pace, mut now) = (pace(), Instant::now());
         pace.take(20, now);
         pace.answered(20, told(0.8), now);
-        assert_eq!(pace.take(15, now), Duration::ZERO);
+        assert_eq!(pace.take(20, now), Duration::ZERO);
         assert_eq!(pace.take(20, now), 2 * SECOND);
         assert_eq!(pace.take(20, now), 4 * SECOND);
         now += 4 * SECOND;
@@ -144,6 +146,25 @@ mod tests {
         assert_eq!((small.take(9, now), small.take(5, now).as_millis() / 100), (Duration::ZERO, 5));
     }
 
+    /// The share is rounded, and what is on its way may be counted in it: later words move what is known to where it can be, so
+    /// that no part of the bucket stays unused, and none is used twice.
+    #[test]
+    fn later_words_correct_what_is_known() {
+        let (pace, now) = (pace(), Instant::now());
+        for _ in 0..4 {
+            pace.take(5, now);
+        }
+        // 20 are left, and 15 on their way may come off that; then it shows that they were counted already.
+        pace.answered(5, told(0.8), now);
+        (0..3).for_each(|_| pace.answered(5, told(0.8), now));
+        assert_eq!(pace.take(15, now), Duration::ZERO, "at least 15 are left at 0.85");
+        pace.answered(15, told(1.0), now);
+        assert_eq!(pace.take(0, now), Duration::ZERO, "0.95 is told as 1.0: not empty for certain");
+        // More than all is used: somebody else writes too.
+        pace.answered(0, told(1.2), now);
+        assert_eq!(pace.take(0, now), Duration::from_millis(1_500));
+    }
+
     /// What is on its way is not there any more; what the service refuses tells how far the bucket is overdrawn.
     #[test]
     fn writes_on_their_way_and_refusals_are_counted() {
@@ -153,7 +174,7 @@ mod tests {
         }
         pace.answered(5, told(0.8), now);
         assert_eq!(pace.take(5, now), Duration::ZERO);
-        assert_eq!(pace.take(10, now), SECOND);
+        assert_eq!(pace.take(10, now), SECOND / 2);
         pace.answered(10, Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
         // 29 short, and 15 on their way.
         assert_eq!(pace.take(1, now), Duration::from_millis(4_500));
