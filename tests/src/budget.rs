@@ -8,9 +8,10 @@ use crate::people;
 use crate::tenant::Tenant;
 use std::time::{Duration, Instant};
 
-/// What the bucket holds at first, and the seconds in which it fills.
-const BUCKET: u32 = 2_000;
-const WINDOW_S: u64 = 40;
+/// What the bucket holds at first, and the seconds in which it fills: what Graph documents for one application in one tenant
+/// (A.8), which is less than the provisioning service takes.
+const BUCKET: u32 = 3_000;
+const WINDOW_S: u64 = 150;
 /// People of the world in which the deployment is made; another directory takes its place.
 const FEW: usize = 3;
 
@@ -33,6 +34,8 @@ pub fn export(mode: Mode, people: usize) -> Export {
     let tenant = tenant(mode, FEW, 0);
     let before = tenant.users().len();
     let deployment = deployment(&tenant, mode, &people::ldif(1..=people));
+    // Not by way of the judge, whose work would count.
+    deployment.replace("metasync.toml", &tenant.graph_url(), &tenant.running.graph_url());
     scale_down(&tenant, &deployment, mode);
     for (connector, profile) in [("ad", "full-import"), ("cloud", "full-import"), ("ad", "full-synchronization")] {
         deployment.run(&["run", connector, profile]).expect(&[0, 3]);
