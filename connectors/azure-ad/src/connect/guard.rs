@@ -8,8 +8,8 @@ use crate::tenant::{self, Tenant};
 use connector_contract::{Closed, ConnectorError, ErrorKind, ImportEnd, StateOfSystem};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// The tenant's state is read again after this long.
 const STANDS_FOR: Duration = Duration::from_secs(300);
@@ -19,7 +19,8 @@ pub(super) struct Guard(Mutex<Option<Instant>>);
 
 impl Guard {
     pub(super) async fn pass(&self, graph: &GraphClient, service: &dyn Service) -> Result<(), ConnectorError> {
-        let until = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at a time: a batch that is let through writes, and one that looks meanwhile would take that for another tool's.
+        let mut until = self.0.lock().await;
         if until.is_some_and(|until| until > Instant::now()) {
             return Ok(());
         }
@@ -28,7 +29,7 @@ impl Guard {
         tenant::clock(graph)?;
         let settings = graph.settings();
         judge(&company, &tenant, settings.provisioning.machine_id.as_deref(), settings.allow_other_writer)?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(STANDS_FOR);
+        *until = Instant::now().checked_add(STANDS_FOR);
         Ok(())
     }
 }
