@@ -497,6 +497,14 @@ mod tests {
             assert!(loaded.rules.unwrap().text.contains("sourceAnchor"));
             let configuration = fs::read_to_string(folder.join(CONFIGURATION_FILE)).unwrap();
             assert!(configuration.contains("mode = \"connect\""), "{configuration}");
+            // Without the marks of a comment the tables about passwords are as they must be.
+            let (before, tables) = configuration.split_once("# [passwords]\n").unwrap();
+            let (tables, after) = tables.split_once("\n\n").unwrap();
+            let switched_on = format!("{before}[passwords]\n{}\n\n{after}", tables.replace("# ", ""));
+            fs::write(folder.join(CONFIGURATION_FILE), switched_on).unwrap();
+            let loaded = sync_rules::load_folder(folder);
+            assert!(loaded.diagnostics.is_empty(), "{:?}", loaded.diagnostics);
+            assert_eq!(loaded.deployment.unwrap().passwords.from, [SOURCE.into()]);
             configuration.lines().find(|line| line.starts_with("machine_id")).map(str::to_owned).unwrap()
         };
         assert_ne!(machine(&below.path().join("x")), machine(&below.path().join("y")));

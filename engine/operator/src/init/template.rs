@@ -57,7 +57,7 @@ at_least = 5
 
 {source}
 {cloud}
-# Accounts that must never leave: members of these groups. The accounts that metasync signs in with are always
+{passwords}# Accounts that must never leave: members of these groups. The accounts that metasync signs in with are always
 # left out.
 # [never_sync]
 # groups = [{{ connector = \"{SOURCE}\", group = \"CN=Never Sync,OU=Groups,DC=corp,DC=example,DC=com\" }}]
@@ -66,6 +66,27 @@ at_least = 5
         staging = answers.staging,
         source = source(&answers.source, &answers.rules, SOURCE),
         cloud = cloud(&answers.cloud),
+        passwords = passwords(answers),
+    )
+}
+
+/// What synchronises passwords once its marks of a comment are gone: an operator has read the guide by then.
+fn passwords(answers: &Answers) -> String {
+    let reads_hashes = matches!(answers.source, SourceAnswers::ActiveDirectory(_));
+    if !reads_hashes || !matches!(answers.cloud.mode, CloudMode::Connect { .. }) {
+        return String::new();
+    }
+    format!(
+        "# The password of Active Directory becomes that of the cloud: off until both tables are here. Read the chapter
+# \"Passwords\" of the operator guide first: what the account may read, and what is sent where.
+# [passwords]
+# from = [\"{SOURCE}\"]
+# to = [\"{TARGET}\"]
+# [connector.{SOURCE}.settings.passwords]
+# account = 'CORP\\svc-metasync-passwords'
+# password = \"env:METASYNC_AD_PASSWORDS\"
+
+"
     )
 }
 
