@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(crate) const WARNING: &str = "x-ms-throttle-limit-percentage";
 /// The share is rounded: so much more may be used, or so much less.
 const ROUNDING: f64 = 0.05;
-/// The share from which on the service warns: the first warning that names it comes when it was just passed.
+/// The share from which on the service warns: the first batch that is told of it passed it with one of its writes.
 const FIRST_WARNING: f64 = 0.8;
 
 /// How long a write may be on its way before it counts, in a bucket that is followed without warnings.
@@ -83,7 +83,9 @@ impl Pace {
         // What is left by the service's word, at least and at most. At least: should nothing on its way be counted in it yet.
         let warned = told.used.map(|used| {
             let just_passed = known.is_none() && used <= FIRST_WARNING;
-            let least = (1.0 - used - if just_passed { 0.0 } else { ROUNDING }) * self.capacity - state.on_their_way;
+            let rounding = ROUNDING * self.capacity;
+            let unknown = if just_passed { rounding.min(writes as f64) } else { rounding };
+            let least = (1.0 - used) * self.capacity - unknown - state.on_their_way;
             let most = (1.0 - used + ROUNDING) * self.capacity;
             known.map_or(least, |known| known.clamp(least, most.max(least)))
         });
@@ -125,7 +127,8 @@ mod tests {
         let (pace, mut now) = (pace(), Instant::now());
         pace.take(20, now);
         pace.answered(20, told(0.8), now);
-        assert_eq!(pace.take(20, now), Duration::ZERO);
+        // The first of the twenty may have passed four fifths, or the last.
+        assert_eq!(pace.take(15, now), Duration::ZERO);
         assert_eq!(pace.take(20, now), 2 * SECOND);
         assert_eq!(pace.take(20, now), 4 * SECOND);
         now += 4 * SECOND;
@@ -154,7 +157,7 @@ mod tests {
         for _ in 0..4 {
             pace.take(5, now);
         }
-        // 20 are left, and 15 on their way may come off that; then it shows that they were counted already.
+        // 20 are left when it was just passed; 5 and the 15 on their way may come off that; then it shows that they were counted.
         pace.answered(5, told(0.8), now);
         (0..3).for_each(|_| pace.answered(5, told(0.8), now));
         assert_eq!(pace.take(15, now), Duration::ZERO, "at least 15 are left at 0.85");
@@ -174,7 +177,7 @@ mod tests {
         }
         pace.answered(5, told(0.8), now);
         assert_eq!(pace.take(5, now), Duration::ZERO);
-        assert_eq!(pace.take(10, now), SECOND / 2);
+        assert_eq!(pace.take(10, now), SECOND);
         pace.answered(10, Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
         // 29 short, and 15 on their way.
         assert_eq!(pace.take(1, now), Duration::from_millis(4_500));
