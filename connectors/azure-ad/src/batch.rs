@@ -11,7 +11,7 @@ use reqwest::Method;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
@@ -200,15 +200,21 @@ impl GraphClient {
             match envelope(calls, &chunk) {
                 Ok(payload) => {
                     let client = self.clone();
-                    let writes = chunk.iter().filter(|index| calls[**index].method != Method::GET).count();
+                    let writes: BTreeSet<usize> =
+                        chunk.iter().copied().filter(|index| calls[*index].method != Method::GET).collect();
                     batches.spawn(async move {
                         // Nobody closes it; should that change, batches would only be paced less well.
                         let _turn = client.turns().acquire().await;
-                        tokio::time::sleep(client.pace().take(writes, Instant::now())).await;
-                        let result = client.send_batch(payload).await;
-                        let result = result.map(Replies::read);
-                        let told = result.as_ref().map_or(Told::default(), Replies::told);
-                        client.pace().answered(writes, told, Instant::now());
+                        let (pace, unit_pace, now) = (client.pace(), client.unit_pace(), Instant::now());
+                        tokio::time::sleep(pace.take(writes.len(), now).max(unit_pace.take(chunk.len(), now))).await;
+                        let result = client.send_batch(payload).await.map(Replies::read);
+                        // A write tells of the fuller of both buckets, a read of the units alone.
+                        let told = |of: &dyn Fn(usize) -> bool| {
+                            result.as_ref().map_or(Told::default(), |replies| replies.told(of))
+                        };
+                        let (of_writes, of_all) = (told(&|index| writes.contains(&index)), told(&|_| true));
+                        pace.answered(writes.len(), of_writes, Instant::now());
+                        unit_pace.answered(chunk.len(), of_all, Instant::now());
                         (chunk, result)
                     });
                 }
@@ -425,12 +431,12 @@ impl Replies {
         Replies { items, outer: None, throttled_for, token_generation }
     }
 
-    /// What it tells about the bucket of writes.
-    fn told(&self) -> Told {
-        Told {
-            used: self.items.values().filter_map(|item| item.used).reduce(f64::max),
-            refused_for: self.throttled_for,
-        }
+    /// What the answers of some of its requests tell about a bucket.
+    fn told(&self, of: &dyn Fn(usize) -> bool) -> Told {
+        let items = || self.items.iter().filter(|(index, _)| of(**index)).map(|(_, item)| item);
+        let refused = items().filter(|item| item.status == 429).filter_map(|item| item.retry_after).max();
+        let whole = self.throttled_for.filter(|_| self.outer.is_some());
+        Told { used: items().filter_map(|item| item.used).reduce(f64::max), refused_for: refused.or(whole) }
     }
 
     fn take(&mut self, index: usize) -> Option<Item> {
@@ -447,7 +453,7 @@ impl Replies {
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) fn item_count(reply: Reply) -> usize {
     let replies = Replies::read(reply);
-    let _ = replies.told();
+    let _ = replies.told(&|_| true);
     replies.items.len()
 }
 

@@ -36,6 +36,7 @@ struct Inner {
     tokens: TokenSource,
     gate: Gate,
     pace: Pace,
+    unit_pace: Pace,
     /// As many requests at a time as there are connections.
     permits: Semaphore,
     /// As many batches likewise: one that only waits for a connection has not been taken out of the bucket of writes.
@@ -88,7 +89,8 @@ impl GraphClient {
             http,
             permits: Semaphore::new(settings.concurrency.max(1)),
             turns: Semaphore::new(settings.concurrency.max(1)),
-            pace: Pace::new(&settings),
+            pace: Pace::new(settings.write_limit, settings.write_window, settings.max_wait),
+            unit_pace: Pace::new(settings.unit_limit, settings.unit_window, settings.max_wait),
             settings,
             tokens: TokenSource::default(),
             gate: Gate::default(),
@@ -108,8 +110,15 @@ impl GraphClient {
         &self.0.turns
     }
 
+    /// Of writes.
     pub(crate) fn pace(&self) -> &Pace {
         &self.0.pace
+    }
+
+    /// Of resource units: a request in a batch costs one, or a little more, which the service's later words correct. The pages of
+    /// an import are few, and are not held back.
+    pub(crate) fn unit_pace(&self) -> &Pace {
+        &self.0.unit_pace
     }
 
     pub(crate) fn tokens(&self) -> &TokenSource {

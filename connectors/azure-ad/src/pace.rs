@@ -1,8 +1,7 @@
-//! Keeps writes at the rate that the service refills its bucket with (A.8), from the moment it warns: a refused write counts
-//! against the bucket and is sent twice, and what is sent again rarely fills a batch. Says how long to wait; never sends or
-//! sleeps itself.
+//! Keeps writes, and the units that reads cost, at the rate that the service refills its buckets with (A.8), from the moment it
+//! warns: what is refused counts against the bucket and is sent twice, and what is sent again rarely fills a batch. Says how long to
+//! wait; never sends or sleeps itself.
 
-use crate::settings::Settings;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,7 +26,7 @@ pub(crate) struct Told {
     pub(crate) refused_for: Option<Duration>,
 }
 
-/// The service's bucket of writes, as far as this process knows it.
+/// One bucket of the service, of writes or of units, as far as this process knows it.
 #[derive(Debug)]
 pub(crate) struct Pace {
     capacity: f64,
@@ -46,10 +45,11 @@ struct State {
 }
 
 impl Pace {
-    pub(crate) fn new(settings: &Settings) -> Pace {
-        let capacity = f64::from(settings.write_limit.max(1));
-        let per_second = capacity / settings.write_window.as_secs_f64().max(1e-3);
-        Pace { capacity, per_second, longest: settings.max_wait, state: Mutex::default() }
+    /// A bucket of so much in a window, whose service warns.
+    pub(crate) fn new(limit: u32, window: Duration, longest: Duration) -> Pace {
+        let capacity = f64::from(limit.max(1));
+        let per_second = capacity / window.as_secs_f64().max(1e-3);
+        Pace { capacity, per_second, longest, state: Mutex::default() }
     }
 
     /// A bucket whose service gives no warnings: taken for full now, and followed from the first write on. A little less is

@@ -53,6 +53,10 @@ pub struct Settings {
     /// Writes that the service takes in `write_window` (A.8); kept to once it warns that they run out.
     pub write_limit: u32,
     pub write_window: Duration,
+    /// Resource units that the service takes in `unit_window` (A.8: 3,500 to 8,000 in ten seconds, by the size of the tenant); kept to
+    /// once it warns that they run out.
+    pub unit_limit: u32,
+    pub unit_window: Duration,
     /// Attempts of one request that the connection or a server fault broke; throttling does not count.
     pub attempts: u32,
     /// First pause where the service names none; doubled each time, at most one minute.
@@ -105,6 +109,8 @@ impl Settings {
         let replication_wait = seconds(&mut reader, "replication_wait_seconds", 60, 0, 3600);
         let write_limit = bounded(&mut reader, "write_limit", 3_000, 1, 1_000_000) as u32;
         let write_window = seconds(&mut reader, "write_window_seconds", 150, 1, 86_400);
+        let unit_limit = bounded(&mut reader, "unit_limit", 8_000, 1, 10_000_000) as u32;
+        let unit_window = seconds(&mut reader, "unit_window_seconds", 10, 1, 86_400);
         let concurrency = bounded(&mut reader, "concurrency", 4, 1, 8) as usize;
         let attempts = bounded(&mut reader, "attempts", 4, 1, 20) as u32;
         let max_reply_bytes = bounded(&mut reader, "max_reply_mebibytes", 64, 1, 1024) as usize * 1024 * 1024;
@@ -138,6 +144,8 @@ impl Settings {
                     replication_wait,
                     write_limit,
                     write_window,
+                    unit_limit,
+                    unit_window,
                     attempts,
                     backoff_base: Duration::from_secs(1),
                     max_reply_bytes,

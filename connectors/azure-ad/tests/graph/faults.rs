@@ -86,6 +86,30 @@ async fn f23_writes_keep_to_the_rate_of_the_bucket_once_the_service_warns() {
     assert!(seconds >= 1.9, "the tenant's own bucket let no more through: {seconds}");
 }
 
+/// A.8: reads cost resource units. From the service's warning on they go at the rate at which those come back: nothing is refused,
+/// and everything is read.
+#[tokio::test]
+async fn f23_reads_keep_to_the_resource_units_once_the_service_warns() {
+    let throttle = ThrottleKnobs {
+        writes: 1_000_000,
+        resource_units: Some(500),
+        resource_window_ms: 2_500,
+        ..ThrottleKnobs::default()
+    };
+    let knobs = Knobs { throttle, ..Knobs::default() };
+    let mut world = world_with(json!({}), permissions(), knobs, |settings| {
+        settings.write_limit = 1_000_000;
+        (settings.unit_limit, settings.unit_window) = (500, Duration::from_millis(2_500));
+    })
+    .await;
+    let outcomes = world.export("user", new_users(600)).await;
+    let anchors: Vec<_> = outcomes.iter().map(anchor).collect();
+    let read = world.connector.object_reader().unwrap().read_objects(&anchors).await.unwrap();
+    assert_eq!(read.len(), 600);
+    let refused = world.tenant.request_log().iter().filter(|request| request.status == 429).count();
+    assert_eq!(refused, 0, "nothing is asked twice");
+}
+
 /// Longer than the settings allow: not settled and certainly not arrived; the next call says when to come back.
 #[tokio::test]
 async fn f23_too_long_a_wait_is_handed_back() {
