@@ -25,13 +25,6 @@ impl Store {
         self.db.read("learning the rules", |db| db.learn_rules(rules).map(drop))
     }
 
-    /// The last run step that has ended: what a password waits for is changed by run steps alone.
-    pub fn last_ended_step(&self) -> Result<Option<i64>, StoreError> {
-        self.db.read("reading run history", |db| {
-            db.one("SELECT id FROM run_step WHERE ended IS NOT NULL ORDER BY id DESC LIMIT 1", [], |row| row.get(0))
-        })
-    }
-
     /// Whether facts of a connected system are those that exports go on with (SF25). Unlike an export, it records nothing; of a
     /// system that nothing was exported to nothing is known.
     pub fn is_system_as_accepted(
