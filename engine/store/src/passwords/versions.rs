@@ -90,7 +90,8 @@ impl Store {
         })
     }
 
-    /// Keeps what a target made of a batch, in one transaction with the log and the events of it.
+    /// Keeps what a target made of a batch, in one transaction with the log and the events of it. What was seen stays: a version
+    /// that was noted while an older one was on its way is owed.
     pub fn settle_passwords(
         &mut self,
         source: &str,
@@ -103,7 +104,7 @@ impl Store {
             let (source, target) = (db.connector_id(source)?, db.connector_id(target)?);
             for one in settled {
                 db.run(
-                    "UPDATE password SET seen = ?4, pushed = ?4, pushed_to = ?5 WHERE source = ?1 AND target = ?2 AND anchor = ?3",
+                    "UPDATE password SET pushed = ?4, pushed_to = ?5 WHERE source = ?1 AND target = ?2 AND anchor = ?3",
                     (source, target, anchor_bytes(&one.anchor), stored(one.version), anchor_bytes(&one.to)),
                 )?;
             }

@@ -8,6 +8,7 @@ mod importing;
 mod matching;
 mod opening;
 mod operating;
+mod passwords;
 mod referencing;
 mod support;
 mod syncing;
