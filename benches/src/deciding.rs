@@ -141,6 +141,7 @@ fn source(number: u64) -> CsObject {
         reference_counts: BTreeMap::from([("manager".into(), 1)]),
         privilege: Some(Privilege::None),
         approvals: Vec::new(),
+        match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: BTreeSet::new(),
         generation: 1,

@@ -270,6 +270,18 @@ CREATE TABLE owned_reference (
     PRIMARY KEY (object, attribute, member)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE pair_decision (
+    target_connector INTEGER NOT NULL,
+    target_anchor    BLOB NOT NULL,
+    source_connector INTEGER NOT NULL,
+    source_anchor    BLOB NOT NULL,
+    verdict          INTEGER NOT NULL,
+    decided_by       TEXT NOT NULL,
+    note             TEXT NOT NULL,
+    at               INTEGER NOT NULL,
+    PRIMARY KEY (target_connector, target_anchor, source_connector, source_anchor)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE password (
     source    INTEGER NOT NULL,
     target    INTEGER NOT NULL,
@@ -510,6 +522,8 @@ CREATE INDEX metaverse_key_by_object ON metaverse_key (object);
 CREATE INDEX object_error_by_connector ON object_error (connector, phase);
 
 CREATE INDEX owned_reference_by_member ON owned_reference (member);
+
+CREATE INDEX pair_decision_by_source ON pair_decision (source_connector, source_anchor);
 
 CREATE INDEX password_event_by_number ON password_event (number, id);
 

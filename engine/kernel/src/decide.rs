@@ -203,6 +203,12 @@ fn decide_present(
         plan.join = Some(LinkReason::AlreadyLinked { rule: link.rule.clone() });
         plan.state = Some(object.state);
         let outcome = settle_metaverse(Change::of(link, None, None, standing_cause(run)), plan, reader, run)?;
+        let is_cut = |change: &LinkChange| change.object == object.id && change.link.is_none() && !change.explicitly;
+        if !outcome.deleted && plan.links.iter().any(is_cut) {
+            // Its own outbound side let go of it: from now on it is like any other that nobody has, and is looked at as one.
+            plan.state = Some(ConnectorState::Disconnected);
+            plan.rejoin.insert(object.id);
+        }
         plan.counter = Some(match outcome {
             Outcome { deleted: true, .. } => InboundCounter::ConnectorFlowRemoveMv,
             Outcome { changed: true, .. } => InboundCounter::ConnectorFlow,

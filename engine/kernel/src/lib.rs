@@ -37,6 +37,9 @@ mod neighbourhood;
 mod outbound;
 #[cfg(test)]
 mod outbound_tests;
+mod pairs;
+#[cfg(test)]
+mod pairs_tests;
 mod passwords;
 mod plan;
 pub mod planted;
@@ -87,7 +90,7 @@ pub use references::{EndPending, ReferenceRow, ReferenceVerdict, TargetEnd, deci
 pub use scope::{clause_holds, rule_in_scope};
 pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};
 pub use view::{
-    Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link, MemoryState,
-    MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PendingExport, PendingOperation, Privilege,
-    ReferenceFlow, Remembered, SentState, Staged,
+    Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link,
+    MatchDecision, MatchVerdict, MemoryState, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PairEnd,
+    PendingExport, PendingOperation, Privilege, ReferenceFlow, Remembered, SentState, Staged,
 };

@@ -9,6 +9,7 @@ use crate::inputs::Run;
 use crate::keys::SourceKeys;
 use crate::leaving::{departure, departure_action};
 use crate::neighbourhood::Reader;
+use crate::pairs::{is_let_go, rejected, undone_elsewhere, verdict_on};
 use crate::plan::{OutboundCounter, TargetPlan, TargetRef};
 use crate::scope::rule_in_scope;
 use crate::search::{Search, explicitly_disconnected, hold, name, search};
@@ -67,8 +68,13 @@ pub(crate) fn decide_targets(
 ) -> Result<TargetDecisions, Stop> {
     let mut decisions = TargetDecisions::default();
     for connector in target_connectors(mv.object_type, run) {
-        let linked: Vec<&LinkedTarget<'_>> =
-            mv.linked.iter().filter(|linked| linked.object.connector == connector).collect();
+        let linked = mv.linked.iter().filter(|linked| linked.object.connector == connector);
+        let (rejected, linked): (Vec<&LinkedTarget<'_>>, Vec<&LinkedTarget<'_>>) =
+            linked.partition(|linked| is_let_go(linked, &mv.linked));
+        let object_type = mv.object_type;
+        decisions
+            .targets
+            .extend(rejected.iter().filter_map(|target| let_go(target.object, mv.object, object_type, run)));
         let in_scope = if mv.deleted.is_some() { Vec::new() } else { outbound_scope(mv, &connector, run) };
         let linker = linker(&in_scope);
         let outcome = match (linked.as_slice(), linker) {
@@ -181,9 +187,10 @@ fn decide_unlinked(
     match search(mv, rule, in_scope, reader, run)? {
         Search::Held(holds) => Ok(held(mv, &rule.connector, holds)),
         Search::Candidate { object, criterion } => adopt(mv, rule, in_scope, object, criterion, run, facts_wanted),
-        Search::Nothing => match provisioner(in_scope) {
-            Some(rule) => provision(mv, rule, in_scope, None, reader, run, facts_wanted),
-            None => Ok(held(mv, &rule.connector, Vec::new())),
+        Search::Nothing => match (provisioner(in_scope), undone_elsewhere(&mv.linked, &rule.connector)) {
+            (Some(_), Some(undone)) => Ok(held(mv, &rule.connector, vec![undone])),
+            (Some(rule), None) => provision(mv, rule, in_scope, None, reader, run, facts_wanted),
+            (None, _) => Ok(held(mv, &rule.connector, Vec::new())),
         },
     }
 }
@@ -198,7 +205,7 @@ fn decide_linked(
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
     let target = linked.object;
-    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
+    let in_flight = target.is_in_flight();
     if target.anchor.is_none() && !in_flight {
         // Not exported yet: an object that has appeared in the target meanwhile is taken over instead of doubled.
         let mut plan = match search(mv, rule, in_scope, reader, run)? {
@@ -251,6 +258,10 @@ fn adopt(
     run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
+    let verdict = verdict_on(candidate, &mv.linked);
+    if let Some(verdict) = verdict.filter(|verdict| verdict.says_no()) {
+        return Ok(held(mv, &rule.connector, vec![rejected(candidate, verdict)]));
+    }
     // An object whose delete was staged and not sent is still ours: it returns without another approval.
     if let Some(PendingExport {
         operation: PendingOperation::Delete { ownership, .. } | PendingOperation::Detach { ownership, .. },
@@ -276,7 +287,7 @@ fn adopt(
         rule,
         &criterion,
         candidate,
-        mv.object,
+        (mv.object, verdict),
         &Wanted { values: &desired.values, merged: &desired.merged },
         run,
     )?;
@@ -400,8 +411,7 @@ fn provision(
         ));
     }
     let mut dropped: Vec<CsId> = unexported.iter().map(|target| target.id).collect();
-    let is_in_flight = unexported
-        .is_some_and(|target| matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. })));
+    let is_in_flight = unexported.is_some_and(CsObject::is_in_flight);
     if !holds.is_empty() {
         return Ok(TargetPlan { dropped, ..held(mv, &rule.connector, holds) });
     }
@@ -503,7 +513,7 @@ fn dn_occupied(dn: &Dn, occupant: CsId) -> Hold {
     )
 }
 
-/// What is wanted of a target that an operator disconnected: nothing any longer.
+/// What is wanted of a target that an operator disconnected, or whose match he rejected: nothing any longer.
 pub(crate) fn let_go(object: &CsObject, mv: MvRef, object_type: &ObjectType, run: &Run<'_>) -> Option<TargetPlan> {
     outbound_rules(object_type, run).any(|rule| rule.connector == object.connector).then(|| TargetPlan {
         target: Some(TargetRef::Existing(object.id)),
@@ -552,7 +562,7 @@ fn deprovision(mv: &MvState<'_>, linked: &LinkedTarget<'_>, run: &Run<'_>) -> Op
         DeprovisionAction::Detach => Some(PendingOperation::Detach { cause, ownership }),
         DeprovisionAction::Disconnect | DeprovisionAction::ExplicitDisconnect | DeprovisionAction::Keep => None,
     };
-    let in_flight = matches!(&target.pending, Some(PendingExport { state: SentState::InFlight, .. }));
+    let in_flight = target.is_in_flight();
     if target.anchor.is_none() && (!in_flight || operation.is_none()) {
         // S38: never exported, or of no more interest whether it was: nothing is exported now.
         return Some(TargetPlan {

@@ -299,6 +299,7 @@ scope = [["kind EQUAL User"]]
             reference_counts: BTreeMap::new(),
             privilege: None,
             approvals: Vec::new(),
+            match_decisions: Vec::new(),
             in_never_sync_group: false,
             member_of: BTreeSet::new(),
             generation: 1,

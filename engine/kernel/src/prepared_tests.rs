@@ -105,6 +105,7 @@ fn object(remembered: Vec<(AttributeName, Values)>) -> CsObject {
         reference_counts: [("member".into(), 3)].into(),
         privilege: None,
         approvals: Vec::new(),
+        match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: BTreeSet::new(),
         generation: 0,

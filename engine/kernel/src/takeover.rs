@@ -5,7 +5,7 @@ use crate::desired::DesiredValues;
 use crate::evaluate::{ConnectorInputs, MetaverseInputs, evaluate};
 use crate::inputs::Run;
 use crate::plan::ObjectError;
-use crate::view::{Approval, ApprovalKind, CsObject, Hold, MvRef, MvValue, Privilege};
+use crate::view::{Approval, ApprovalKind, CsObject, Hold, MatchVerdict, MvRef, MvValue, Privilege};
 use metaverse_schema::{AttributeName, Attributes, ByName, Value, Values};
 use std::collections::BTreeMap;
 use sync_rules::{AddressesChoice, Criterion, Matching, MergeType, Outcome, Rule, Takeover};
@@ -17,12 +17,12 @@ pub(crate) struct Wanted<'a> {
     pub(crate) merged: &'a BTreeMap<AttributeName, MergeType>,
 }
 
-/// Holds on taking over `candidate`, and whether its roles must be read first.
+/// Holds on taking over `candidate`, and whether its roles must be read first. `verdict`: what an operator decided about the pair.
 pub(crate) fn takeover_holds(
     rule: &Rule,
     criterion: &Criterion,
     candidate: &CsObject,
-    mv: MvRef,
+    (mv, verdict): (MvRef, Option<MatchVerdict>),
     wanted: &Wanted<'_>,
     run: &Run<'_>,
 ) -> Result<(Vec<Hold>, bool), ObjectError> {
@@ -52,7 +52,9 @@ pub(crate) fn takeover_holds(
     }
     // A candidate that nobody can let through is no candidate to approve.
     if holds.iter().all(|hold| hold.approvable.is_some()) {
-        holds.extend(matching_hold(run.matching(), criterion, candidate, mv).map(about));
+        let is_approved =
+            verdict == Some(MatchVerdict::Approved) || is_approved(candidate, ApprovalKind::Match, mv, None);
+        holds.extend(matching_hold(run.matching(), criterion, is_approved).map(about));
     }
     Ok((holds, facts_wanted))
 }
@@ -177,7 +179,7 @@ fn addresses_lost(
 }
 
 /// SF5. A key that this engine wrote itself needs nobody's say, and an operator's join is one.
-fn matching_hold(matching: Matching, criterion: &Criterion, candidate: &CsObject, mv: MvRef) -> Option<Hold> {
+fn matching_hold(matching: Matching, criterion: &Criterion, is_approved: bool) -> Option<Hold> {
     if matches!(criterion, Criterion::OwnKey | Criterion::Operator) {
         return None;
     }
@@ -188,7 +190,7 @@ fn matching_hold(matching: Matching, criterion: &Criterion, candidate: &CsObject
             format!("it matches an existing object by {criterion}, and matching is closed"),
             "set `mode = \"review\"` under [matching] for the time of the takeover",
         )),
-        Matching::Review if is_approved(candidate, ApprovalKind::Match, mv, None) => None,
+        Matching::Review if is_approved => None,
         Matching::Review => Some(Hold {
             approvable: Some(ApprovalKind::Match),
             ..hold(

@@ -153,6 +153,8 @@ pub struct CsObject {
     pub reference_counts: BTreeMap<AttributeName, u64>,
     pub privilege: Option<Privilege>,
     pub approvals: Vec<Approval>,
+    /// What operators decided about pairs in which this object is one of the two.
+    pub match_decisions: Vec<MatchDecision>,
     /// The object is a member, direct or nested, of a never-sync group of its space (SF20).
     pub in_never_sync_group: bool,
     /// The groups of its space, as scope clauses name them, of which the object is a direct member (S8).
@@ -169,6 +171,50 @@ impl CsObject {
             Some(Staged::Deleted(_)) => None,
             None => self.synchronised.as_ref(),
         }
+    }
+
+    /// Something was sent for it and not answered yet.
+    pub fn is_in_flight(&self) -> bool {
+        matches!(&self.pending, Some(PendingExport { state: SentState::InFlight, .. }))
+    }
+}
+
+/// An operator's decision about one pair: an object of a source, and an existing object of a target. It names both by what outlives
+/// every import, so that neither another import nor another rule brings a rejected pair back (SF5).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MatchDecision {
+    pub source: PairEnd,
+    pub target: PairEnd,
+    pub verdict: MatchVerdict,
+}
+
+/// One of the two objects of a pair.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PairEnd {
+    pub connector: ConnectorName,
+    pub anchor: Anchor,
+}
+
+impl PairEnd {
+    pub fn is(&self, object: &CsObject) -> bool {
+        self.connector == object.connector && object.anchor.as_ref() == Some(&self.anchor)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MatchVerdict {
+    /// It may be taken over.
+    Approved,
+    /// They are not the same, or not to be: never a candidate again.
+    Rejected,
+    /// It was taken over, and that was taken back (SF11): never a candidate again, and nothing is created beside it.
+    Undone,
+}
+
+impl MatchVerdict {
+    pub fn says_no(self) -> bool {
+        matches!(self, MatchVerdict::Rejected | MatchVerdict::Undone)
     }
 }
 

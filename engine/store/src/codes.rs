@@ -1,7 +1,7 @@
 //! Stored numbers of the kernel's enumerations. They are part of the file layout: never renumbered, only added to.
 
 use crate::error::{Fault, Inner};
-use sync_kernel::{ApprovalKind, ConnectorState, DeleteCause, Ownership, PendingOperation};
+use sync_kernel::{ApprovalKind, ConnectorState, DeleteCause, MatchVerdict, Ownership, PendingOperation};
 use sync_rules::DeprovisionAction;
 
 fn unknown<T>(what: &str, code: i64) -> Inner<T> {
@@ -127,6 +127,23 @@ pub(crate) fn approval_of(code: i64) -> Inner<ApprovalKind> {
         1 => ApprovalKind::SignInName,
         2 => ApprovalKind::WouldEnable,
         other => return unknown("kind of approval", other),
+    })
+}
+
+pub(crate) fn verdict(verdict: MatchVerdict) -> i64 {
+    match verdict {
+        MatchVerdict::Approved => 0,
+        MatchVerdict::Rejected => 1,
+        MatchVerdict::Undone => 2,
+    }
+}
+
+pub(crate) fn verdict_of(code: i64) -> Inner<MatchVerdict> {
+    Ok(match code {
+        0 => MatchVerdict::Approved,
+        1 => MatchVerdict::Rejected,
+        2 => MatchVerdict::Undone,
+        other => return unknown("word about a pair", other),
     })
 }
 

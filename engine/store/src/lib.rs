@@ -25,6 +25,7 @@ mod migrations;
 mod names;
 mod never_sync;
 mod open;
+mod pair_decision;
 mod passwords;
 mod pending;
 mod place;
@@ -58,6 +59,7 @@ pub use link_order::LinkOrder;
 pub use membership::{FedAttribute, FedMember, FedState};
 pub use never_sync::NeverSyncGroup;
 pub use open::Store;
+pub use pair_decision::{PairDecision, PairWord};
 pub use passwords::{
     OpenBreaker, PasswordEvent, PasswordLine, PasswordLogLine, PasswordTotals, PasswordVersions, SettledPassword,
 };

@@ -28,6 +28,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("whether a system was read whole", include_str!("../migrations/0018_read_whole.sql")),
     ("passwords", include_str!("../migrations/0019_passwords.sql")),
     ("short keys", include_str!("../migrations/0020_short_keys.sql")),
+    ("words about pairs", include_str!("../migrations/0021_pair_decision.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

@@ -25,6 +25,7 @@ struct Beside {
     references: bool,
     privilege: bool,
     approvals: bool,
+    match_decisions: bool,
     in_never_sync_group: bool,
 }
 
@@ -61,7 +62,7 @@ impl Db {
     }
 
     pub(crate) fn view(&self, head: &Head) -> Inner<CsObject> {
-        let beside = self.beside(head.id)?;
+        let beside = self.beside(head)?;
         let owned = match beside.owned {
             true => self.load_owned(head.id, head.connector)?,
             false => Owned::default(),
@@ -83,6 +84,7 @@ impl Db {
             reference_counts: if beside.references { self.reference_counts(head.id)? } else { BTreeMap::new() },
             privilege: if beside.privilege { self.load_privilege(head.id)? } else { None },
             approvals: if beside.approvals { self.load_approvals(head.id)? } else { Vec::new() },
+            match_decisions: if beside.match_decisions { self.load_match_decisions(head)? } else { Vec::new() },
             in_never_sync_group: beside.in_never_sync_group,
             member_of: self.member_of(head)?,
             generation: u64::try_from(head.generation)
@@ -91,12 +93,14 @@ impl Db {
     }
 
     /// Most objects have nothing in most side tables; one look at all of them costs less than one at each.
-    fn beside(&self, object: i64) -> Inner<Beside> {
+    fn beside(&self, head: &Head) -> Inner<Beside> {
         let found = self.one(
             "SELECT EXISTS (SELECT 1 FROM owned_attribute WHERE object = ?1), EXISTS (SELECT 1 FROM pending_export WHERE object = ?1), \
              EXISTS (SELECT 1 FROM reference_total WHERE source = ?1), EXISTS (SELECT 1 FROM fact_privilege WHERE object = ?1), \
-             EXISTS (SELECT 1 FROM approval WHERE object = ?1), EXISTS (SELECT 1 FROM never_sync_member WHERE member = ?1)",
-            [object],
+             EXISTS (SELECT 1 FROM approval WHERE object = ?1), EXISTS (SELECT 1 FROM never_sync_member WHERE member = ?1), \
+             EXISTS (SELECT 1 FROM pair_decision WHERE target_connector = ?2 AND target_anchor = ?3) \
+             OR EXISTS (SELECT 1 FROM pair_decision WHERE source_connector = ?2 AND source_anchor = ?3)",
+            (head.id, head.connector, &head.anchor),
             |row| {
                 Ok(Beside {
                     owned: row.get(0)?,
@@ -105,10 +109,11 @@ impl Db {
                     privilege: row.get(3)?,
                     approvals: row.get(4)?,
                     in_never_sync_group: row.get(5)?,
+                    match_decisions: row.get(6)?,
                 })
             },
         )?;
-        found.ok_or_else(|| Fault::damaged(format!("the side tables of object {object} cannot be looked at")))
+        found.ok_or_else(|| Fault::damaged(format!("the side tables of object {} cannot be looked at", head.id)))
     }
 
     pub(crate) fn link(&self, head: &Head) -> Inner<Option<Link>> {

@@ -668,6 +668,7 @@ fn nothing(id: CsId, connector: &str, object_type: &str) -> CsObject {
         reference_counts: BTreeMap::new(),
         privilege: Some(Privilege::None),
         approvals: Vec::new(),
+        match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: Default::default(),
         generation: 0,

@@ -16,7 +16,7 @@ const fn hold(code: &'static str, meaning: &'static str, remedy: &'static str) -
     HoldMeaning { code, meaning, remedy }
 }
 
-pub(crate) const HOLDS: [HoldMeaning; 38] = [
+pub(crate) const HOLDS: [HoldMeaning; 39] = [
     // Waiting for an approval.
     hold("match-candidate", "matches an existing cloud object", "look at the list, then `metasync approve DIGEST`"),
     hold(
@@ -67,6 +67,11 @@ pub(crate) const HOLDS: [HoldMeaning; 38] = [
         "matching-closed",
         "matches an existing object, and matching is closed",
         "set `mode = \"review\"` for the time of the takeover",
+    ),
+    hold(
+        "match-rejected",
+        "an operator rejected the match, or undid the takeover",
+        "`metasync match approve`, or give each of the two its own address and sign-in name",
     ),
     hold(
         "secondary-address-match",

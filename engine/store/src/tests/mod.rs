@@ -8,6 +8,7 @@ mod importing;
 mod matching;
 mod opening;
 mod operating;
+mod pairs;
 mod passwords;
 mod referencing;
 mod support;
