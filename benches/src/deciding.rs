@@ -144,6 +144,7 @@ fn source(number: u64) -> CsObject {
         match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: BTreeSet::new(),
+        selected_by: BTreeSet::new(),
         generation: 1,
     }
 }

@@ -471,8 +471,10 @@ CREATE TABLE watched_group (
     id        INTEGER PRIMARY KEY AUTOINCREMENT,
     connector INTEGER NOT NULL,
     name      TEXT NOT NULL,
-    attribute TEXT NOT NULL, object INTEGER,
-    UNIQUE (connector, name, attribute)
+    attribute TEXT NOT NULL,
+    object    INTEGER,
+    watch     INTEGER NOT NULL,
+    UNIQUE (connector, name, attribute, watch)
 ) STRICT;
 
 CREATE TABLE watched_member (

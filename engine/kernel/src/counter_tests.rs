@@ -68,6 +68,24 @@ fn r50_filtered_deleted_and_what_becomes_of_the_metaverse_object() {
     assert_eq!(counted(&world.sync(ann)), InboundCounter::ConnectorFlowRemoveMv);
 }
 
+/// `[scope]` is a filter before all rules: whoever it does not select is filtered, and no rule is in scope for it.
+#[test]
+fn whom_scope_does_not_select_is_filtered() {
+    let (mut world, ann, hr) = World::ann_and_hr(LinkType::Join);
+    let nobody = Selection { groups: [("g".into(), "Pilot".into())].into(), ..Selection::default() };
+    world.run.rules.selections.insert("hr".into(), nobody.clone());
+    let plan = world.sync(hr);
+    assert_eq!(counted(&plan), InboundCounter::ConnectorFilteredLeaveMv);
+    assert!(plan.scopes.iter().all(|scope| !scope.in_scope));
+    assert!(matches!(plan.join, Some(LinkReason::NotSelected { reason: SelectionDecision::NotListed })));
+    assert_eq!(counted(&world.sync(hr)), InboundCounter::DisconnectorFiltered);
+    assert_eq!(world.objects[&hr].state, ConnectorState::DisconnectedByFilter);
+    world.run.rules.selections.insert("ad".into(), nobody);
+    assert_eq!(counted(&world.sync(ann)), InboundCounter::ConnectorFilteredRemoveMv);
+    world.objects.get_mut(&ann).unwrap().selected_by = ["g".to_owned()].into();
+    assert_eq!(counted(&world.sync(ann)), InboundCounter::DisconnectorProjectedFlow);
+}
+
 /// R52, O33: a delete and an add of one anchor are one step. The link goes as for a delete, and the new object is judged anew.
 #[test]
 fn r52_a_delete_add_is_counted_once() {

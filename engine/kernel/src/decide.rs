@@ -15,6 +15,7 @@ use crate::plan::{
     RuleScope, Subject, TargetRef,
 };
 use crate::revisit::{Values, rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys};
+use crate::selection::decide_selection;
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
 };
@@ -190,6 +191,7 @@ fn decide_present(
     let scope = inbound_scope(object, image, run);
     plan.scopes = scope.iter().map(|(_, rule, holds)| RuleScope { rule: rule.id.clone(), in_scope: *holds }).collect();
     let never = never_sync_reason(object, image, run);
+    let selection = decide_selection(object, &run.rules);
     let in_scope: Vec<(usize, &Rule)> = match never {
         Some(_) => Vec::new(),
         None => scope.iter().filter(|(_, _, holds)| *holds).map(|(index, rule, _)| (*index, *rule)).collect(),
@@ -223,10 +225,16 @@ fn decide_present(
         ConnectorState::ExplicitlyDisconnected => DeleteCause::DisconnectedByOperator,
         // O33: a delete-add is a delete first; what is gone did not only leave scope.
         _ if replaced => DeleteCause::DeletedInSource,
+        _ if !selection.is_selected() => DeleteCause::NotSelected,
         _ => standing_cause(run),
     };
-    plan.join = Some(choice.reason);
-    plan.state = Some(choice.state);
+    // As a connector's filter of old: nobody looks at it further.
+    let not_selected = choice.reason == LinkReason::NoRule && !selection.is_selected();
+    let filtered = never.is_some() || not_selected;
+    (plan.join, plan.state) = match not_selected {
+        true => (Some(LinkReason::NotSelected { reason: selection }), Some(ConnectorState::DisconnectedByFilter)),
+        false => (Some(choice.reason), Some(choice.state)),
+    };
     // The object it leaves, unless it joins the same one again by another rule.
     let mut left = None;
     if let Some(link) = lost {
@@ -237,7 +245,7 @@ fn decide_present(
         }
     }
     let Some((mv, rule, object_type)) = choice.joins else {
-        plan.counter = Some(unlinked_counter(left.as_ref(), never.is_some(), replaced));
+        plan.counter = Some(unlinked_counter(left.as_ref(), filtered, replaced));
         return Ok(());
     };
     let gained = Gained { object: object.id, rule: rule.clone() };

@@ -7,6 +7,7 @@ use crate::plan::{AttributeDecision, Candidate, ObjectError, RuleScope};
 use crate::planted::{Fault, is_planted};
 use crate::prepared::{PreparedFlow, RuleGroup};
 use crate::scope::rule_in_scope;
+use crate::selection::decide_selection;
 use crate::view::{CsId, CsObject, MvObject, MvValue};
 use metaverse_schema::{AttributeName, Attributes, ByName, ObjectType, Plurality, Value, ValueKind, Values, match_key};
 use std::collections::BTreeSet;
@@ -22,7 +23,8 @@ pub(crate) struct Contribution<'a> {
     in_scope: Vec<bool>,
 }
 
-/// The inbound rules of an object's connector and type, with whether each is in scope.
+/// The inbound rules of an object's connector and type, with whether each is in scope: none of an object that `[scope]` does
+/// not select.
 pub(crate) fn inbound_scope<'r>(
     object: &CsObject,
     image: &Attributes,
@@ -34,8 +36,10 @@ pub(crate) fn inbound_scope<'r>(
 
 fn scope_by<'r>(object: &CsObject, reader: &ConnectorInputs<'_>, run: &'r Run<'_>) -> Vec<(usize, &'r Rule, bool)> {
     let members = inbound_group(object, run).map(|group| group.members.as_slice()).unwrap_or_default();
+    let is_selected = decide_selection(object, &run.rules).is_selected();
     let judged = members.iter().map(|index| (*index, &run.rules.rules[*index])).map(|(index, rule)| {
-        (index, rule, rule_in_scope(rule, |name| reader.attribute(name), |group| object.member_of.contains(group)))
+        let is_member = |group: &str| object.member_of.contains(group);
+        (index, rule, is_selected && rule_in_scope(rule, |name| reader.attribute(name), is_member))
     });
     judged.collect()
 }

@@ -56,6 +56,7 @@ mod revisit;
 mod revisit_tests;
 mod scope;
 mod search;
+mod selection;
 mod takeover;
 #[cfg(test)]
 mod takeover_tests;
@@ -88,6 +89,7 @@ pub use plan::{
 pub use prepared::PreparedRules;
 pub use references::{EndPending, ReferenceRow, ReferenceVerdict, TargetEnd, decide_reference, decide_removal};
 pub use scope::{clause_holds, rule_in_scope};
+pub use selection::{SelectionDecision, decide_selection};
 pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};
 pub use view::{
     Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link,

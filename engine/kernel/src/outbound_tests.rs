@@ -392,6 +392,13 @@ fn sf12_each_way_of_leaving_has_its_cause() {
         cause(&|world, ann| world.objects.get_mut(&ann).unwrap().in_never_sync_group = true),
         "never synchronised"
     );
+    let take_out = |world: &mut World, ann: CsId| {
+        let anchor = world.objects[&ann].anchor.as_ref().unwrap().to_string();
+        let selection = Selection { everybody: true, without: [(anchor, "Ann".into())].into(), ..Selection::default() };
+        world.run.rules.selections.insert("ad".into(), selection);
+        world.run.rules_changed = true;
+    };
+    assert_eq!(cause(&take_out), "no longer selected by [scope], waits");
     for (staged, text) in [
         (DeleteCause::LeftContainerScope, "left the selected containers, waits"),
         (DeleteCause::NotSeen, "not seen in a complete full import, waits"),

@@ -5,6 +5,7 @@ use crate::decide::never_sync_reason;
 use crate::evaluate::{ConnectorInputs, MetaverseInputs};
 use crate::inputs::{Run, RunInputs};
 use crate::scope::rule_in_scope;
+use crate::selection::decide_selection;
 use crate::view::{CsObject, MvObject};
 use metaverse_schema::{Anchor, Attributes, Sid, Value};
 use serde::{Deserialize, Serialize};
@@ -126,6 +127,10 @@ pub fn decide_password(
     if let Some(reason) = never_sync_reason(account, imported, &run) {
         return not(NotInScope, format!("never synchronised: {reason}"));
     }
+    let selection = decide_selection(account, &run.rules);
+    if !selection.is_selected() {
+        return not(NotInScope, selection.to_string());
+    }
     let Some(synchronised) = account.synchronised.as_ref().filter(|_| account.link.is_some()) else {
         return not(NoTargetConnection, "the account is not joined to a metaverse object");
     };
@@ -217,7 +222,7 @@ mod tests {
     use expect_test::{Expect, expect};
     use metaverse_schema::{ByName, Values};
     use std::collections::{BTreeMap, BTreeSet};
-    use sync_rules::{FileText, Files, load};
+    use sync_rules::{FileText, Files, Selection, load};
 
     const CONFIGURATION: &str = r#"
 [deployment]
@@ -302,6 +307,7 @@ scope = [["kind EQUAL User"]]
             match_decisions: Vec::new(),
             in_never_sync_group: false,
             member_of: BTreeSet::new(),
+            selected_by: BTreeSet::new(),
             generation: 1,
         };
         let kind = MvValue { values: Value::text("User").into(), contributor: CsId(1), rule: "in-join".into() };
@@ -423,6 +429,11 @@ scope = [["kind EQUAL User"]]
                     world.inputs.own_accounts = vec![("objectSid".into(), Value::text("s1"), "CORP\\svc".into())];
                 }),
                 ("never-sync group", &|world| world.account().in_never_sync_group = true),
+                ("not in the pilot group", &|world| {
+                    let pilot = Selection { groups: [("g".into(), "Pilot".into())].into(), ..Selection::default() };
+                    let connector = world.account().connector.clone();
+                    world.inputs.rules.selections.insert(connector, pilot);
+                }),
             ],
             expect![[r#"
                 adminCount -> NotInScope: privileged account: adminCount is set
@@ -434,6 +445,7 @@ scope = [["kind EQUAL User"]]
                 the same, and switched on -> push to c1 by in-enabled, out-join
                 own account -> NotInScope: never synchronised: it is CORP\svc, an account that this deployment signs in with
                 never-sync group -> NotInScope: never synchronised: it is a member of a never-sync group
+                not in the pilot group -> NotInScope: out of scope: it is a member of no group of [scope], and not listed there by name
             "#]],
         );
     }

@@ -1,6 +1,7 @@
 //! A plan: what one decision changes, and why. A value; the store applies it, preview prints it.
 
 use crate::neighbourhood::Question;
+use crate::selection::SelectionDecision;
 use crate::view::{
     ConnectorState, CsId, DeleteCause, ExportMemory, Hold, Link, MvId, MvRef, MvValue, Ownership, PendingExport,
     ReferenceFlow,
@@ -87,6 +88,10 @@ pub enum LinkReason {
     },
     NeverSync {
         reason: String,
+    },
+    /// `[scope]` does not select it.
+    NotSelected {
+        reason: SelectionDecision,
     },
     Deleted,
     ExplicitlyDisconnected,

@@ -108,6 +108,7 @@ fn object(remembered: Vec<(AttributeName, Values)>) -> CsObject {
         match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: BTreeSet::new(),
+        selected_by: BTreeSet::new(),
         generation: 0,
     }
 }

@@ -6,6 +6,7 @@ use crate::inputs::{Run, RunInputs};
 use crate::keys::key_values;
 use crate::neighbourhood::Question;
 use crate::scope::clause_of_object_holds;
+use crate::selection::decide_selection;
 use crate::view::CsObject;
 use metaverse_schema::{Attributes, Values};
 use sync_rules::{Clause, Criterion, Direction, Inputs, Rule, RuleId};
@@ -14,6 +15,7 @@ use sync_rules::{Clause, Criterion, Direction, Inputs, Rule, RuleId};
 #[derive(Debug, Clone)]
 pub struct ScopeTrace {
     pub rule: RuleId,
+    /// Of no rule where `[scope]` does not select the object, whatever its clauses say.
     pub in_scope: bool,
     /// Groups in the order of the rule; of which one must hold whole.
     pub groups: Vec<Vec<ClauseTrace>>,
@@ -58,11 +60,13 @@ pub fn trace_scopes(object: &CsObject, image: &Attributes, inputs: &RunInputs) -
         ),
         clause: clause.clone(),
     };
+    let is_selected = decide_selection(object, &inputs.rules).is_selected();
     inbound_rules(object, inputs)
         .map(|rule| {
             let groups: Vec<Vec<ClauseTrace>> =
                 rule.scope.iter().map(|group| group.iter().map(trace).collect()).collect();
-            let in_scope = groups.is_empty() || groups.iter().any(|group| group.iter().all(|clause| clause.holds));
+            let in_scope = is_selected
+                && (groups.is_empty() || groups.iter().any(|group| group.iter().all(|clause| clause.holds)));
             ScopeTrace { rule: rule.id.clone(), in_scope, groups }
         })
         .collect()

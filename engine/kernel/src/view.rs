@@ -98,6 +98,8 @@ pub enum DeleteCause {
     NeverSync,
     /// An operator disconnected it.
     DisconnectedByOperator,
+    /// It left the pilot group, or was taken off the list of those who are synchronised (`[scope]`).
+    NotSelected,
 }
 
 impl DeleteCause {
@@ -109,7 +111,8 @@ impl DeleteCause {
             | DeleteCause::NotSeen
             | DeleteCause::FilteredByRule
             | DeleteCause::RuleChanged
-            | DeleteCause::DisconnectedByOperator => true,
+            | DeleteCause::DisconnectedByOperator
+            | DeleteCause::NotSelected => true,
             DeleteCause::DeletedInSource | DeleteCause::NeverSync => false,
         }
     }
@@ -125,6 +128,7 @@ impl fmt::Display for DeleteCause {
             DeleteCause::RuleChanged => "the rules changed",
             DeleteCause::NeverSync => "never synchronised",
             DeleteCause::DisconnectedByOperator => "disconnected by an operator",
+            DeleteCause::NotSelected => "no longer selected by [scope]",
         })
     }
 }
@@ -159,6 +163,8 @@ pub struct CsObject {
     pub in_never_sync_group: bool,
     /// The groups of its space, as scope clauses name them, of which the object is a direct member (S8).
     pub member_of: BTreeSet<String>,
+    /// The groups of `[scope]`, by anchor, that select the object; while one cannot be read, as it was last seen (SF13).
+    pub selected_by: BTreeSet<String>,
     /// Rises whenever the object's own row is stored anew.
     pub generation: u64,
 }

@@ -149,6 +149,7 @@ impl World {
             matching,
             grace_days: 7,
             without_recall: BTreeSet::new(),
+            selections: BTreeMap::new(),
             hash: "test".into(),
             text: String::new(),
             places: Default::default(),
@@ -223,6 +224,7 @@ impl World {
                 match_decisions: Vec::new(),
                 in_never_sync_group: false,
                 member_of: Default::default(),
+                selected_by: Default::default(),
                 generation: 0,
             },
         );
@@ -375,6 +377,7 @@ impl World {
                             match_decisions: Vec::new(),
                             in_never_sync_group: false,
                             member_of: Default::default(),
+                            selected_by: Default::default(),
                             generation: 0,
                         },
                     );

@@ -10,6 +10,7 @@ pub mod folder;
 pub mod model;
 mod places;
 pub mod rule_test;
+mod selection;
 pub mod shipped;
 mod suggest;
 
@@ -24,6 +25,7 @@ pub use folder::{load_folder, read_file, read_rules, read_tests};
 pub use model::*;
 pub use places::{RulePlace, RulePlaces};
 pub use rule_test::*;
+pub use selection::{Listed, Selection, Selections, Watch};
 pub use shipped::{
     CloudSchema, Package, ShippedOptions, SourceAnchor, shipped_rules, shipped_rules_for_another, shipped_tests,
 };

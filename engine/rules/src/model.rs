@@ -3,6 +3,7 @@
 
 use crate::expression::Expression;
 use crate::places::RulePlaces;
+use crate::selection::{Selections, Watch};
 use metaverse_schema::{AttributeName, ObjectType, Plurality, Value, ValueKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,6 +31,8 @@ pub struct RuleSet {
     pub grace_days: u32,
     /// Connectors with `recall = false`: what they contributed stays when they no longer contribute it (S50).
     pub without_recall: BTreeSet<ConnectorName>,
+    /// Who of a connector is in scope, by group and by name.
+    pub selections: Selections,
     /// SHA-256, as 64 hexadecimal digits, over everything that can change a decision. Recorded with each synchronisation.
     pub hash: String,
     /// The canonical text of the rule set, from which it can be read again (kept by hash for lineage).
@@ -90,7 +93,7 @@ impl RuleSet {
         })
     }
 
-    /// The groups that inbound scope clauses ask about, in order, without repetition.
+    /// The groups that inbound scope clauses ask about, and those of `[scope]`, in order, without repetition.
     pub fn watched_groups(&self) -> Vec<WatchedGroup> {
         let mut groups: Vec<WatchedGroup> = self
             .rules
@@ -103,9 +106,18 @@ impl RuleSet {
                     connector: rule.connector.clone(),
                     group: clause.operand.first()?.to_string(),
                     attribute: self.member_attribute(&rule.connector),
+                    watch: Watch::Clause,
                 })
             })
             .collect();
+        for (connector, selection) in &self.selections {
+            groups.extend(selection.groups.keys().map(|group| WatchedGroup {
+                connector: connector.clone(),
+                group: group.clone(),
+                attribute: self.member_attribute(connector),
+                watch: if selection.nested { Watch::NestedSelection } else { Watch::Selection },
+            }));
+        }
         groups.sort();
         groups.dedup();
         groups
@@ -232,7 +244,7 @@ impl Operator {
     }
 }
 
-/// A group that scope clauses ask about (S8): who is its member must be known before anything is decided.
+/// A group that scope clauses or `[scope]` ask about (S8): who is its member must be known before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WatchedGroup {
     pub connector: ConnectorName,
@@ -240,6 +252,7 @@ pub struct WatchedGroup {
     pub group: String,
     /// The attribute that holds the group's members.
     pub attribute: AttributeName,
+    pub watch: Watch,
 }
 
 /// One join group: all its clauses must hold. Exactly one hit joins (S14).

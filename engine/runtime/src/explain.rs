@@ -3,7 +3,7 @@
 
 use crate::engine::EngineError;
 use crate::explain_members::Membership;
-use crate::explain_rules::{LookupExplanation, ScopeExplanation};
+use crate::explain_rules::{LookupExplanation, ScopeExplanation, SelectionExplanation};
 use crate::names::{ObjectName, Space, name_by_id, name_by_mv};
 use crate::preview::{AttributeLine, CandidateLine, JoinLine, Preview, TargetPreview, rule_name};
 use crate::reading::Reading;
@@ -35,6 +35,8 @@ pub struct Explanation {
     pub waiting_members_total: u64,
     /// Reference attributes of the targets: what the source has, what the target has, and what is missing and why (SF19).
     pub memberships: Vec<Membership>,
+    /// Whether `[scope]` selects the source objects of a connector that it limits, and why.
+    pub selections: Vec<SelectionExplanation>,
     /// Inbound rules for objects of this type: in scope or not, and which clause does not hold. Of a connector's object.
     pub scopes: Vec<ScopeExplanation>,
     /// What its join rules look up and find. Of a connector's object.
@@ -148,6 +150,7 @@ impl Reading<'_> {
             waiting_members,
             waiting_members_total,
             memberships: self.memberships(&linked, attribute, page)?,
+            selections: self.explain_selections(&linked, own.as_ref())?,
             scopes: own.as_ref().map(|object| self.explain_scopes(object)).transpose()?.unwrap_or_default(),
             lookups: own.as_ref().map(|object| self.explain_lookups(object)).transpose()?.unwrap_or_default(),
             error: preview.error.clone(),

@@ -1,12 +1,12 @@
 //! Why an object is in the scope of a rule or not, and whom its join rules found: the kernel's trace, with names. Part of an
 //! explanation; decides nothing.
 
-use crate::names::{ObjectName, name_by_mv};
-use crate::preview::rule_name;
+use crate::names::{ObjectName, connector_object, name_by_mv};
+use crate::preview::{rule_name, selection_text};
 use crate::reading::Reading;
 use metaverse_schema::Values;
 use serde::Serialize;
-use sync_kernel::{CsObject, KeyHit, Neighbourhood, Staged, trace_joins, trace_scopes};
+use sync_kernel::{CsObject, KeyHit, Neighbourhood, Staged, decide_selection, trace_joins, trace_scopes};
 use sync_store::StoreError;
 
 /// An inbound rule for objects of this type, and whether this one is in its scope.
@@ -19,6 +19,15 @@ pub struct ScopeExplanation {
     pub in_scope: bool,
     /// The clauses that do not hold, of each group; empty where it is in scope.
     pub failing: Vec<FailingClause>,
+}
+
+/// Whether `[scope]` selects an object.
+#[derive(Debug, Clone, Serialize)]
+pub struct SelectionExplanation {
+    pub object: ObjectName,
+    pub in_scope: bool,
+    /// `in scope: it is a member of ...`
+    pub text: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -45,6 +54,28 @@ pub struct LookupExplanation {
 }
 
 impl Reading<'_> {
+    /// Of linked objects and of the object itself, those of connectors that `[scope]` limits.
+    pub(crate) fn explain_selections(
+        &self,
+        linked: &[CsObject],
+        own: Option<&CsObject>,
+    ) -> Result<Vec<SelectionExplanation>, StoreError> {
+        let others = own.filter(|own| !linked.iter().any(|object| object.id == own.id));
+        linked
+            .iter()
+            .chain(others)
+            .filter(|object| self.rules.selections.get(&object.connector).is_some_and(|selection| !selection.is_open()))
+            .map(|object| {
+                let decision = decide_selection(object, self.rules);
+                Ok(SelectionExplanation {
+                    object: connector_object(object),
+                    in_scope: decision.is_selected(),
+                    text: selection_text(self, &decision)?,
+                })
+            })
+            .collect()
+    }
+
     pub(crate) fn explain_scopes(&self, object: &CsObject) -> Result<Vec<ScopeExplanation>, StoreError> {
         let nothing = metaverse_schema::Attributes::new();
         let image = image_of(object).unwrap_or(&nothing);

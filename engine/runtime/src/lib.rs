@@ -25,6 +25,7 @@ mod synchronise;
 mod export;
 mod export_order;
 mod guard;
+mod selection;
 mod send;
 mod system_state;
 
@@ -58,7 +59,7 @@ pub use explain::{
     ChangedSince, Explanation, ExportState, LinkedObject, PageOf, StandingError, TakenOver, privilege_text,
 };
 pub use explain_members::{Membership, MissingMember};
-pub use explain_rules::{FailingClause, LookupExplanation, ScopeExplanation};
+pub use explain_rules::{FailingClause, LookupExplanation, ScopeExplanation, SelectionExplanation};
 pub use hypothesis::scratch_with_values;
 pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};
@@ -83,6 +84,7 @@ pub use rule_change::{
     ChangeKind, ChangeLine, ChangeStep, RuleChange, RuleChangeRequest, RuleComparison, TargetChange,
 };
 pub use rule_test::{Because, Mismatch, TestOutcome, run_rule_test};
+pub use selection::selection_problem;
 pub use status::{Severity, severity_of_status};
 pub use step::step_name;
 pub use stop::StopSignal;

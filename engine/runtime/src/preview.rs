@@ -12,8 +12,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{
     AttributeDecision, Candidate, CsObject, DeleteCause, Hold, LinkReason, MetaverseChange, MetaversePlan, MvRef,
-    MvValue, ObjectError, ObjectPlan, Ownership, PendingOperation, ReferenceVerdict, Staged, Subject, TargetPlan,
-    TargetRef,
+    MvValue, ObjectError, ObjectPlan, Ownership, PendingOperation, ReferenceVerdict, SelectionDecision, Staged,
+    Subject, TargetPlan, TargetRef,
 };
 use sync_rules::{FlowSource, Rule, RuleSet};
 use sync_store::StoreError;
@@ -249,6 +249,7 @@ pub(crate) fn join_line(reading: &Reading<'_>, reason: &LinkReason) -> Result<Jo
             line("not-joined", text, Some(rule), None)
         }
         LinkReason::NeverSync { reason } => line("never-sync", format!("never synchronised: {reason}"), None, None),
+        LinkReason::NotSelected { reason } => line("not-selected", selection_text(reading, reason)?, None, None),
         LinkReason::Deleted => line("deleted", "its import is a delete, so it is unlinked".into(), None, None),
         LinkReason::ExplicitlyDisconnected => {
             let text = "an operator or a rule disconnected it for good; `metasync disconnect CONNECTOR OBJECT --undo` lets it be joined again";
@@ -539,4 +540,19 @@ fn metaverse_after(
         MvRef::Existing(id) => reading.store.metaverse(id)?.map(|object| object.attributes).unwrap_or_default(),
         MvRef::New => ByName::new(),
     })
+}
+
+/// A selection with the names that the store knows its groups by.
+pub(crate) fn selection_text(reading: &Reading<'_>, decision: &SelectionDecision) -> Result<String, StoreError> {
+    let mut names: BTreeMap<&str, String> = BTreeMap::new();
+    if let SelectionDecision::ByGroup(groups) = decision {
+        for (connector, group) in
+            reading.rules.selections.keys().flat_map(|name| groups.iter().map(move |of| (name, of)))
+        {
+            if let Some(id) = reading.store.find_object(connector, group)?.first() {
+                names.insert(group, format!("`{}`", name_by_id(reading.store, *id)?.name));
+            }
+        }
+    }
+    Ok(decision.text(|group| names.get(group).cloned().unwrap_or_else(|| group.to_owned())))
 }

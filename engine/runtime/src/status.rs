@@ -28,6 +28,9 @@ pub const NO_START_STAGING_MODE: &str = "no-start-staging-mode";
 /// The connected system is another than the one that was let through (SF25).
 pub const NO_START_SYSTEM_CHANGED: &str = "no-start-system-changed";
 
+/// A group that selects who is synchronised is gone, was never imported, or has lost all members at once (SF13, SF15).
+pub const NO_START_SCOPE_GROUP: &str = "no-start-scope-group-unreadable";
+
 /// How a step, a run or a cycle ended, for exit codes and colours; later is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -70,6 +70,9 @@ impl Engine {
         scope: Scope,
         completes_full: bool,
     ) -> Result<End, StoreError> {
+        if let Some(end) = self.unreadable_selection()? {
+            return Ok(end);
+        }
         let mut run = self.run_inputs(step.now)?;
         let required = self.store.requirements(&step.connector)?;
         run.rules_changed = completes_full && self.rules_pending(&step.connector)?;

@@ -62,6 +62,7 @@ pub(crate) fn cause(cause: DeleteCause) -> i64 {
         DeleteCause::RuleChanged => 4,
         DeleteCause::NeverSync => 5,
         DeleteCause::DisconnectedByOperator => 6,
+        DeleteCause::NotSelected => 7,
     }
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn cause_of(code: i64) -> Inner<DeleteCause> {
         4 => DeleteCause::RuleChanged,
         5 => DeleteCause::NeverSync,
         6 => DeleteCause::DisconnectedByOperator,
+        7 => DeleteCause::NotSelected,
         other => return unknown("cause", other),
     })
 }

@@ -70,6 +70,7 @@ pub use scan::ScannedImage;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};
 pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader};
 pub use system_state::{ChangedFact, ChangedState};
+pub use watched::SelectionProblem;
 
 /// Shared names as plain text in JSON.
 fn as_text<S: serde::Serializer>(name: &std::sync::Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {

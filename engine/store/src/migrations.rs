@@ -29,6 +29,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("passwords", include_str!("../migrations/0019_passwords.sql")),
     ("short keys", include_str!("../migrations/0020_short_keys.sql")),
     ("words about pairs", include_str!("../migrations/0021_pair_decision.sql")),
+    ("groups that select", include_str!("../migrations/0022_selected_groups.sql")),
 ];
 
 /// Number of the newest layout that this program knows.

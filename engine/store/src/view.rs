@@ -87,6 +87,7 @@ impl Db {
             match_decisions: if beside.match_decisions { self.load_match_decisions(head)? } else { Vec::new() },
             in_never_sync_group: beside.in_never_sync_group,
             member_of: self.member_of(head)?,
+            selected_by: self.selected_by(head)?,
             generation: u64::try_from(head.generation)
                 .map_err(|_| Fault::damaged(format!("the generation of object {}", head.id)))?,
         })

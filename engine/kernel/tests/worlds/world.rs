@@ -671,6 +671,7 @@ fn nothing(id: CsId, connector: &str, object_type: &str) -> CsObject {
         match_decisions: Vec::new(),
         in_never_sync_group: false,
         member_of: Default::default(),
+        selected_by: Default::default(),
         generation: 0,
     }
 }

@@ -126,6 +126,7 @@ fn render(explanation: &Explanation, attribute: Option<&str>) -> String {
     match attribute {
         Some(attribute) => text.push_str(&one_attribute(explanation, attribute)),
         None => {
+            text.push_str(&explained::selections(&explanation.selections));
             text.push_str(&explained::scopes(&explanation.scopes));
             if explanation.metaverse.is_none() {
                 text.push_str(&explained::lookups(&explanation.lookups));

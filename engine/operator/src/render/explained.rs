@@ -3,11 +3,26 @@
 
 use crate::render::objects::{name, values};
 use crate::text::{count, paragraph, time, words};
-use sync_runtime::{ChangedSince, LookupExplanation, Membership, ScopeExplanation, TakenOver};
+use sync_runtime::{ChangedSince, LookupExplanation, Membership, ScopeExplanation, SelectionExplanation, TakenOver};
+
+/// Whether `[scope]` selects the source objects, and why.
+pub(crate) fn selections(selections: &[SelectionExplanation]) -> String {
+    if selections.is_empty() {
+        return String::new();
+    }
+    let mut text = "\nSelected by [scope]\n".to_owned();
+    for line in selections {
+        let space = line.object.connector.as_deref().unwrap_or_default();
+        text.push_str(&paragraph(&format!("{space}: {}: {}", line.object.name, line.text), 2));
+    }
+    text
+}
 
 /// The rules that the object is not in scope of, each with the clauses that do not hold.
 pub(crate) fn scopes(scopes: &[ScopeExplanation]) -> String {
-    let outside: Vec<&ScopeExplanation> = scopes.iter().filter(|scope| !scope.in_scope).collect();
+    // Whom `[scope]` leaves out is out of every rule, whatever its clauses say.
+    let outside: Vec<&ScopeExplanation> =
+        scopes.iter().filter(|scope| !scope.in_scope && !scope.failing.is_empty()).collect();
     if outside.is_empty() {
         return String::new();
     }

@@ -69,6 +69,7 @@ pub(crate) fn canonical_text(rule_set: &RuleSet) -> String {
         let names: Vec<String> = rule_set.without_recall.iter().map(|name| quoted(name)).collect();
         let _ = writeln!(text, "\n[recall]\noff = [{}]", names.join(", "));
     }
+    super::selection::write(&mut text, &rule_set.selections);
     if !rule_set.parameters.is_empty() {
         text.push_str("\n[parameters]\n");
         for (name, value) in &rule_set.parameters {
@@ -247,7 +248,18 @@ pub fn read_canonical(text: &str) -> Result<RuleSet, CanonicalError> {
     let file: Arc<str> = Arc::from("the stored rule set");
     let (mut report, mut root) = Report::parse(file.clone(), text);
     let mut decisions = Decisions::unknown();
-    let heads = [root.remove("matching"), root.remove("parameters"), root.remove("leaving"), root.remove("recall")];
+    let heads = [
+        root.remove("matching"),
+        root.remove("parameters"),
+        root.remove("leaving"),
+        root.remove("recall"),
+        root.remove("scope"),
+    ];
+    if let Some(value) = &heads[4]
+        && let Some(table) = super::reader::as_table(&mut report, "scope", value, "[scope]")
+    {
+        decisions.selections = super::selection::read(&mut report, &table, None);
+    }
     if let Some(value) = &heads[2]
         && let Some(table) = super::reader::as_table(&mut report, "leaving", value, "[leaving]")
     {

@@ -170,6 +170,7 @@ pub(crate) fn build(
         matching: decisions.matching,
         grace_days: decisions.grace_days,
         without_recall: decisions.without_recall,
+        selections: decisions.selections,
         hash: String::new(),
         text: String::new(),
         places: RulePlaces::default(),

@@ -5,6 +5,7 @@ use super::reader::{Report, Table, Text, as_table, choose, read_text, read_texts
 use crate::deployment::{ConnectorConfig, Deployment, Guards, PasswordSettings, RunProfile, StepType};
 use crate::diagnostic::{is_reference, is_secret_key};
 use crate::model::{AddressesChoice, ConnectorName, DeprovisionAction, Matching};
+use crate::selection::Selections;
 use crate::suggest::did_you_mean;
 use metaverse_schema::{Setting, SettingValue, SettingsTable, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,7 @@ pub(crate) struct Decisions {
     pub(crate) grace_days: u32,
     pub(crate) without_recall: BTreeSet<ConnectorName>,
     pub(crate) parameters: BTreeMap<String, Value>,
+    pub(crate) selections: Selections,
 }
 
 impl Decisions {
@@ -49,6 +51,7 @@ impl Decisions {
             grace_days: GRACE_DAYS,
             without_recall: BTreeSet::new(),
             parameters: BTreeMap::new(),
+            selections: Selections::new(),
         }
     }
 }
@@ -112,6 +115,9 @@ pub(crate) fn read(report: &mut Report<'_>, root: &DeTable<'_>, folder: &Path) -
         deployment.profiles.extend(read);
     }
     add_default_profiles(&names, &mut deployment.profiles);
+    if let Some(table) = root.table(report, "scope", "[scope]") {
+        decisions.selections = super::selection::read(report, &table, Some(&names));
+    }
     if let Some(table) = root.table(report, "never_sync", "[never_sync]") {
         deployment.never_sync_groups = read_never_sync(report, table, &names);
     }
@@ -322,14 +328,24 @@ fn read_setting(
 
 /// A connector that was named, or a diagnostic.
 pub(crate) fn known_connector(report: &mut Report<'_>, name: &Text, known: &[ConnectorName]) -> Option<ConnectorName> {
-    let found = known.iter().find(|connector| ***connector == *name.value).cloned();
+    find_connector(report, &name.value, name.span.clone(), known)
+}
+
+/// The same of a name that stands at `span`.
+pub(crate) fn find_connector(
+    report: &mut Report<'_>,
+    name: &str,
+    span: Range<usize>,
+    known: &[ConnectorName],
+) -> Option<ConnectorName> {
+    let found = known.iter().find(|connector| ***connector == *name).cloned();
     if found.is_none() {
         report.error(
             "connector-unknown",
-            name.span.clone(),
-            format!("there is no connector `{}`", name.value),
+            span,
+            format!("there is no connector `{name}`"),
             "unknown connector",
-            did_you_mean(&name.value, known.iter().map(|connector| &**connector)),
+            did_you_mean(name, known.iter().map(|connector| &**connector)),
         );
     }
     found

@@ -24,6 +24,7 @@ pub(crate) mod reader;
 mod rules;
 mod schema;
 mod scope;
+mod selection;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

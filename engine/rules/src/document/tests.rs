@@ -178,6 +178,79 @@ steps = ["full-import", "delta-synchronization"]
     assert_eq!(deployment.profiles[0].steps[1], StepType::DeltaSynchronization);
 }
 
+/// `[scope]`: what is listed counts by its anchor, is part of the decisions, and survives the canonical text; names do not count.
+#[test]
+fn a_selection_is_read_and_counts_by_its_anchors() {
+    let text = |name: &str| {
+        format!(
+            "[deployment]\nname = \"x\"\n[connector.ad]\nkind = \"text-file\"\n[scope.ad]\neverybody = false\nnested = true\n\
+             groups = [{{ id = \"6F9619FF-8B86-D011-B42D-00CF4FC964FF\", name = \"{name}\" }}]\nwithout = [{{ id = \"p9\" }}]\n"
+        )
+    };
+    let rules = |text: &str| {
+        let loaded = loaded(text, &[("rules/a.toml", METAVERSE)]);
+        assert_eq!(shown(&loaded.diagnostics, &loaded.sources), "");
+        loaded.rules.unwrap()
+    };
+    let read = rules(&text("Pilot"));
+    let selection = &read.selections["ad"];
+    assert_eq!(selection.groups["6f9619ff-8b86-d011-b42d-00cf4fc964ff"], "Pilot");
+    assert_eq!(selection.without["p9"], "p9");
+    let watched: Vec<_> = read.watched_groups().into_iter().map(|group| (group.group, group.watch)).collect();
+    assert_eq!(watched, [("6f9619ff-8b86-d011-b42d-00cf4fc964ff".to_owned(), crate::Watch::NestedSelection)]);
+    let again = read_canonical(&read.text).unwrap();
+    assert_eq!((&again.hash, &again.text), (&read.hash, &read.text));
+    assert_eq!(rules(&text("Wave one")).hash, read.hash, "a name is for the reader");
+    assert_ne!(rules(&text("Pilot").replace("p9", "p8")).hash, read.hash);
+    assert_ne!(rules(&text("Pilot").replace("nested = true\n", "")).hash, read.hash);
+    let open = "[deployment]\nname = \"x\"\n[connector.ad]\nkind = \"text-file\"\n";
+    assert_eq!(rules(open).hash, rules(&format!("{open}[scope.ad]\neverybody = true\n")).hash, "nothing is limited");
+}
+
+#[test]
+fn mistakes_in_a_selection() {
+    check(
+        r#"
+[deployment]
+name = "x"
+[connector.ad]
+kind = "text-file"
+[connector.hr]
+kind = "text-file"
+[connector.crm]
+kind = "text-file"
+[connector.erp]
+kind = "text-file"
+[scope.ad]
+groups = [{ name = "Pilot" }]
+[scope.hr]
+everybody = true
+groups = [{ id = "g" }]
+[scope.crm]
+everybody = false
+without = [{ id = "" }]
+[scope.erp]
+everybody = false
+users = [{ id = "p1", name = "Ann" }]
+without = [{ id = "p1", name = "Ann" }]
+member = []
+[scope.add]
+everybody = true
+"#,
+        &[("rules/a.toml", METAVERSE)],
+        expect![[r#"
+            metasync.toml:12:1 error key-missing <[scope.ad]> [scope.ad] needs `everybody` (everybody = false synchronises the members of `groups` and those in `users` alone; true all but `without`)
+            metasync.toml:13:11 error key-missing <{ name = "Pilot" }> this entry of `groups` needs `id` (the object's anchor, in Active Directory its objectGUID; `metasync scope` writes it)
+            metasync.toml:16:11 error scope-limits-nobody <{ id = "g" }> everybody is in scope by [scope.hr], so what is listed here limits nobody (write everybody = false to synchronise nobody else, or take the list out)
+            metasync.toml:17:1 error scope-of-nobody <[scope.crm]> [scope.crm] leaves nobody in scope: it names neither a group nor a user (add one with `metasync scope add-group` or `add-user`, or write everybody = true)
+            metasync.toml:19:19 error scope-id-empty <""> an entry of `without` names nobody (the object's anchor, in Active Directory its objectGUID; `metasync scope` writes it)
+            metasync.toml:23:12 error scope-both-ways <{ id = "p1", name = "Ann" }> `Ann` is listed in `users` and in `without` (take it out of one of the two)
+            metasync.toml:24:1 error key-unknown <member> [scope.erp] has no key `member` (known: everybody, nested, groups, users, without)
+            metasync.toml:25:8 error connector-unknown <add> there is no connector `add` (did you mean `ad`?)
+        "#]],
+    );
+}
+
 #[test]
 fn mistakes_in_the_configuration() {
     check(

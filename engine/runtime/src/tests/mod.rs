@@ -22,6 +22,7 @@ mod reading;
 mod rows;
 mod rule_changes;
 mod rule_tests;
+mod selection;
 mod sending;
 mod small_changes;
 mod synchronisations;

@@ -39,6 +39,7 @@ pub(super) fn rules() -> RuleSet {
         matching: Matching::Automatic,
         grace_days: 7,
         without_recall: BTreeSet::new(),
+        selections: BTreeMap::new(),
         hash: "first".into(),
         text: "the first rules".into(),
         places: Default::default(),
