@@ -42,6 +42,7 @@ mod overview;
 mod preview;
 mod reading;
 mod rule_change;
+mod trial;
 
 mod rule_test;
 
@@ -88,3 +89,4 @@ pub use selection::selection_problem;
 pub use status::{Severity, severity_of_status};
 pub use step::step_name;
 pub use stop::StopSignal;
+pub use trial::{NotRead, Trial, TrialRequest};

@@ -28,4 +28,5 @@ mod small_changes;
 mod synchronisations;
 mod system_states;
 mod time;
+mod trials;
 mod worlds;
