@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Write a deployment folder; never synchronises or exports by itself
     Init(InitArgs),
-    /// Tell from two CSV inventories who would be matched, created or held, and what to mend first
+    /// Tell who would be matched, created or held, and what to mend first: from the systems, or from two CSV inventories
     Assess(AssessArgs),
     /// Show every mistake in the configuration, and whether every system can be reached
     Check(CheckArgs),
@@ -271,7 +271,11 @@ pub(crate) struct InitArgs {
 
 #[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "The directory's file has at least the columns Name,SamAccountName,EmailAddress, the tenant's file \
+    after_help = "In a deployment (--deployment DIR) without --ad and --cloud, the report comes from the systems: every connector is \
+read in full and everything is decided by the deployment's rules, in a private copy that is thrown away. Nothing is exported, and the \
+deployment stays as it is. Beside each class stands what the engine decides.
+
+With two files no deployment is needed. The directory's file has at least the columns Name,SamAccountName,EmailAddress, the tenant's file \
     userprincipalname,displayname,islicensed:
 
   Get-ADUser -Filter * -Properties EmailAddress | Select-Object Name,SamAccountName,EmailAddress | Export-Csv ad.csv -NoTypeInformation
@@ -283,12 +287,15 @@ when something is to be mended or decided before the first export, otherwise wit
 )]
 pub(crate) struct AssessArgs {
     /// Inventory of the directory: CSV, as Export-Csv writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ad: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "cloud")]
+    pub(crate) ad: Option<PathBuf>,
     /// Inventory of the tenant: CSV, as Export-Csv writes it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) cloud: PathBuf,
-    /// A verified domain of the tenant; may be repeated [default: the domains of its users' sign-in names]
+    #[arg(long, value_name = "FILE", requires = "ad")]
+    pub(crate) cloud: Option<PathBuf>,
+    /// Without files: the Azure AD connector to judge against, where the deployment has several
+    #[arg(long, value_name = "NAME", conflicts_with = "ad")]
+    pub(crate) connector: Option<String>,
+    /// A verified domain of the tenant; may be repeated [default: what the tenant says; with files, the domains of sign-in names]
     #[arg(long, value_name = "DOMAIN")]
     pub(crate) verified_domain: Vec<String>,
     /// The suffix that sign-in names with another one should get [default: the verified domain of most users]

@@ -81,6 +81,7 @@ async fn carry_out(cli: Cli, output: Output) -> Exit {
             | Command::Cycle(_)
             | Command::Passwords(_)
             | Command::Preview(_)
+            | Command::Assess(_)
             | Command::Tenant(_)
     );
     stop_on_ctrl_c(stop.clone(), output, stops_cleanly);
@@ -121,7 +122,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,
-        Command::Assess(args) => commands::assess::run(&args),
+        Command::Assess(args) => commands::assess::run(context, &args).await,
         Command::SwitchMode(args) => commands::switch_mode::run(context, &args).await,
         Command::TenantSync(args) => commands::tenant_sync::run(context, &args).await,
     }

@@ -40,6 +40,34 @@ pub(crate) enum Column {
 
 use Column::*;
 
+impl Column {
+    pub(crate) const ALL: [Column; 23] = [
+        Name,
+        Account,
+        SignInName,
+        Mail,
+        Addresses,
+        Enabled,
+        Blocked,
+        ObjectGuid,
+        ConsistencyGuid,
+        Dn,
+        Alias,
+        DisplayName,
+        MailboxGuid,
+        UserAccountControl,
+        ImmutableId,
+        Licensed,
+        Licences,
+        UserType,
+        Synchronised,
+        LastSynchronised,
+        Roles,
+        ObjectType,
+        Deleted,
+    ];
+}
+
 /// Titles as they are compared: lower case, letters and digits alone.
 const DIRECTORY: &[(&str, Column)] = &[
     ("name", Name),
@@ -172,13 +200,17 @@ const ELSEWHERE: &[(Side, &str, &str)] = &[
     (
         Side::Directory,
         "groups that are too large or of a kind that is not synchronised",
-        "metasync init, then metasync cycle initial in staging mode: `metasync pending cloud` lists them as limitations",
+        "metasync init, then metasync assess in its folder, without files",
     ),
-    (Side::Directory, "the state of the domain controller, its clock, and what the account may read", "metasync check"),
+    (
+        Side::Directory,
+        "the state of the domain controller, its clock, and what the account may read",
+        "metasync init, then metasync assess in its folder, without files",
+    ),
     (
         Side::Tenant,
         "the tenant's state, its verified domains and clock, and certificates and secrets that are about to expire",
-        "metasync check, metasync tenant-sync status",
+        "metasync init, then metasync assess in its folder, without files",
     ),
 ];
 

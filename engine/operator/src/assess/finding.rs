@@ -21,6 +21,7 @@ pub(crate) enum Class {
     DeletedTwin,
     DeletedAnchor,
     Created,
+    LeftOut,
 }
 
 /// What else is to be known of a person.
@@ -42,6 +43,7 @@ pub(crate) enum Remark {
     DuplicateAddress,
     InvalidCharacters,
     TooLong,
+    RulesDecideOtherwise,
 }
 
 /// Whether somebody has to do something.
@@ -60,7 +62,7 @@ pub(crate) enum Weight {
 type Words = (&'static str, Weight, &'static str, &'static str);
 
 impl Class {
-    pub(crate) const ALL: [Class; 14] = [
+    pub(crate) const ALL: [Class; 15] = [
         Class::Synchronised,
         Class::HardMatch,
         Class::SoftMatch,
@@ -75,6 +77,7 @@ impl Class {
         Class::DeletedTwin,
         Class::DeletedAnchor,
         Class::Created,
+        Class::LeftOut,
     ];
 
     const fn words(self) -> Words {
@@ -159,6 +162,12 @@ impl Class {
                 "nobody in the tenant is this person: a user would be created",
                 "nothing; a licence is given afterwards",
             ),
+            Class::LeftOut => (
+                "left-out",
+                Fine,
+                "the deployment's rules take no notice of this account",
+                "nothing, unless it belongs to somebody: `metasync preview` says which scope it is not in",
+            ),
         }
     }
 
@@ -180,7 +189,7 @@ impl Class {
 }
 
 impl Remark {
-    pub(crate) const ALL: [Remark; 15] = [
+    pub(crate) const ALL: [Remark; 16] = [
         Remark::SignInNameChange,
         Remark::WouldEnable,
         Remark::WouldDisable,
@@ -196,6 +205,7 @@ impl Remark {
         Remark::DuplicateAddress,
         Remark::InvalidCharacters,
         Remark::TooLong,
+        Remark::RulesDecideOtherwise,
     ];
 
     const fn words(self) -> Words {
@@ -285,6 +295,12 @@ impl Remark {
             Remark::TooLong => {
                 ("too-long", Mend, "a value is longer than the service takes", "shorten it in the directory")
             }
+            Remark::RulesDecideOtherwise => (
+                "rules-decide-otherwise",
+                Mend,
+                "the rules of this deployment come to something else than the class says",
+                "what they decide is what a run does: `metasync cycle` in staging mode, then `metasync explain`",
+            ),
         }
     }
 

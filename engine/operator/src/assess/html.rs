@@ -1,10 +1,11 @@
 //! The report as one HTML page to hand to a colleague: charts drawn as SVG in the page, no script, and nothing that is loaded
 //! from anywhere; the page forbids it to itself. Everything that comes from the inventories is escaped.
 
-use super::columns::Side;
+use super::columns::{NotInFile, Side};
 use super::finding::{Class, Remark, Weight};
 use super::judge::{Assessment, Line};
-use crate::text::count;
+use super::surroundings::{Others, System};
+use crate::text::{count, counted};
 use std::fmt::Write as _;
 
 /// People of one kind on the page; the CSV has all.
@@ -65,17 +66,11 @@ pub(crate) fn page(assessment: &Assessment) -> String {
         section(&mut page, remark.code(), remark.meaning(), remark.remedy(), remark.weight(), &lines);
     }
     cloud_only(&mut page, assessment);
-    page.push_str("<h2>Not in the files</h2>\n<table><tr><th>Side</th><th>Question</th><th>This adds it</th></tr>\n");
-    for missing in &assessment.not_in_file {
-        let side = if missing.side == Side::Directory { "directory" } else { "tenant" };
-        let _ = writeln!(
-            page,
-            "<tr><td>{side}</td><td>{}</td><td><code>{}</code></td></tr>",
-            escaped(missing.question),
-            escaped(missing.command)
-        );
+    others(&mut page, &assessment.others);
+    systems(&mut page, &assessment.systems);
+    if !assessment.live {
+        not_in_files(&mut page, &assessment.not_in_file);
     }
-    page.push_str("</table>\n");
     if !assessment.issues.is_empty() {
         page.push_str("<h2>Lines that were not understood</h2>\n<ul>\n");
         for issue in &assessment.issues {
@@ -85,6 +80,95 @@ pub(crate) fn page(assessment: &Assessment) -> String {
     }
     page.push_str("</body></html>\n");
     page
+}
+
+fn not_in_files(page: &mut String, not_in_file: &[NotInFile]) {
+    page.push_str("<h2>Not in the files</h2>\n");
+    let mut commands: Vec<&str> = Vec::new();
+    for missing in not_in_file {
+        if commands.contains(&missing.command) {
+            continue;
+        }
+        commands.push(missing.command);
+        page.push_str("<ul>\n");
+        for question in not_in_file.iter().filter(|other| other.command == missing.command) {
+            let side = if question.side == Side::Directory { "directory" } else { "tenant" };
+            let _ = writeln!(page, "<li>{side}: {}</li>", escaped(question.question));
+        }
+        let _ = writeln!(page, "</ul>\n<p>This adds it:</p>\n<pre>{}</pre>", escaped(missing.command));
+    }
+}
+
+/// Groups and contacts: what would become of them, and which are held.
+fn others(page: &mut String, others: &Others) {
+    if others.counts.is_empty() {
+        return;
+    }
+    page.push_str("<h2>Groups and contacts</h2>\n<table class=\"narrow\"><tr><th>Type</th><th>What becomes of it</th><th>Number</th></tr>\n");
+    for (object_type, outcomes) in &others.counts {
+        for (outcome, number) in outcomes {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+                escaped(object_type),
+                escaped(outcome),
+                count(*number)
+            );
+        }
+    }
+    page.push_str("</table>\n");
+    if others.held.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        page,
+        "<details><summary>{} of them held</summary><div class=\"scroll\"><table><tr><th>Type</th><th>Name</th><th>Why</th><th>What to do</th></tr>",
+        count(others.held.len() as u64)
+    );
+    for held in others.held.iter().take(MOST_ROWS) {
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td>{}</td><td>{}: {}</td><td>{}</td></tr>",
+            escaped(&held.object_type),
+            escaped(&held.name),
+            escaped(&held.code),
+            escaped(&held.message),
+            escaped(&held.remedy)
+        );
+    }
+    page.push_str("</table></div>\n");
+    if others.held.len() > MOST_ROWS {
+        let _ = writeln!(page, "<p>{} more are in the JSON.</p>", count((others.held.len() - MOST_ROWS) as u64));
+    }
+    page.push_str("</details>\n");
+}
+
+/// What each system says of itself.
+fn systems(page: &mut String, systems: &[System]) {
+    for system in systems {
+        let _ = writeln!(
+            page,
+            "<h2>{} <small>({}, {})</small></h2>\n<table><tr><th></th><th>Code</th><th>Finding</th><th>What to do</th></tr>",
+            escaped(&system.name),
+            escaped(&system.kind),
+            counted(system.objects, "object", "objects")
+        );
+        for finding in &system.findings {
+            let _ = writeln!(
+                page,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                dot(finding.weight),
+                escaped(&finding.code),
+                escaped(&finding.message),
+                escaped(&finding.remedy)
+            );
+        }
+        page.push_str("</table>\n");
+    }
+}
+
+fn dot(weight: Weight) -> String {
+    format!("<i class=\"dot\" style=\"background:var(--{})\"></i>", colour(weight))
 }
 
 struct Bar {

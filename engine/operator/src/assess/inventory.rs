@@ -23,6 +23,10 @@ pub(crate) struct Person {
     pub(crate) display_name: String,
     /// msExchMailboxGuid is set.
     pub(crate) has_mailbox_guid: bool,
+    /// The sign-in name is of another attribute than the directory's userPrincipalName, which nothing here mends.
+    pub(crate) signs_in_by_another: bool,
+    /// Why the deployment's rules take no notice of it.
+    pub(crate) left_out: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -51,7 +55,11 @@ pub(crate) struct CloudObject {
     pub(crate) anchor: String,
     /// Some(false): it was, and is no longer.
     pub(crate) synchronised: Option<bool>,
+    /// This deployment writes it already, whatever the tenant calls that.
+    pub(crate) ours: bool,
     pub(crate) roles: Vec<String>,
+    /// Why they could not be read: it counts as privileged (SF6).
+    pub(crate) roles_unreadable: Option<String>,
 }
 
 impl CloudObject {
@@ -79,10 +87,21 @@ impl<T> Inventory<T> {
     }
 }
 
+/// A group or contact of the directory, as far as it has addresses that a person may have too.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct OtherHolder {
+    /// Lower case, without `smtp:`.
+    pub(crate) addresses: BTreeSet<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inventories {
     pub(crate) directory: Inventory<Person>,
+    /// Known of a directory that was read, not of a file.
+    pub(crate) other_holders: Vec<OtherHolder>,
     pub(crate) tenant: Inventory<CloudObject>,
+    /// Read from the systems themselves: there is no file that lacks anything.
+    pub(crate) live: bool,
 }
 
 /// `ann@x.com` of `SMTP:ann@x.com`, lower case; none for what is no mail address.

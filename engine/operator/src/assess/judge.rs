@@ -5,6 +5,8 @@ use super::columns::{Column, NotInFile, not_in_file};
 use super::finding::{Class, Remark, Weight};
 use super::inventory::{CloudKind, CloudObject, Inventories, Person, address, all_addresses, primary};
 use super::names;
+use super::people_index::PeopleIndex;
+use super::surroundings::{Others, System};
 use super::tenant_index::{TenantIndex, addresses_of, primary_of};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -15,6 +17,10 @@ pub(crate) struct Options {
     pub(crate) verified_domains: Vec<String>,
     /// The suffix that sign-in names should get; none: the verified domain that most users have.
     pub(crate) suffix: Option<String>,
+    /// `user_principal_name = true` under [matching]: the same sign-in name is a match.
+    pub(crate) match_by_sign_in_name: bool,
+    /// Addresses that only the cloud knows stay, by what stands under [matching] or because the mode writes none.
+    pub(crate) keeps_addresses: bool,
 }
 
 /// One person of the directory.
@@ -28,6 +34,9 @@ pub(crate) struct Line {
     pub(crate) because: String,
     /// The object of the tenant, as the operator knows it.
     pub(crate) cloud: Option<String>,
+    /// Its position in the inventory.
+    #[serde(skip)]
+    pub(crate) cloud_at: Option<usize>,
     pub(crate) signs_in_today_as: Option<String>,
     pub(crate) will_sign_in_as: Option<String>,
     pub(crate) licensed: Option<bool>,
@@ -35,6 +44,8 @@ pub(crate) struct Line {
     /// What the directory should hold instead (the fix file).
     pub(crate) fixes: Vec<Fix>,
     pub(crate) dn: String,
+    /// What the deployment's engine decides about it; none of a file.
+    pub(crate) engine: Option<String>,
 }
 
 /// A change in the directory that would mend something.
@@ -61,6 +72,11 @@ pub(crate) struct Assessment {
     pub(crate) addresses_assumed: bool,
     pub(crate) not_in_file: Vec<NotInFile>,
     pub(crate) issues: Vec<String>,
+    /// Read from the systems themselves.
+    pub(crate) live: bool,
+    /// The connected systems as a whole, and what is not a person; of files nothing is known of either.
+    pub(crate) systems: Vec<System>,
+    pub(crate) others: Others,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,12 +105,14 @@ impl Assessment {
 
     /// Whether somebody has to mend or decide something before the first export.
     pub(crate) fn weight(&self) -> Weight {
-        self.lines.iter().map(Line::weight).max().unwrap_or(Weight::Fine)
+        let people = self.lines.iter().map(Line::weight);
+        let systems = self.systems.iter().flat_map(|system| &system.findings).map(|finding| finding.weight);
+        people.chain(systems).chain(self.others.held.iter().map(|held| held.weight)).max().unwrap_or(Weight::Fine)
     }
 }
 
 pub(crate) fn judge(inventories: &Inventories, options: &Options) -> Assessment {
-    let Inventories { directory, tenant } = inventories;
+    let Inventories { directory, tenant, .. } = inventories;
     let index = TenantIndex::of(tenant);
     let (verified_domains, domains_inferred) = domains(&tenant.objects, options);
     let suffix = options
@@ -102,10 +120,11 @@ pub(crate) fn judge(inventories: &Inventories, options: &Options) -> Assessment 
         .clone()
         .map(|suffix| suffix.to_lowercase())
         .or_else(|| usual(&tenant.objects, &verified_domains));
-    let world = World { inventories, index, people: PeopleIndex::of(&directory.objects), verified_domains, suffix };
+    let people = PeopleIndex::of(&directory.objects, &inventories.other_holders);
+    let world = World { inventories, index, people, verified_domains, suffix, options };
     let decided: Vec<Decided> = directory.objects.iter().map(|person| world.decide(person)).collect();
     let mut claims: HashMap<usize, usize> = HashMap::new();
-    for decided in decided.iter().filter(|decided| decided.class.claims()) {
+    for decided in decided.iter().filter(|decided| world.claims(decided.class)) {
         if let Some(at) = decided.cloud {
             *claims.entry(at).or_default() += 1;
         }
@@ -114,7 +133,9 @@ pub(crate) fn judge(inventories: &Inventories, options: &Options) -> Assessment 
     let lines = directory.objects.iter().zip(decided).map(|(person, mut decided)| {
         touched.extend(decided.cloud);
         // One cloud object that two people claim belongs to neither by itself.
-        if decided.class.claims() && decided.cloud.is_some_and(|at| claims.get(&at).is_some_and(|claims| *claims > 1)) {
+        if world.claims(decided.class)
+            && decided.cloud.is_some_and(|at| claims.get(&at).is_some_and(|claims| *claims > 1))
+        {
             decided.class = Class::Ambiguous;
             decided.because = "somebody else in the directory matches the same cloud user".to_owned();
         }
@@ -128,9 +149,7 @@ pub(crate) fn judge(inventories: &Inventories, options: &Options) -> Assessment 
         name: object.name().to_owned(),
         kind: if object.kind == CloudKind::Guest { "guest" } else { "user" },
         licensed: object.licensed,
-        stale_anchor: world.knows_anchors()
-            && !object.anchor.is_empty()
-            && !world.people.by_anchor.contains_key(&object.anchor),
+        stale_anchor: world.knows_anchors() && !object.anchor.is_empty() && !world.people.has_anchor(&object.anchor),
     });
     let cloud_only = cloud_only.collect();
     let issue = |side: &str, text: &String| format!("{side}: {text}");
@@ -141,7 +160,13 @@ pub(crate) fn judge(inventories: &Inventories, options: &Options) -> Assessment 
         suffix: world.suffix.clone(),
         addresses_assumed: !world.knows_cloud_addresses(),
         verified_domains: world.verified_domains.into_iter().collect(),
-        not_in_file: not_in_file(|column| directory.has(column), |column| tenant.has(column)),
+        not_in_file: match inventories.live {
+            true => Vec::new(),
+            false => not_in_file(|column| directory.has(column), |column| tenant.has(column)),
+        },
+        live: inventories.live,
+        systems: Vec::new(),
+        others: Others::default(),
         issues: directory
             .issues
             .iter()
@@ -173,42 +198,13 @@ fn usual(objects: &[CloudObject], verified: &BTreeSet<String>) -> Option<String>
     most.or_else(|| verified.iter().find(|domain| own(domain)).or(verified.first()).cloned())
 }
 
-/// Who in the directory has a key.
-#[derive(Debug, Default)]
-struct PeopleIndex {
-    by_anchor: HashMap<String, usize>,
-    /// Addresses and sign-in names, with how many have them.
-    uses: HashMap<String, usize>,
-}
-
-impl PeopleIndex {
-    fn of(people: &[Person]) -> PeopleIndex {
-        let mut index = PeopleIndex::default();
-        for (at, person) in people.iter().enumerate() {
-            if !person.anchor.is_empty() {
-                index.by_anchor.entry(person.anchor.clone()).or_insert(at);
-            }
-            for key in keys(person) {
-                *index.uses.entry(key).or_default() += 1;
-            }
-        }
-        index
-    }
-}
-
-/// What must be one person's alone.
-fn keys(person: &Person) -> BTreeSet<String> {
-    let mut keys = all_addresses(&person.addresses, &person.mail);
-    keys.extend((!person.sign_in_name.is_empty()).then(|| person.sign_in_name.to_lowercase()));
-    keys
-}
-
 struct World<'a> {
     inventories: &'a Inventories,
     index: TenantIndex,
     people: PeopleIndex,
     verified_domains: BTreeSet<String>,
     suffix: Option<String>,
+    options: &'a Options,
 }
 
 /// What was decided about one person.
@@ -219,8 +215,8 @@ struct Decided {
 }
 
 impl Class {
-    /// The person would be joined to the cloud object, now or after a decision.
-    fn claims(self) -> bool {
+    /// The cloud object is taken for the person's own, whether they are joined already or may never be.
+    fn is_theirs(self) -> bool {
         matches!(self, Class::Synchronised | Class::HardMatch | Class::SoftMatch | Class::UpnMatch)
     }
 }
@@ -246,69 +242,45 @@ impl World<'_> {
         positions.iter().filter(is).copied().collect()
     }
 
-    /// In the order in which the engine looks: anchor, primary address, sign-in name, any address, the recycle bin.
+    /// The person would be joined to the cloud object, now or after a decision.
+    fn claims(&self, class: Class) -> bool {
+        class.is_theirs() && (class != Class::UpnMatch || self.options.match_by_sign_in_name)
+    }
+
+    /// In the order in which the shipped rules look: anchor, primary address, sign-in name where that matches, the recycle bin,
+    /// and what is only listed: sign-in name, any address.
     fn decide(&self, person: &Person) -> Decided {
-        let at = |class, because: String, cloud| Decided { class, because, cloud: Some(cloud) };
+        if let Some(because) = &person.left_out {
+            return Decided { class: Class::LeftOut, because: because.clone(), cloud: None };
+        }
         let by_anchor =
             TenantIndex::all(&self.index.by_anchor, Some(&person.anchor).filter(|anchor| !anchor.is_empty()));
-        if let [cloud] = self.live(&by_anchor, &[CloudKind::User])[..] {
-            let synchronised = self.object(cloud).is_some_and(|object| object.synchronised == Some(true));
-            let class = if synchronised { Class::Synchronised } else { Class::HardMatch };
-            return self.unless_privileged(at(class, format!("the same anchor {}", person.anchor), cloud));
+        if let Some(decided) = self.by_anchor(person, &by_anchor) {
+            return decided;
         }
         let primary = primary(&person.addresses, &person.mail);
-        let found = TenantIndex::all(&self.index.by_primary, primary.as_ref());
-        let address = primary.clone().unwrap_or_default();
-        match self.live(&found, &[CloudKind::User])[..] {
-            [] => {}
-            [cloud] => {
-                let what = if self.knows_cloud_addresses() { "primary address" } else { "address as sign-in name" };
-                return self.matched(person, at(Class::SoftMatch, format!("the same {what} {address}"), cloud));
-            }
-            [first, ..] => {
-                return at(Class::Ambiguous, format!("several cloud users have the primary address {address}"), first);
-            }
-        }
-        if let Some(twin) = self.twin(&found, &address) {
-            return twin;
+        let by_primary = TenantIndex::all(&self.index.by_primary, primary.as_ref());
+        if let Some(decided) = primary.as_ref().and_then(|primary| self.by_primary(person, primary, &by_primary)) {
+            return decided;
         }
         let sign_in_name = Some(person.sign_in_name.to_lowercase()).filter(|name| !name.is_empty());
-        let by_name = TenantIndex::all(&self.index.by_sign_in_name, sign_in_name.iter().chain(&primary));
-        match self.live(&by_name, &[CloudKind::User])[..] {
-            [] => {}
-            [cloud] => {
-                let name = self.object(cloud).map_or("", |object| object.sign_in_name.as_str());
-                return self.matched(person, at(Class::UpnMatch, format!("the sign-in name {name}"), cloud));
-            }
-            [first, ..] => return at(Class::Ambiguous, "several cloud users have the sign-in name".to_owned(), first),
+        // An address is looked for among sign-in names where those of the directory are not known, too.
+        let as_name = primary
+            .as_ref()
+            .filter(|_| self.options.match_by_sign_in_name || !self.inventories.directory.has(Column::SignInName));
+        let by_name = TenantIndex::all(&self.index.by_sign_in_name, sign_in_name.iter().chain(as_name));
+        let is_match = self.options.match_by_sign_in_name;
+        if let Some(decided) = self.by_sign_in_name(person, &by_name).filter(|_| is_match) {
+            return decided;
         }
-        let all = all_addresses(&person.addresses, &person.mail);
-        let by_address = TenantIndex::all(&self.index.by_address, &all);
-        match self.live(&by_address, &[CloudKind::User])[..] {
-            [] => {}
-            [cloud] => {
-                let common = self.object(cloud).map(|object| addresses_of(object).intersection(&all).next().cloned());
-                let common = common.flatten().unwrap_or_default();
-                return at(Class::SecondaryHit, format!("the address {common} in common"), cloud);
-            }
-            [first, ..] => {
-                return at(Class::Ambiguous, "several cloud users have one of the addresses".to_owned(), first);
-            }
+        if let Some(decided) = self.in_recycle_bin(&by_anchor, &by_name, &by_primary) {
+            return decided;
         }
-        if let Some(twin) = self.twin(&by_address, &address).or_else(|| self.twin(&by_name, &address)) {
-            return twin;
+        if let Some(decided) = self.by_sign_in_name(person, &by_name) {
+            return decided;
         }
-        let in_bin = |positions: &[usize]| {
-            positions
-                .iter()
-                .copied()
-                .find(|at| self.object(*at).is_some_and(|object| object.deleted && object.kind == CloudKind::User))
-        };
-        if let Some(cloud) = in_bin(&by_anchor) {
-            return at(Class::DeletedAnchor, "its anchor is in the recycle bin".to_owned(), cloud);
-        }
-        if let Some(cloud) = in_bin(&by_name).or_else(|| in_bin(&found)) {
-            return at(Class::DeletedTwin, "its name or address is in the recycle bin".to_owned(), cloud);
+        if let Some(decided) = self.by_any_address(person) {
+            return decided;
         }
         let because = match (&primary, &sign_in_name) {
             (None, None) => "there is nothing to look for: neither mail nor sign-in name".to_owned(),
@@ -318,28 +290,109 @@ impl World<'_> {
         Decided { class: Class::Created, because, cloud: None }
     }
 
-    /// A guest, contact or group that stands in the way.
-    fn twin(&self, positions: &[usize], address: &str) -> Option<Decided> {
-        let first = |kinds: &[CloudKind]| self.live(positions, kinds).first().copied();
-        let guest = first(&[CloudKind::Guest]).map(|cloud| Decided {
-            class: Class::GuestTwin,
-            because: "a guest has the address or name".to_owned(),
-            cloud: Some(cloud),
-        });
-        guest.or_else(|| {
-            first(&[CloudKind::Contact, CloudKind::Group]).map(|cloud| Decided {
-                class: Class::ContactTwin,
-                because: format!("a contact or group has the address {address}"),
-                cloud: Some(cloud),
-            })
+    fn by_anchor(&self, person: &Person, positions: &[usize]) -> Option<Decided> {
+        let because = format!("the same anchor {}", person.anchor);
+        match self.live(positions, &[CloudKind::User, CloudKind::Guest])[..] {
+            [] => None,
+            [cloud] => Some(self.unless_guest(cloud, |object| {
+                let class = match object.ours || object.synchronised == Some(true) {
+                    true => Class::Synchronised,
+                    false => Class::HardMatch,
+                };
+                self.unless_privileged(Decided { class, because, cloud: Some(cloud) })
+            })),
+            [first, ..] => {
+                Some(ambiguous(format!("several cloud users carry the anchor {}", person.anchor), Some(first)))
+            }
+        }
+    }
+
+    fn by_primary(&self, person: &Person, address: &str, positions: &[usize]) -> Option<Decided> {
+        let found = self.live(positions, &[CloudKind::User, CloudKind::Guest]);
+        if self.people.shares_primary(address) {
+            let because = format!("somebody else in the directory has the primary address {address}");
+            return Some(ambiguous(because, found.first().copied()));
+        }
+        match found[..] {
+            [] => None,
+            [cloud] => Some(self.unless_guest(cloud, |_| {
+                let what = if self.knows_cloud_addresses() { "primary address" } else { "address as sign-in name" };
+                let because = format!("the same {what} {address}");
+                self.matched(person, Decided { class: Class::SoftMatch, because, cloud: Some(cloud) })
+            })),
+            [first, ..] => {
+                Some(ambiguous(format!("several cloud users have the primary address {address}"), Some(first)))
+            }
+        }
+    }
+
+    fn by_sign_in_name(&self, person: &Person, positions: &[usize]) -> Option<Decided> {
+        let is_match = self.options.match_by_sign_in_name;
+        if is_match && self.people.shares_sign_in_name(&person.sign_in_name.to_lowercase()) {
+            let because = format!("somebody else in the directory has the sign-in name {}", person.sign_in_name);
+            return Some(ambiguous(because, positions.first().copied()));
+        }
+        match self.live(positions, &[CloudKind::User, CloudKind::Guest])[..] {
+            [] => None,
+            [cloud] => Some(self.unless_guest(cloud, |object| {
+                let because = format!("the sign-in name {}", object.sign_in_name);
+                let decided = Decided { class: Class::UpnMatch, because, cloud: Some(cloud) };
+                if is_match { self.matched(person, decided) } else { decided }
+            })),
+            [first, ..] => Some(ambiguous("several cloud users have the sign-in name".to_owned(), Some(first))),
+        }
+    }
+
+    fn in_recycle_bin(&self, by_anchor: &[usize], by_name: &[usize], by_primary: &[usize]) -> Option<Decided> {
+        let in_bin = |positions: &[usize]| {
+            let is =
+                |at: &usize| self.object(*at).is_some_and(|object| object.deleted && object.kind == CloudKind::User);
+            positions.iter().copied().find(is)
+        };
+        let decided = |class, because: &str, cloud| Decided { class, because: because.to_owned(), cloud: Some(cloud) };
+        let anchor = in_bin(by_anchor);
+        let restored = anchor.map(|cloud| decided(Class::DeletedAnchor, "its anchor is in the recycle bin", cloud));
+        restored.or_else(|| {
+            let twin = in_bin(by_name).or_else(|| in_bin(by_primary))?;
+            Some(decided(Class::DeletedTwin, "its name or address is in the recycle bin", twin))
         })
+    }
+
+    /// What is only listed: an address in common, whoever has it.
+    fn by_any_address(&self, person: &Person) -> Option<Decided> {
+        let all = all_addresses(&person.addresses, &person.mail);
+        let positions = TenantIndex::all(&self.index.by_address, &all);
+        if let [cloud, others @ ..] = &self.live(&positions, &[CloudKind::User])[..] {
+            let common = self.object(*cloud).map(|object| addresses_of(object).intersection(&all).next().cloned());
+            let common = common.flatten().unwrap_or_default();
+            let because = match others {
+                [] => format!("the address {common} in common"),
+                others => format!("the address {common} in common, and others with {} more", others.len()),
+            };
+            return Some(Decided { class: Class::SecondaryHit, because, cloud: Some(*cloud) });
+        }
+        let first = |kinds: &[CloudKind]| self.live(&positions, kinds).first().copied();
+        first(&[CloudKind::Guest]).map(guest).or_else(|| {
+            let cloud = first(&[CloudKind::Contact, CloudKind::Group])?;
+            let address = self.object(cloud).map(|object| addresses_of(object).intersection(&all).next().cloned());
+            let because = format!("a contact or group has the address {}", address.flatten().unwrap_or_default());
+            Some(Decided { class: Class::ContactTwin, because, cloud: Some(cloud) })
+        })
+    }
+
+    /// SF7.
+    fn unless_guest(&self, cloud: usize, otherwise: impl FnOnce(&CloudObject) -> Decided) -> Decided {
+        match self.object(cloud) {
+            Some(object) if object.kind != CloudKind::Guest => otherwise(object),
+            _ => guest(cloud),
+        }
     }
 
     /// A candidate by address or name: another's anchor and a role are in the way (SF6, SF8).
     fn matched(&self, person: &Person, decided: Decided) -> Decided {
         let Some(object) = decided.cloud.and_then(|at| self.object(at)) else { return decided };
         if !object.anchor.is_empty() && self.knows_anchors() && object.anchor != person.anchor {
-            let class = match self.people.by_anchor.contains_key(&object.anchor) {
+            let class = match self.people.has_anchor(&object.anchor) {
                 true => Class::AnchorOfAnother,
                 false => Class::StaleAnchor,
             };
@@ -349,22 +402,31 @@ impl World<'_> {
         self.unless_privileged(decided)
     }
 
+    /// SF6: a role that cannot be read counts as one.
     fn unless_privileged(&self, decided: Decided) -> Decided {
-        match decided.cloud.and_then(|at| self.object(at)) {
-            Some(object) if !object.roles.is_empty() && decided.class != Class::Synchronised => {
-                let because = format!("{}, and it is {}", decided.because, object.roles.join(", "));
-                Decided { class: Class::Privileged, because, ..decided }
+        let Some(object) = decided.cloud.and_then(|at| self.object(at)) else { return decided };
+        let why = match &object.roles_unreadable {
+            _ if decided.class == Class::Synchronised => None,
+            _ if !object.roles.is_empty() => Some(format!("it is {}", object.roles.join(", "))),
+            Some(reason) => Some(format!("its roles cannot be read, so it counts as one that holds some: {reason}")),
+            None => None,
+        };
+        match why {
+            Some(why) => {
+                Decided { class: Class::Privileged, because: format!("{}, and {why}", decided.because), ..decided }
             }
-            _ => decided,
+            None => decided,
         }
     }
 
     fn line(&self, person: &Person, decided: Decided) -> Line {
         let object = decided.cloud.and_then(|at| self.object(at));
-        let theirs = object.filter(|_| decided.class.claims());
+        let theirs = object.filter(|_| decided.class.is_theirs());
         let mut remarks = BTreeMap::new();
         let mut fixes = Vec::new();
-        self.of_person(person, theirs, &mut remarks, &mut fixes);
+        if decided.class != Class::LeftOut {
+            self.of_person(person, theirs, &mut remarks, &mut fixes);
+        }
         if let Some(object) = theirs {
             self.of_takeover(person, object, decided.class, &mut remarks, &mut fixes);
         }
@@ -380,6 +442,7 @@ impl World<'_> {
             class: decided.class,
             because: decided.because,
             cloud: object.map(|object| object.name().to_owned()),
+            cloud_at: decided.cloud,
             signs_in_today_as: theirs.map(|object| object.sign_in_name.clone()),
             // What the takeover leaves alone stays as it is today (SF2).
             will_sign_in_as: wanted.or(said).or_else(|| theirs.map(|object| object.sign_in_name.clone())),
@@ -387,6 +450,7 @@ impl World<'_> {
             remarks,
             fixes,
             dn: person.dn.clone(),
+            engine: None,
         }
     }
 
@@ -408,8 +472,7 @@ impl World<'_> {
         if directory.has(Column::SignInName) {
             self.of_sign_in_name(person, theirs, remarks, fixes);
         }
-        let shared: Vec<String> =
-            keys(person).into_iter().filter(|key| self.people.uses.get(key).is_some_and(|uses| *uses > 1)).collect();
+        let shared = self.people.shared(person);
         if !shared.is_empty() {
             remarks.insert(Remark::DuplicateAddress, shared.join(", "));
         }
@@ -446,6 +509,7 @@ impl World<'_> {
             today.filter(|name| names::suffix(name).is_some_and(|suffix| self.verified_domains.contains(&suffix)));
         let to = today.or_else(|| self.suffix.as_ref().map(|suffix| format!("{local}@{suffix}")));
         remarks.insert(remark, to.as_ref().map_or_else(|| suffix.clone(), |to| format!("{suffix}: {to} instead")));
+        let to = to.filter(|_| !person.signs_in_by_another);
         fixes.extend(to.map(|to| Fix::SignInName { from: person.sign_in_name.clone(), to }));
     }
 
@@ -465,13 +529,17 @@ impl World<'_> {
         if !wanted.is_empty() && !fixed && !wanted.eq_ignore_ascii_case(&object.sign_in_name) {
             remarks.insert(Remark::SignInNameChange, format!("{} -> {wanted}", object.sign_in_name));
         }
+        // What follows a takeover is no takeover any more: there the directory rules.
+        let is_takeover = class != Class::Synchronised;
         match (person.enabled, object.enabled) {
+            _ if !is_takeover => {}
             (Some(true), Some(false)) => drop(remarks.insert(Remark::WouldEnable, String::new())),
             (Some(false), Some(true)) => drop(remarks.insert(Remark::WouldDisable, String::new())),
             _ => {}
         }
         let (directory, tenant) = (&self.inventories.directory, &self.inventories.tenant);
-        if directory.has(Column::Addresses) && tenant.has(Column::Addresses) {
+        let compares = directory.has(Column::Addresses) && tenant.has(Column::Addresses);
+        if compares && is_takeover && !self.options.keeps_addresses {
             let ours = all_addresses(&person.addresses, &person.mail);
             let lost: Vec<String> = object
                 .addresses
@@ -491,13 +559,22 @@ impl World<'_> {
         if !object.anchor.is_empty() && !self.knows_anchors() {
             remarks.insert(Remark::AnchorUnknown, object.anchor.clone());
         }
-        if person.has_mailbox_guid && object.licensed != Some(false) && class != Class::Synchronised {
+        if person.has_mailbox_guid && object.licensed != Some(false) && is_takeover {
             remarks.insert(Remark::MailboxGuidLeft, String::new());
         }
         if object.licensed == Some(false) {
             remarks.insert(Remark::Unlicensed, String::new());
         }
     }
+}
+
+fn ambiguous(because: String, cloud: Option<usize>) -> Decided {
+    Decided { class: Class::Ambiguous, because, cloud }
+}
+
+fn guest(cloud: usize) -> Decided {
+    let because = "a guest, or an account of another issuer, has the address or name".to_owned();
+    Decided { class: Class::GuestTwin, because, cloud: Some(cloud) }
 }
 
 /// The addresses that the directory lacks. A list without a primary address would leave the person without one, so the one that

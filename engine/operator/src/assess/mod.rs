@@ -1,7 +1,7 @@
 //! The readiness report: who of a directory would be matched with whom in a tenant, who would be created, and what should be
 //! mended first. Reading inventories (`read`, `columns`), judging them (`judge`, pure: the same inventories give the same
-//! report) and showing the report (`render`) are apart, so that inventories may come from elsewhere than from files. Connects
-//! to nothing and writes only the files that were asked for.
+//! report) and showing it are apart, so that inventories come from files and from the systems themselves
+//! (`commands/assess/`). Connects to nothing and writes nothing.
 
 mod columns;
 mod inventory;
@@ -10,6 +10,8 @@ mod read;
 mod finding;
 mod judge;
 mod names;
+mod people_index;
+mod surroundings;
 mod tenant_index;
 // Showing it.
 mod fix;
@@ -21,11 +23,12 @@ mod planted_tests;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use columns::Side;
-pub(crate) use finding::Weight;
+pub(crate) use columns::{Column, Side};
+pub(crate) use finding::{Class, Remark, Weight};
 pub(crate) use fix::{ldif, powershell};
 pub(crate) use html::page;
-pub(crate) use inventory::Inventories;
-pub(crate) use judge::{Options, judge};
+pub(crate) use inventory::{CloudKind, CloudObject, Inventories, Inventory, OtherHolder, Person, all_addresses};
+pub(crate) use judge::{Assessment, Line, Options, judge};
 pub(crate) use read::{ReadProblem, read};
+pub(crate) use surroundings::{HeldOther, Others, System, SystemFinding};
 pub(crate) use tables::{csv, json, text};

@@ -238,6 +238,7 @@ impl FromRow for Person {
             alias: row.owned(Column::Alias),
             display_name: row.owned(Column::DisplayName),
             has_mailbox_guid: !row.text(Column::MailboxGuid).is_empty(),
+            ..Person::default()
         })
     }
 }
@@ -278,6 +279,7 @@ impl FromRow for CloudObject {
                 .filter(|role| !role.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            ..CloudObject::default()
         };
         (!object.name().is_empty()).then_some(object)
     }

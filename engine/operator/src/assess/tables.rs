@@ -3,6 +3,7 @@
 use super::columns::{NotInFile, Side};
 use super::finding::{Class, Remark, Weight};
 use super::judge::{Assessment, Fix, Line};
+use super::surroundings::{HeldOther, Others, System};
 use crate::text::{Table, count, counted, paragraph};
 use serde_json::{Value, json};
 
@@ -13,7 +14,9 @@ pub(crate) fn text(assessment: &Assessment) -> String {
     let people = assessment.lines.len() as u64;
     let mut text = format!("Readiness: {} of the directory against the tenant\n", counted(people, "person", "people"));
     let domains = assessment.verified_domains.join(", ");
-    let how = if assessment.domains_inferred {
+    let how = if assessment.live {
+        ""
+    } else if assessment.domains_inferred {
         " (taken from its sign-in names; --verified-domain names others)"
     } else {
         ""
@@ -62,7 +65,11 @@ pub(crate) fn text(assessment: &Assessment) -> String {
         list(&mut text, remark.code(), remark.remedy(), assessment.with_remark(remark).map(|line| (line, said(line))));
     }
     text.push_str(&cloud_side(assessment));
-    text.push_str(&unanswered(&assessment.not_in_file));
+    text.push_str(&others(&assessment.others));
+    text.push_str(&systems(&assessment.systems));
+    if !assessment.live {
+        text.push_str(&unanswered(&assessment.not_in_file));
+    }
     if !assessment.issues.is_empty() {
         text.push_str("\nLines that were not understood, and are left out\n");
         assessment.issues.iter().for_each(|issue| text.push_str(&paragraph(issue, 2)));
@@ -118,6 +125,66 @@ fn cloud_side(assessment: &Assessment) -> String {
     text
 }
 
+/// Groups and contacts: what would become of them, and which are held.
+fn others(others: &Others) -> String {
+    if others.counts.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("\nGroups and contacts\n");
+    let mut table = Table::new(&[">", "", ""]);
+    for (object_type, outcomes) in &others.counts {
+        for (outcome, number) in outcomes {
+            table.row([count(*number), object_type.clone(), outcome.clone()]);
+        }
+    }
+    text.push_str(&table.render());
+    let mut codes: Vec<&str> = others.held.iter().map(|held| held.code.as_str()).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    for code in codes {
+        let all: Vec<&HeldOther> = others.held.iter().filter(|held| held.code == code).collect();
+        let Some(first) = all.first() else { continue };
+        text.push_str(&format!("\n{code}{}\n", bracketed(&mark(first.weight))));
+        if !first.remedy.is_empty() {
+            text.push_str(&paragraph(&format!("what to do: {}", first.remedy), 2));
+        }
+        let mut table = Table::new(&["", "", ""]);
+        for held in all.iter().take(SHOWN) {
+            table.row([held.object_type.clone(), held.name.clone(), held.message.clone()]);
+        }
+        text.push_str(&table.render());
+        if all.len() > SHOWN {
+            let more = counted((all.len() - SHOWN) as u64, "other", "others");
+            text.push_str(&format!("  and {more}; --json has all of them\n"));
+        }
+    }
+    text
+}
+
+fn bracketed(mark: &str) -> String {
+    if mark.is_empty() { String::new() } else { format!("  ({mark})") }
+}
+
+/// What each system says of itself: clocks, certificates, the tenant's state.
+fn systems(systems: &[System]) -> String {
+    let mut text = String::new();
+    for system in systems {
+        let objects = counted(system.objects, "object was read", "objects were read");
+        text.push_str(&format!("\n{} ({}): {objects}\n", system.name, system.kind));
+        let mut table = Table::new(&["", "", ""]);
+        for finding in &system.findings {
+            let mark = if finding.weight == Weight::Fine { "ok".to_owned() } else { mark(finding.weight) };
+            let remedy = match finding.remedy.is_empty() {
+                true => String::new(),
+                false => format!("\nwhat to do: {}", finding.remedy),
+            };
+            table.row([mark, finding.code.clone(), format!("{}{remedy}", finding.message)]);
+        }
+        text.push_str(&table.render());
+    }
+    text
+}
+
 fn unanswered(not_in_file: &[NotInFile]) -> String {
     let mut text = String::from("\nNot in the files\n");
     let mut commands: Vec<&str> = Vec::new();
@@ -159,6 +226,7 @@ pub(crate) fn csv(assessment: &Assessment) -> Result<String, csv::Error> {
         "Licensed",
         "Remarks",
         "WhatToDo",
+        "Engine",
     ])?;
     let told = |known: Option<bool>| known.map(|truth| truth.to_string()).unwrap_or_default();
     for line in &assessment.lines {
@@ -186,11 +254,12 @@ pub(crate) fn csv(assessment: &Assessment) -> Result<String, csv::Error> {
             told(line.licensed),
             spreadsheet(&remarks.collect::<Vec<_>>().join(" | ")),
             remedies.join(" | "),
+            spreadsheet(line.engine.as_deref().unwrap_or_default()),
         ])?;
     }
     for object in &assessment.cloud_only {
         let class = if object.stale_anchor { "stale-anchor" } else { "cloud-only" };
-        let mut record = vec![String::new(); 12];
+        let mut record = vec![String::new(); 13];
         (record[3], record[6], record[9]) = (class.to_owned(), spreadsheet(&object.name), told(object.licensed));
         writer.write_record(&record)?;
     }
@@ -226,6 +295,7 @@ pub(crate) fn json(assessment: &Assessment) -> Value {
             "licensed": line.licensed,
             "remarks": line.remarks.iter().map(|(remark, said)| (remark.code().to_owned(), json!(said))).collect::<serde_json::Map<_, _>>(),
             "fixes": fixes.collect::<Vec<_>>(),
+            "engine": line.engine,
         })
     };
     json!({
@@ -240,5 +310,8 @@ pub(crate) fn json(assessment: &Assessment) -> Value {
         "cloud_only": assessment.cloud_only,
         "not_in_file": assessment.not_in_file,
         "issues": assessment.issues,
+        "live": assessment.live,
+        "systems": assessment.systems,
+        "others": assessment.others,
     })
 }

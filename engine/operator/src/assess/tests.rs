@@ -16,7 +16,7 @@ const CLOUD: &str = "userprincipalname,displayname,islicensed\nann@contoso.com,A
 fn assessed(ad: &str, cloud: &str, options: &Options) -> Assessment {
     let directory = read::<Person>(ad.as_bytes()).unwrap();
     let tenant = read::<CloudObject>(cloud.as_bytes()).unwrap();
-    judge(&Inventories { directory, tenant }, options)
+    judge(&Inventories { directory, tenant, ..Inventories::default() }, options)
 }
 
 fn check(ad: &str, cloud: &str, expected: Expect) {
@@ -47,15 +47,15 @@ fn the_columns_of_the_customers_document() {
         AD,
         CLOUD,
         expect![[r#"
-        ann soft-match <ann@contoso.com> the same address as sign-in name ann@contoso.com | 
-        bob soft-match <BOB@contoso.com> the same address as sign-in name bob@contoso.com | unlicensed 
-        new created <-> nobody has new@contoso.com | 
-        nomail created <-> there is nothing to look for: neither mail nor sign-in name | missing-mail 
-        twin1 ambiguous <twin@contoso.com> somebody else in the directory matches the same cloud user | duplicate-address twin@contoso.com
-        twin2 ambiguous <twin@contoso.com> somebody else in the directory matches the same cloud user | duplicate-address twin@contoso.com
-        only in the tenant: user only@contoso.com false
-        only in the tenant: guest pat_partner.com#EXT#@contoso.onmicrosoft.com false
-    "#]],
+            ann soft-match <ann@contoso.com> the same address as sign-in name ann@contoso.com | 
+            bob soft-match <BOB@contoso.com> the same address as sign-in name bob@contoso.com | unlicensed 
+            new created <-> nobody has new@contoso.com | 
+            nomail created <-> there is nothing to look for: neither mail nor sign-in name | missing-mail 
+            twin1 ambiguous <twin@contoso.com> somebody else in the directory has the primary address twin@contoso.com | duplicate-address twin@contoso.com
+            twin2 ambiguous <twin@contoso.com> somebody else in the directory has the primary address twin@contoso.com | duplicate-address twin@contoso.com
+            only in the tenant: user only@contoso.com false
+            only in the tenant: guest pat_partner.com#EXT#@contoso.onmicrosoft.com false
+        "#]],
     );
     let assessment = assessed(AD, CLOUD, &Options::default());
     expect![[r#"
@@ -71,8 +71,10 @@ fn the_columns_of_the_customers_document() {
 
         ambiguous
           what to do: leave the address or sign-in name with one of them
-          Twin One  twin1  twin@contoso.com  somebody else in the directory matches the same cloud user
-          Twin Two  twin2  twin@contoso.com  somebody else in the directory matches the same cloud user
+          Twin One  twin1  twin@contoso.com  somebody else in the directory has the primary address
+                                             twin@contoso.com
+          Twin Two  twin2  twin@contoso.com  somebody else in the directory has the primary address
+                                             twin@contoso.com
 
         What else is to be known
           1  unlicensed         the cloud user has no licence                                        look
@@ -119,12 +121,10 @@ fn the_columns_of_the_customers_document() {
           tenant: contacts and groups that have a person's address
             this adds it: Get-MgContact -All | Select-Object DisplayName,Mail,@{n='ObjectType';e={'Contact'}} and Get-MgGroup -All | Select-Object DisplayName,Mail,@{n='ObjectType';e={'Group'}} (append the rows to cloud.csv, which then has a column ObjectType)
           directory: groups that are too large or of a kind that is not synchronised
-            this adds it: metasync init, then metasync cycle initial in staging mode: `metasync pending cloud` lists them as limitations
           directory: the state of the domain controller, its clock, and what the account may read
-            this adds it: metasync check
           tenant: the tenant's state, its verified domains and clock, and certificates and secrets that are
           about to expire
-            this adds it: metasync check, metasync tenant-sync status
+            this adds it: metasync init, then metasync assess in its folder, without files
     "#]].assert_eq(&text(&assessment));
 }
 
@@ -298,8 +298,8 @@ fn the_table_is_safe_for_a_spreadsheet() {
     let table = csv(&assessed(&ad, CLOUD, &Options::default())).unwrap();
     let lines: Vec<&str> = table.lines().take(2).collect();
     expect![[r#"
-        Name,SamAccountName,EmailAddress,Class,Weight,Because,CloudUser,SignsInTodayAs,WillSignInAs,Licensed,Remarks,WhatToDo
-        '=cmd|x,ann,ann@contoso.com,soft-match,,the same address as sign-in name ann@contoso.com,ann@contoso.com,ann@contoso.com,ann@contoso.com,true,,"#]].assert_eq(&lines.join("\n"));
+        Name,SamAccountName,EmailAddress,Class,Weight,Because,CloudUser,SignsInTodayAs,WillSignInAs,Licensed,Remarks,WhatToDo,Engine
+        '=cmd|x,ann,ann@contoso.com,soft-match,,the same address as sign-in name ann@contoso.com,ann@contoso.com,ann@contoso.com,ann@contoso.com,true,,,"#]].assert_eq(&lines.join("\n"));
 }
 
 /// The guide has every class and remark with its meaning and remedy.

@@ -1,8 +1,15 @@
-//! `metasync assess`: the readiness report from two inventories, as an operator exports them. Needs no deployment, connects to
-//! nothing, and writes only the files that were asked for.
+//! `metasync assess`: the readiness report, from the connected systems of a deployment or from two inventories as an operator
+//! exports them. Writes only the files that were asked for.
 
-use crate::assess::{self, Inventories, Options, ReadProblem, Side, Weight};
+mod live;
+#[cfg(test)]
+mod live_tests;
+mod people;
+mod verdict;
+
+use crate::assess::{self, Assessment, Inventories, Options, ReadProblem, Side, Weight};
 use crate::cli::AssessArgs;
+use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -12,19 +19,33 @@ use std::path::Path;
 /// A larger file is no list of users.
 const MOST_BYTES: u64 = 1 << 30;
 
-pub(crate) fn run(args: &AssessArgs) -> Result<Report, Failure> {
-    let directory = assess::read(&bytes(&args.ad)?).map_err(|problem| failure(&args.ad, Side::Directory, problem))?;
-    let tenant = assess::read(&bytes(&args.cloud)?).map_err(|problem| failure(&args.cloud, Side::Tenant, problem))?;
-    let options = Options { verified_domains: args.verified_domain.clone(), suffix: args.suffix.clone() };
-    let assessment = assess::judge(&Inventories { directory, tenant }, &options);
+pub(crate) async fn run(context: &Context, args: &AssessArgs) -> Result<Report, Failure> {
+    let assessment = match (&args.ad, &args.cloud) {
+        (Some(ad), Some(cloud)) => of_files(args, ad, cloud)?,
+        _ => live::run(context, args).await?,
+    };
+    shown(args, &assessment)
+}
+
+/// Needs no deployment and connects to nothing.
+fn of_files(args: &AssessArgs, ad: &Path, cloud: &Path) -> Result<Assessment, Failure> {
+    let directory = assess::read(&bytes(ad)?).map_err(|problem| failure(ad, Side::Directory, problem))?;
+    let tenant = assess::read(&bytes(cloud)?).map_err(|problem| failure(cloud, Side::Tenant, problem))?;
+    let options =
+        Options { verified_domains: args.verified_domain.clone(), suffix: args.suffix.clone(), ..Options::default() };
+    Ok(assess::judge(&Inventories { directory, tenant, ..Inventories::default() }, &options))
+}
+
+/// The files that were asked for, and the report.
+fn shown(args: &AssessArgs, assessment: &Assessment) -> Result<Report, Failure> {
     let table = || {
-        assess::csv(&assessment).map_err(|error| Failure::new("csv", format!("the table cannot be made: {error}"), ""))
+        assess::csv(assessment).map_err(|error| Failure::new("csv", format!("the table cannot be made: {error}"), ""))
     };
     let mut written = Vec::new();
     for (path, content) in [
-        (&args.html, args.html.as_ref().map(|_| assess::page(&assessment))),
-        (&args.fix_powershell, args.fix_powershell.as_ref().map(|_| assess::powershell(&assessment))),
-        (&args.fix_ldif, args.fix_ldif.as_ref().map(|_| assess::ldif(&assessment))),
+        (&args.html, args.html.as_ref().map(|_| assess::page(assessment))),
+        (&args.fix_powershell, args.fix_powershell.as_ref().map(|_| assess::powershell(assessment))),
+        (&args.fix_ldif, args.fix_ldif.as_ref().map(|_| assess::ldif(assessment))),
     ] {
         if let (Some(path), Some(content)) = (path, content) {
             write(path, &content)?;
@@ -32,11 +53,11 @@ pub(crate) fn run(args: &AssessArgs) -> Result<Report, Failure> {
         }
     }
     let exit = if assessment.weight() == Weight::Mend { Exit::Waiting } else { Exit::Success };
-    let mut text = if args.csv { table()? } else { assess::text(&assessment) };
+    let mut text = if args.csv { table()? } else { assess::text(assessment) };
     if !written.is_empty() && !args.csv {
         text.push_str(&format!("\nwritten: {}\n", written.join(", ")));
     }
-    let mut json = assess::json(&assessment);
+    let mut json = assess::json(assessment);
     json["written"] = written.into();
     Ok(Report::new(exit, text, json))
 }
@@ -92,7 +113,8 @@ mod tests {
         let Ok(Cli { command: Command::Assess(args), .. }) = Cli::try_parse_from(line) else {
             panic!("the flags are not understood: {more:?}");
         };
-        run(&args)
+        let (Some(ad), Some(cloud)) = (&args.ad, &args.cloud) else { panic!("two files") };
+        shown(&args, &of_files(&args, ad, cloud)?)
     }
 
     const AD: &str = "Name,SamAccountName,EmailAddress\nAnn,ann,ann@contoso.com\n";

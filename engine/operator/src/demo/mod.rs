@@ -5,6 +5,8 @@
 mod ask;
 mod folder;
 mod one_password;
+#[cfg(test)]
+mod staged;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,8 @@ use ask::Witness;
 use azure_ad_emulator::RunningTenant;
 use folder::{CLIENT_ID, DIRECTORY, DemoFolder};
 use serde_json::{Value, json};
+#[cfg(test)]
+pub(crate) use staged::Staged;
 use verify::{CONTACT_QUERY, GROUP_QUERY, Inventory, USER_QUERY, compare, judge_source_of_authority};
 
 pub(crate) async fn run(context: &Context, args: &DemoArgs) -> Result<Report, Failure> {
