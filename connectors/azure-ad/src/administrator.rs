@@ -150,6 +150,7 @@ impl Administrator {
         let request = self
             .graph
             .http()
+            .map_err(|broken| broken.error)?
             .request(Method::PATCH, url)
             .bearer_auth(person.0.expose())
             .header("content-type", "application/json")
@@ -186,7 +187,8 @@ impl Administrator {
         let address = format!("{authority_url}{tenant}/oauth2/v2.0/{endpoint}");
         let url = Url::parse(&address)
             .map_err(|error| ConnectorError::new(ErrorKind::Protocol, attempted, error.to_string(), ""))?;
-        let request = self.graph.http().post(url).header("content-type", "application/x-www-form-urlencoded");
+        let http = self.graph.http().map_err(|broken| broken.error)?;
+        let request = http.post(url).header("content-type", "application/x-www-form-urlencoded");
         let sent = request.body(encoded(fields)).send().await;
         let mut reply = sent.map_err(|error| describe(&error, attempted).error)?;
         let status = reply.status().as_u16();

@@ -2,6 +2,7 @@
 //! replies, no redirects. Decides nothing about objects; writes go through `batch`.
 
 use crate::errors::GraphError;
+use crate::http::HttpClient;
 use crate::pace::Pace;
 use crate::settings::Settings;
 use crate::throttle::{Gate, Patience, retry_after};
@@ -10,18 +11,12 @@ use crate::urls;
 use bytes::Bytes;
 use connector_contract::{ConnectorError, ErrorKind};
 use reqwest::{Method, Url};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// How this product names itself to the service.
-const USER_AGENT: &str = concat!("metasync/", env!("CARGO_PKG_VERSION"));
-/// This machine, and the metadata service that only it can ask.
-const PROXY_EXCEPTIONS: &str = "localhost,127.0.0.0/8,::1,169.254.0.0/16";
 /// No skew was measured yet.
 const UNKNOWN: i64 = i64::MIN;
 
@@ -31,7 +26,7 @@ pub(crate) struct GraphClient(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
+    http: HttpClient,
     settings: Settings,
     tokens: TokenSource,
     gate: Gate,
@@ -82,9 +77,9 @@ impl Broken {
 pub(crate) type Found = Option<Value>;
 
 impl GraphClient {
-    /// Reads the certificate authorities; connects to nothing.
+    /// Begins to read the certificate authorities; connects to nothing.
     pub(crate) fn new(settings: Settings) -> Result<GraphClient, ConnectorError> {
-        let http = http_client(&settings)?;
+        let http = HttpClient::prepare(&settings)?;
         Ok(GraphClient(Arc::new(Inner {
             http,
             permits: Semaphore::new(settings.concurrency.max(1)),
@@ -127,12 +122,12 @@ impl GraphClient {
 
     /// A token for `scope`: Graph's own, or another service's that the same application signs in to.
     pub(crate) async fn token(&self, scope: &str) -> Result<Token, Broken> {
-        self.0.tokens.current(&self.0.http, &self.0.settings, scope).await
+        self.0.tokens.current(self.http()?, &self.0.settings, scope).await
     }
 
     /// The connections, for another service that the same application signs in to.
-    pub(crate) fn http(&self) -> &reqwest::Client {
-        &self.0.http
+    pub(crate) fn http(&self) -> Result<&reqwest::Client, Broken> {
+        self.0.http.get().map_err(|error| Broken::hopeless("no-https", error.clone()))
     }
 
     /// The service's clock minus ours, once a reply was seen.
@@ -179,8 +174,8 @@ impl GraphClient {
         let cancelled = || Broken::hopeless("cancelled", ConnectorError::cancelled(attempted));
         let _permit = inner.permits.acquire().await.map_err(|_| cancelled())?;
         let request_id = request_id();
-        let mut request = inner
-            .http
+        let mut request = self
+            .http()?
             .request(method.clone(), url.clone())
             .bearer_auth(token.bearer.expose())
             .header("accept", "application/json")
@@ -407,61 +402,6 @@ fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rus
         Some(io) => tls_error(io.get_ref()?),
         None => error.downcast_ref(),
     }
-}
-
-fn http_client(settings: &Settings) -> Result<reqwest::Client, ConnectorError> {
-    let attempted = "preparing the HTTPS client";
-    let failed = |message: String, remedy: &str| {
-        ConnectorError::new(ErrorKind::CannotStart { status: "no-start-configuration" }, attempted, message, remedy)
-    };
-    let tls = tls_config(settings).map_err(|problem| failed(problem, "correct the setting ca_file"))?;
-    let mut builder = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .http1_only()
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(USER_AGENT)
-        .connect_timeout(settings.connect_timeout)
-        .timeout(settings.request_timeout)
-        .pool_max_idle_per_host(settings.concurrency)
-        // The environment's proxy variables are not read: what is configured is what happens.
-        .no_proxy();
-    if let Some(proxy) = &settings.proxy {
-        let proxy = reqwest::Proxy::all(proxy.clone())
-            .map_err(|error| failed(error.to_string(), "correct the setting proxy"))?
-            .no_proxy(reqwest::NoProxy::from_string(PROXY_EXCEPTIONS));
-        builder = builder.proxy(proxy);
-    }
-    builder.build().map_err(|error| failed(error.to_string(), ""))
-}
-
-/// TLS with ring, the system's certificate authorities and the operator's own. A machine without any still talks to
-/// a tenant on a loopback address.
-fn tls_config(settings: &Settings) -> Result<rustls::ClientConfig, String> {
-    let mut roots = rustls::RootCertStore::empty();
-    let system = rustls_native_certs::load_native_certs();
-    for problem in &system.errors {
-        tracing::warn!(%problem, "a system certificate authority could not be read");
-    }
-    roots.add_parsable_certificates(system.certs);
-    if let Some(path) = &settings.ca_file {
-        let shown = path.display();
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("ca_file {shown} cannot be read: {error}"))?;
-        if certificates.is_empty() {
-            return Err(format!("ca_file {shown} holds no certificate"));
-        }
-        for certificate in certificates {
-            roots
-                .add(certificate)
-                .map_err(|error| format!("ca_file {shown} holds an unusable certificate: {error}"))?;
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use crate::deleted_items::DeletedItems;
 use crate::errors::problem;
 use crate::remove;
 use crate::schema::{CONTACT, Class, DELETED_USER, GROUP, USER};
-use crate::tenant;
+use crate::tenant::{self, Tenant};
 use crate::update;
 use connector_contract::{
-    ConnectorError, CreateRequest, ErrorKind, ExportItem, ExportOperation, ExportOutcome, ExportProblem,
+    ConnectorError, CreateRequest, ErrorKind, ExportItem, ExportOperation, ExportOutcome, ExportProblem, StateOfSystem,
 };
 use jiff::Timestamp;
 use metaverse_schema::{Anchor, Guid, ObjectType};
@@ -100,7 +100,6 @@ impl ExportDesk {
         }
         let tenant = tenant::read(&self.graph).await?;
         tenant::clock(&self.graph)?;
-        self.has_synced_objects.store(tenant.sync_enabled.is_some(), Ordering::Relaxed);
         if let Some(message) = tenant.other_writer(Timestamp::now())
             && !self.graph.settings().allow_other_writer
         {
@@ -111,8 +110,24 @@ impl ExportDesk {
                 tenant::OTHER_WRITER_REMEDY,
             ));
         }
-        *locked(&self.guarded_until) = Instant::now().checked_add(GUARD_FOR);
+        self.passed(&tenant);
         Ok(())
+    }
+
+    /// The tenant's state before an export. One that the guard would pass is not read again for it.
+    pub(crate) async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
+        let tenant = tenant::read(&self.graph).await?;
+        let state = tenant.state(Timestamp::now(), self.graph.settings().allow_other_writer);
+        if state.closed.is_none() && tenant::clock(&self.graph).is_ok() {
+            self.passed(&tenant);
+        }
+        Ok(state)
+    }
+
+    /// A tenant that may be written to was read just now.
+    fn passed(&self, tenant: &Tenant) {
+        self.has_synced_objects.store(tenant.sync_enabled.is_some(), Ordering::Relaxed);
+        *locked(&self.guarded_until) = Instant::now().checked_add(GUARD_FOR);
     }
 
     pub(crate) async fn find_created(

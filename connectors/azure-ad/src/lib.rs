@@ -10,6 +10,7 @@ mod batch;
 mod certificate;
 mod client;
 mod errors;
+mod http;
 mod managed_identity;
 mod throttle;
 mod token;
@@ -63,7 +64,6 @@ use connector_contract::{
     SystemState, Watermark,
 };
 use export::ExportDesk;
-use jiff::Timestamp;
 use metaverse_schema::{Anchor, ConnectorSchema, ObjectType};
 use provisioning::ProvisioningClient;
 use std::sync::Arc;
@@ -83,7 +83,7 @@ enum Way {
 }
 
 impl AzureAd {
-    /// Prepares the connection: reads the certificate authorities and connects to nothing. The secret is resolved when
+    /// Prepares the connection: begins to read the certificate authorities and connects to nothing. The secret is resolved when
     /// the first token is needed.
     pub fn new(settings: Settings) -> Result<AzureAd, ConnectorError> {
         let graph = GraphClient::new(settings)?;
@@ -177,10 +177,7 @@ impl ObjectReader for AzureAd {
 impl SystemState for AzureAd {
     async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
         match &self.way {
-            Way::Graph(_) => {
-                let tenant = tenant::read(&self.graph).await?;
-                Ok(tenant.state(Timestamp::now(), self.graph.settings().allow_other_writer))
-            }
+            Way::Graph(desk) => desk.system_state().await,
             Way::Connect(connect) => connect.system_state().await,
         }
     }

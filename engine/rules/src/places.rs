@@ -22,14 +22,30 @@ impl fmt::Display for RulePlace {
     }
 }
 
+/// Where the lines of a file end, in bytes: each of its rules and flows is looked up.
+struct LineEnds(Vec<usize>);
+
+impl LineEnds {
+    fn of(text: &str) -> Self {
+        LineEnds(text.match_indices('\n').map(|(offset, _)| offset).collect())
+    }
+
+    /// The line of an offset, counted from 1.
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|end| *end < offset) + 1
+    }
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RulePlaces(BTreeMap<(RuleId, Option<AttributeName>), RulePlace>);
 
 impl RulePlaces {
     pub(crate) fn of(rules: &[Rule], sources: &Sources) -> Self {
-        let place = |place: &SourcePlace| {
-            let (line, _) = sources.line_and_column(&place.file, place.span.start)?;
-            Some(RulePlace { file: place.file.clone(), line })
+        let mut lines: BTreeMap<Arc<str>, LineEnds> = BTreeMap::new();
+        let mut place = |place: &SourcePlace| {
+            let text = sources.text(&place.file)?;
+            let ends = lines.entry(place.file.clone()).or_insert_with(|| LineEnds::of(text));
+            Some(RulePlace { file: place.file.clone(), line: ends.line(place.span.start) })
         };
         let mut places = BTreeMap::new();
         for rule in rules {
@@ -77,6 +93,19 @@ impl RulePlaces {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The same lines as in a diagnostic, whose place is counted from the start of the file.
+    #[test]
+    fn a_line_is_counted_as_in_a_diagnostic() {
+        let text = "one\n\nthree\r\nfour";
+        let mut sources = Sources::default();
+        sources.add("f".into(), text);
+        let ends = LineEnds::of(text);
+        for offset in 0..=text.len() {
+            let counted = sources.line_and_column("f", offset).map(|(line, _)| line);
+            assert_eq!(Some(ends.line(offset)), counted, "at {offset}");
+        }
+    }
 
     #[test]
     fn places_survive_being_stored() {

@@ -224,7 +224,7 @@ impl Channel {
         let bytes = payload.len();
         let mut request = self
             .graph
-            .http()
+            .http()?
             .post(endpoint.clone())
             .header("content-type", CONTENT_TYPE)
             // The official client names itself by its build alone.

@@ -169,6 +169,30 @@ async fn sf24_another_writer_stops_the_export() {
     assert_eq!(told(&outcomes[0].1), "accepted");
 }
 
+/// SF24, SF25: what was read of the tenant before an export guards it too. One that may not be written to is looked at again.
+#[tokio::test]
+async fn sf24_the_tenant_is_read_once_before_an_export() {
+    let mut open = world(json!({})).await;
+    let state = open.connector.system_state().unwrap().system_state().await.unwrap();
+    assert_eq!(state.closed, None);
+    assert_eq!(told(&open.export_one("user", ExportOperation::Create(user("B", &[]))).await), "accepted");
+    assert_eq!(open.requests("GET", "/organization"), 1);
+
+    let recent = jiff::Timestamp::now().to_string();
+    let seed = json!({"tenant": {"onPremisesSyncEnabled": true, "onPremisesLastSyncDateTime": recent}});
+    let closed = world(seed).await;
+    let state = closed.connector.system_state().unwrap().system_state().await.unwrap();
+    assert!(state.closed.is_some());
+    let item = ExportItem {
+        id: 1,
+        object_type: ObjectType::new("user"),
+        operation: ExportOperation::Create(user("B", &[])),
+        named_by: metaverse_schema::Attributes::new(),
+    };
+    closed.connector.exporter().unwrap().export(&[item]).await.unwrap_err();
+    assert_eq!((closed.requests("GET", "/organization"), closed.tenant.successful_writes()), (2, 0));
+}
+
 /// `check` names every missing permission at once, the limitations of Graph mode, and writes nothing.
 #[tokio::test]
 async fn check_names_what_is_missing() {

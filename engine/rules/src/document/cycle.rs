@@ -42,15 +42,15 @@ pub(crate) fn check(drafts: &[Draft]) -> Vec<Diagnostic> {
     }
     let graph = &dependencies.graph;
     let mut found = Vec::new();
-    for component in tarjan_scc(graph) {
+    // A flow leads from one space to another, so a loop has at least two nodes.
+    for component in tarjan_scc(graph).into_iter().filter(|component| component.len() >= 2) {
         let inside = |node: &NodeIndex| component.contains(node);
         let mut flows: Vec<(&Rule, &Flow)> = graph
             .edge_indices()
             .filter(|edge| graph.edge_endpoints(*edge).is_some_and(|(from, to)| inside(&from) && inside(&to)))
             .map(|edge| graph[edge])
             .collect();
-        // A flow leads from one space to another, so a loop has at least two nodes.
-        if component.len() < 2 || flows.is_empty() {
+        if flows.is_empty() {
             continue;
         }
         flows.sort_by_key(|(rule, flow)| (rule.precedence, flow.target.clone()));
