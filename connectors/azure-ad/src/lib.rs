@@ -206,6 +206,12 @@ impl Exporter for AzureAd {
         }
     }
 
+    /// A.2: what Graph created is not seen by the next requests for a while. The provisioning service takes an object and its
+    /// references in one.
+    fn references_follow_creates(&self) -> bool {
+        matches!(self.way, Way::Graph(_))
+    }
+
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
         match &self.way {
             Way::Graph(desk) => desk.export(items).await,

@@ -123,6 +123,13 @@ pub trait Exporter: Send + Sync {
         &[]
     }
 
+    /// Whether references of an object that is to be created wait until all creates of the step have gone. So it is where
+    /// references are requests of their own and what was just made cannot be seen for a while: that while is then waited for
+    /// once, and not once for each batch of creates.
+    fn references_follow_creates(&self) -> bool {
+        false
+    }
+
     /// Sends the items. Returns one outcome per item, by its number, in any order; an item without an outcome counts as
     /// not settled. An error ends the step after the outcomes already known were kept, so it is only returned when
     /// nothing of this call was sent.

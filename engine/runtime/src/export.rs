@@ -19,6 +19,11 @@ use sync_store::{ExportEntry, ExportPhase, ExportReference, Refusal, SettledOutc
 /// How often one step sends an object whose refusal says that it is worth sending again (O56).
 const MAX_ATTEMPTS: u32 = 3;
 
+/// The counter of creates (R61).
+const EXPORT_ADD: &str = "export-add";
+/// The counter of changes that neither make, move nor remove an object (R62).
+const EXPORT_UPDATE: &str = "export-update";
+
 /// What one export step has done so far.
 #[derive(Default)]
 struct Tally {
@@ -52,6 +57,10 @@ impl Tally {
         !self.refused.contains_key(&container)
     }
 
+    fn was_created(&self, id: CsId) -> bool {
+        self.details.get(EXPORT_ADD).is_some_and(|created| created.contains(&id))
+    }
+
     fn may_be_sent(&self, id: CsId) -> bool {
         self.attempts.get(&id).is_none_or(|attempts| *attempts < MAX_ATTEMPTS)
     }
@@ -78,6 +87,10 @@ impl Stage {
     fn takes(self, entry: &ExportEntry) -> bool {
         self != Stage::RemoveEmpty || !entry.holds_others
     }
+}
+
+fn creates(entry: &ExportEntry) -> bool {
+    matches!(entry.pending.as_ref().map(|pending| &pending.operation), Some(PendingOperation::Add { .. }))
 }
 
 /// Why an export ends before everything was sent.
@@ -272,9 +285,13 @@ impl Engine {
             return Ok(None);
         };
         let batch_size = exporter.batch_size().max(1);
-        let (entries, halt) = self.adopt_created(step, exporter, entries, tally).await?;
+        let (mut entries, halt) = self.adopt_created(step, exporter, entries, tally).await?;
         if halt.is_some() {
             return Ok(halt);
+        }
+        if exporter.references_follow_creates() {
+            // They stay pending, and go with the next pass.
+            entries.iter_mut().filter(|entry| creates(entry)).for_each(|entry| entry.references.clear());
         }
         // SF11: what a takeover changes can be looked at afterwards.
         self.store.keep_before_takeover(&entries, step.now)?;
@@ -338,8 +355,7 @@ impl Engine {
                 halt = Some(Halt::Operator);
                 continue;
             }
-            let is_wanted =
-                matches!(entry.pending.as_ref().map(|pending| &pending.operation), Some(PendingOperation::Add { .. }));
+            let is_wanted = creates(&entry);
             match exporter.find_created(&entry.object_type, &create).await {
                 Ok(Some(anchor)) if is_wanted => {
                     found += 1;
@@ -377,12 +393,18 @@ impl Engine {
             return Ok(());
         }
         let mut settlements = Vec::with_capacity(outcomes.len());
+        let mut followed = 0;
         for outcome in outcomes {
             let settlement = outcome.settlement;
             let id = settlement.entry.id;
             match &settlement.outcome {
                 SettledOutcome::Accepted { failed_references, .. } => {
-                    tally.details.entry(counter_of(&settlement.entry)).or_default().insert(id);
+                    // References that follow a create are part of it.
+                    if settlement.entry.pending.is_none() && tally.was_created(id) {
+                        followed += 1;
+                    } else {
+                        tally.details.entry(counter_of(&settlement.entry)).or_default().insert(id);
+                    }
                     tally.refused.remove(&id);
                     if failed_references.is_empty() {
                         tally.progress += 1;
@@ -417,10 +439,13 @@ impl Engine {
         #[cfg(feature = "fail-points")]
         fail::fail_point!("export-outcomes");
         let settled = self.store.settle(&settlements, &step.mark())?;
-        tally.accepted += settled.accepted;
+        tally.accepted += settled.accepted.saturating_sub(followed);
         tally.not_settled += settled.not_settled;
         for (counter, number) in settled.counters {
-            *step.report.export.entry(counter).or_default() += number;
+            let of_creates = if counter == EXPORT_UPDATE { followed } else { 0 };
+            if number > of_creates {
+                *step.report.export.entry(counter).or_default() += number - of_creates;
+            }
         }
         Ok(())
     }
@@ -438,10 +463,10 @@ fn reference_error(entry: &ExportEntry, reference: &ExportReference, refusal: &R
 /// R61-R65.
 fn counter_of(entry: &ExportEntry) -> &'static str {
     match entry.pending.as_ref().map(|pending| &pending.operation) {
-        Some(PendingOperation::Add { .. }) => "export-add",
+        Some(PendingOperation::Add { .. }) => EXPORT_ADD,
         Some(PendingOperation::Update { rename: Some(_), .. }) => "export-rename",
         Some(PendingOperation::Delete { .. } | PendingOperation::Detach { .. }) => "export-delete",
-        _ => "export-update",
+        _ => EXPORT_UPDATE,
     }
 }
 

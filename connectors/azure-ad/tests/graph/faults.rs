@@ -243,6 +243,7 @@ async fn f24_replication_delay_is_waited_out() {
     for status in [404, 400] {
         let knobs = Knobs { replication_delay_ms: 700, fresh_reference_status: status, ..Knobs::default() };
         let mut world = world_with(people(1), permissions(), knobs, |_| {}).await;
+        assert!(world.connector.exporter().unwrap().references_follow_creates(), "so that it is waited out once");
         world.import_full().await.unwrap();
         let ids: Vec<Anchor> = world.export("user", new_users(3)).await.iter().map(anchor).collect();
         let made = anchor(&world.export_one("group", ExportOperation::Create(group("G", &ids))).await);

@@ -284,3 +284,29 @@ async fn a_reference_refused_with_its_object_goes_with_the_corrected_object() {
     assert_eq!(lab.written(), ["update 1 displayName", "update 1 +manager"]);
     lab.second_plan_is_empty().await;
 }
+
+/// A.2: where what was just made cannot be seen for a while, references of new objects go when all creates have gone, once, and
+/// count as part of their create.
+#[tokio::test]
+async fn references_of_new_objects_follow_all_creates() {
+    let lab = Lab::new();
+    lab.dir.behave(|behaviour| {
+        behaviour.batch = 1;
+        behaviour.references_apart = true;
+    });
+    (1..=3).for_each(|number| lab.hr.put_person(number));
+    lab.hr.set("p2", "manager", &["p1"]);
+    lab.hr.set("p3", "manager", &["p2"]);
+    lab.run("dir", "full-import").await;
+    lab.run("hr", "full-import").await;
+    lab.run("hr", "full-synchronization").await;
+    let report = lab.run("dir", "export").await;
+    let written = lab.written();
+    let managers =
+        written.iter().skip_while(|line| line.starts_with("create")).filter(|line| line.contains("+manager"));
+    assert_eq!((written.len(), managers.count()), (5, 2), "{written:?}");
+    assert_eq!(report.steps[0].export.get("export-add"), Some(&3));
+    assert_eq!(report.steps[0].export.get("export-update"), None, "{report:#?}");
+    lab.good_cycle(CycleKind::Delta).await;
+    lab.second_plan_is_empty().await;
+}

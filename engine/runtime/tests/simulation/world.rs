@@ -113,6 +113,8 @@ impl World {
         dir.behave(|behaviour| {
             behaviour.batch = plan.batch;
             behaviour.matches_itself = plan.matches_itself;
+            // Azure AD does both.
+            behaviour.references_apart = plan.matches_itself;
             behaviour.unique_places = true;
             if nature == Nature::Faulty {
                 behaviour.delay = plan.delay;

@@ -88,6 +88,8 @@ pub(super) struct Behaviour {
     pub(super) matches_itself: bool,
     /// A write of an object must bring along the object's `stamp`.
     pub(super) wants_stamps: bool,
+    /// References of a new object are requests of their own, after all creates.
+    pub(super) references_apart: bool,
     /// Two objects cannot stand at one place.
     pub(super) unique_places: bool,
     /// Faults that come and go.
@@ -121,6 +123,7 @@ impl Default for Behaviour {
             delay: 0,
             matches_itself: false,
             wants_stamps: false,
+            references_apart: false,
             unique_places: false,
             weather: None,
             system: None,

@@ -21,6 +21,10 @@ impl Exporter for Directory {
         if self.state().behaviour.wants_stamps { &["stamp"] } else { &[] }
     }
 
+    fn references_follow_creates(&self) -> bool {
+        self.state().behaviour.references_apart
+    }
+
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
         if self.state().is_busy() {
             let wait = ErrorKind::BackOff { wait: Duration::from_secs(30) };
