@@ -17,4 +17,5 @@ mod rehearsal;
 mod safety;
 mod samba_connector;
 mod story;
+mod takeovers;
 mod tenant_state;

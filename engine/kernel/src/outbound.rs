@@ -258,9 +258,11 @@ fn adopt(
     run: &Run<'_>,
     facts_wanted: &mut BTreeSet<CsId>,
 ) -> Result<TargetPlan, Stop> {
+    // Also what is held says by which evidence it was found.
+    let held = |holds| TargetPlan { matched_by: Some(criterion.clone()), ..held(mv, &rule.connector, holds) };
     let verdict = verdict_on(candidate, &mv.linked);
     if let Some(verdict) = verdict.filter(|verdict| verdict.says_no()) {
-        return Ok(held(mv, &rule.connector, vec![rejected(candidate, verdict)]));
+        return Ok(held(vec![rejected(candidate, verdict)]));
     }
     // An object whose delete was staged and not sent is still ours: it returns without another approval.
     if let Some(PendingExport {
@@ -268,19 +270,19 @@ fn adopt(
         ..
     }) = &candidate.pending
     {
-        return flow(mv, rule, in_scope, candidate, *ownership, Some(criterion), run);
+        return flow(mv, rule, in_scope, candidate, *ownership, Some(criterion.clone()), run);
     }
     let target_type = rule.target_type.clone().unwrap_or_else(|| candidate.object_type.clone());
     // Before anything else is asked: what a reanimated account lacks is no limitation of the target, and filled in again it ends.
     if criterion == Criterion::DeletedAnchor {
         let lacking = lacking(&compute_desired(&flowing(in_scope, &target_type), mv, true, run)?, rule);
         if !lacking.is_empty() {
-            return Ok(held(mv, &rule.connector, vec![incomplete(candidate, &lacking)]));
+            return Ok(held(vec![incomplete(candidate, &lacking)]));
         }
     }
     let limitations = limitation_holds(rule, mv.attributes, run)?;
     if !limitations.is_empty() {
-        return Ok(held(mv, &rule.connector, limitations));
+        return Ok(held(limitations));
     }
     let desired = compute_desired(&flowing(in_scope, &target_type), mv, true, run)?;
     let (holds, asks) = takeover_holds(
@@ -295,12 +297,12 @@ fn adopt(
         facts_wanted.insert(candidate.id);
     }
     if !holds.is_empty() {
-        return Ok(held(mv, &rule.connector, holds));
+        return Ok(held(holds));
     }
     // S34: a rule that neither creates nor takes over only links, and lets go again without a trace.
     let only_links = rule.link != LinkType::Provision && rule.takeover.is_none();
     let ownership = if only_links { Ownership::Joined } else { Ownership::Adopted };
-    flow(mv, rule, in_scope, candidate, ownership, Some(criterion), run)
+    flow(mv, rule, in_scope, candidate, ownership, Some(criterion.clone()), run)
 }
 
 /// SF9: a restore writes only from a whole object. What this one lacks, in the target's words.

@@ -189,7 +189,7 @@ pub struct TargetPlan {
     pub holds: Vec<Hold>,
     pub decisions: Vec<AttributeDecision>,
     pub counter: Option<OutboundCounter>,
-    /// Which join group found the object, when this plan links it.
+    /// Which join group found the object that this plan links, or that is held.
     pub matched_by: Option<Criterion>,
 }
 

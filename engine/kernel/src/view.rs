@@ -281,6 +281,13 @@ pub struct PendingExport {
     pub grace: Option<Grace>,
 }
 
+impl PendingExport {
+    /// The first write to an existing object.
+    pub fn is_takeover(&self) -> bool {
+        matches!(&self.operation, PendingOperation::Update { takeover: true, .. })
+    }
+}
+
 /// The grace period of one target object: it is left as it is, and returns without another approval when its source does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Grace {

@@ -1,5 +1,12 @@
 //! The command tree. Says what can be typed and what it means; carries nothing out.
 
+mod matching;
+
+pub(crate) use matching::{
+    MatchAction, MatchApproveArgs, MatchArgs, MatchCloseArgs, MatchKind, MatchListArgs, MatchRejectArgs,
+    MatchSheetArgs, MatchState,
+};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -85,6 +92,8 @@ pub(crate) enum Command {
     Pending(PendingArgs),
     /// Let exactly the list with this digest through
     Approve(ApproveArgs),
+    /// List, approve or reject matches with existing objects; show what a takeover makes of each
+    Match(MatchArgs),
     /// Join an object of a connector space to a metaverse object, whatever the rules find
     Join(JoinArgs),
     /// Keep an object of a connector space apart from every metaverse object, whatever the rules find
@@ -120,6 +129,7 @@ impl Command {
             Command::Dump(_) => "dump",
             Command::Pending(_) => "pending",
             Command::Approve(_) => "approve",
+            Command::Match(_) => "match",
             Command::Join(_) => "join",
             Command::Disconnect(_) => "disconnect",
             Command::History(_) => "history",
@@ -770,6 +780,8 @@ mod tests {
                            each
               pending      Show what is to be exported, what is held and what waits for an approval
               approve      Let exactly the list with this digest through
+              match        List, approve or reject matches with existing objects; show what a takeover makes of
+                           each
               join         Join an object of a connector space to a metaverse object, whatever the rules find
               disconnect   Keep an object of a connector space apart from every metaverse object, whatever the
                            rules find

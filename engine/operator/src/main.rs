@@ -117,6 +117,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Dump(args) => commands::dump::run(context, &args),
         Command::Pending(args) => commands::pending::run(context, &args),
         Command::Approve(args) => commands::approve::run(context, &args),
+        Command::Match(args) => commands::matching::run(context, &args),
         Command::Join(args) => commands::join::run(context, &args),
         Command::Disconnect(args) => commands::disconnect::run(context, &args),
         Command::History(args) => commands::history::run(context, &args),

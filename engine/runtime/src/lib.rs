@@ -39,9 +39,11 @@ mod links;
 mod look_ahead;
 mod names;
 mod overview;
+mod pairs;
 mod preview;
 mod reading;
 mod rule_change;
+mod sheet;
 mod trial;
 
 mod rule_test;
@@ -65,6 +67,7 @@ pub use hypothesis::scratch_with_values;
 pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};
 pub use overview::{ConnectorStatus, LastRun, Status};
+pub use pairs::{PairLine, PairSide, PairState, WordSaid};
 pub use passwords::{
     PairStatus, PassKind, PasswordLimits, PasswordParts, PasswordReport, PasswordStatus, Paused, SourceReport,
     TargetReport, UserPassword, UserVersions, Watch, close_breakers, password_status, synchronise_passwords,
@@ -86,6 +89,7 @@ pub use rule_change::{
 };
 pub use rule_test::{Because, Mismatch, TestOutcome, run_rule_test};
 pub use selection::selection_problem;
+pub use sheet::{Sheet, SheetChange, SheetLine};
 pub use status::{Severity, severity_of_status};
 pub use step::step_name;
 pub use stop::StopSignal;

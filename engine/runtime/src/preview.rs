@@ -78,7 +78,7 @@ pub struct TargetPreview {
     /// Why it is deleted or detached.
     pub cause: Option<DeleteCause>,
     pub link: Option<LinkLine>,
-    /// Which join group found the object, when this plan links it.
+    /// Which join group found the object that this plan links, or that is held.
     pub matched_by: Option<String>,
     pub attributes: Vec<AttributeLine>,
     pub references: Vec<ReferenceLine>,

@@ -8,8 +8,8 @@ use crate::preview::Preview;
 use connector_contract::Connector;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use sync_kernel::{CsId, ObjectPlan, Privilege, Question, RunInputs, Subject};
-use sync_rules::{ConnectorName, Deployment, RuleSet};
+use sync_kernel::{Approval, ApprovalKind, CsId, MvId, ObjectPlan, Privilege, Question, RunInputs, Subject};
+use sync_rules::{ConnectorName, Deployment, Matching, RuleSet};
 use sync_store::{Store, StoreError};
 
 /// Candidates whose roles one preview asks for at once.
@@ -68,6 +68,40 @@ impl<'a> Reading<'a> {
             Ok(())
         })?
         .plan)
+    }
+
+    /// The plan of a metaverse object as if the match with this object were approved, whatever was decided about it and whatever
+    /// `matching` says; `run` is [`Reading::inputs_for_approved`]. What else speaks against the takeover still does, but for
+    /// enabling: that is shown.
+    pub(crate) fn decide_as_approved(
+        &self,
+        run: &RunInputs,
+        mv: MvId,
+        candidate: CsId,
+    ) -> Result<ObjectPlan, EngineError> {
+        Ok(decide_one(Subject::Metaverse(mv), run, |questions, answers| {
+            self.store.answer(questions, answers)?;
+            if questions.contains(&Question::Connector(candidate))
+                && let Some(mut object) = answers.known_connector(candidate).cloned()
+            {
+                object.match_decisions.clear();
+                // A takeover that was decided and not sent is decided anew.
+                if object.link.as_ref().is_some_and(|link| link.mv == mv)
+                    && matches!(&object.pending, Some(pending) if pending.is_takeover())
+                {
+                    (object.link, object.pending) = (None, None);
+                }
+                object.approvals.push(Approval { kind: ApprovalKind::WouldEnable, mv, value: None });
+                answers.answer_connector(candidate, Some(object));
+            }
+            Ok(())
+        })?
+        .plan)
+    }
+
+    pub(crate) fn inputs_for_approved(&self) -> Result<RunInputs, StoreError> {
+        let rules = RuleSet { matching: Matching::Automatic, ..self.rules.clone() };
+        run_inputs(self.store, &rules, self.now, true)
     }
 
     /// What synchronising this object would do, from what is stored.

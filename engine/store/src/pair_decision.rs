@@ -64,18 +64,13 @@ impl Store {
         word: &PairWord,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.record_pair_decisions(&[(object, mv)], word, now)
+        self.db.write("keeping what an operator decided about a pair", |db| db.record_pair(object.0, mv.0, word, now))
     }
 
-    /// The same word about several pairs, all of them or none.
-    pub fn record_pair_decisions(
-        &mut self,
-        pairs: &[(CsId, MvId)],
-        word: &PairWord,
-        now: i64,
-    ) -> Result<(), StoreError> {
-        self.db.write("keeping what an operator decided about a pair", |db| {
-            pairs.iter().try_for_each(|(object, mv)| db.record_pair(object.0, mv.0, word, now))
+    /// The same of several pairs, all of it or nothing.
+    pub fn record_pair_decisions(&mut self, said: &[(CsId, MvId, PairWord)], now: i64) -> Result<(), StoreError> {
+        self.db.write("keeping what an operator decided about pairs", |db| {
+            said.iter().try_for_each(|(object, mv, word)| db.record_pair(object.0, mv.0, word, now))
         })
     }
 

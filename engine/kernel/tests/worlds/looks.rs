@@ -53,7 +53,7 @@ pub(crate) fn look(world: &World, preview: &ObjectPlan) -> Tally {
         }
     }
     for target in &preview.targets {
-        tally.add("outbound joins", u64::from(target.matched_by.is_some()));
+        tally.add("outbound joins", u64::from(target.target.is_some() && target.matched_by.is_some()));
         for hold in &target.holds {
             match hold.code.as_str() {
                 "ambiguous" | "ambiguous-source" | "candidate-taken" => tally.count("ambiguities"),

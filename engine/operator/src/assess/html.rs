@@ -278,7 +278,7 @@ fn cloud_only(page: &mut String, assessment: &Assessment) {
     page.push_str("</table></div></details>\n");
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

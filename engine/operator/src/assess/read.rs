@@ -84,7 +84,7 @@ fn is_no_list(field: Option<&str>) -> bool {
 }
 
 /// The text of the file. Without a byte order mark it is UTF-8, UTF-16 where zeros say so, or the code page of Windows.
-fn decoded(bytes: &[u8]) -> Result<String, ReadProblem> {
+pub(crate) fn decoded(bytes: &[u8]) -> Result<String, ReadProblem> {
     let wide = |bytes: &[u8], big: bool| -> Result<String, ReadProblem> {
         let units = bytes.chunks(2).map(|pair| match (pair, big) {
             ([low, high], false) => u16::from_le_bytes([*low, *high]),

@@ -13,6 +13,7 @@ pub(crate) mod disconnect;
 pub(crate) mod dump;
 pub(crate) mod explain;
 pub(crate) mod join;
+pub(crate) mod matching;
 pub(crate) mod pending;
 pub(crate) mod preview;
 pub(crate) mod search;

@@ -43,6 +43,19 @@ impl Store {
         })
     }
 
+    /// The objects of a space whose takeover was sent not long ago, with when, in the order of time.
+    pub fn taken_over(&self, connector: &str) -> Result<Vec<(CsId, i64)>, StoreError> {
+        self.db.read("listing takeovers", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            db.all(
+                "SELECT head.id, kept.at FROM kept_before kept JOIN head ON head.connector = kept.connector AND head.anchor = kept.anchor \
+                 WHERE kept.connector = ?1 ORDER BY kept.at, head.id",
+                [connector],
+                |row| Ok((CsId(row.get(0)?), row.get(1)?)),
+            )
+        })
+    }
+
     /// What the object held before it was taken over, if that was not long ago.
     pub fn kept_before(&self, object: CsId) -> Result<Option<KeptBefore>, StoreError> {
         self.db.read("reading what was before a takeover", |db| {

@@ -98,7 +98,8 @@ fn of_several_pairs_all_are_kept_or_none() {
     let (mut world, mv, cloud) = world();
     let created = world.target(mv, create(mv, "user", image(&[("displayName", "New")]))).unwrap();
     let approved = word(MatchVerdict::Approved, "");
-    let refused = world.store.record_pair_decisions(&[(cloud, mv), (created, mv)], &approved, NOW).unwrap_err();
+    let said = [(cloud, mv, approved.clone()), (created, mv, approved)];
+    let refused = world.store.record_pair_decisions(&said, NOW).unwrap_err();
     assert!(refused.to_string().contains("never exported"), "{refused}");
     assert!(world.store.pair_decisions("cloud").unwrap().is_empty());
     assert!(verdicts(&world.object("ad", "a")).is_empty());
