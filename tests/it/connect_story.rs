@@ -9,7 +9,7 @@ mod switched;
 mod takeover;
 mod world;
 
-use world::World;
+pub(crate) use world::World;
 
 /// Issue 5, "Must show": the chapters follow one another in one deployment, as they would in a company.
 #[test]

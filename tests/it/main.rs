@@ -13,6 +13,7 @@ mod load_server;
 mod password_sign_in;
 mod passwords_source;
 mod passwords_story;
+mod readiness;
 mod rehearsal;
 mod safety;
 mod samba_connector;

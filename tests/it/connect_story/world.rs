@@ -14,14 +14,14 @@ const BIND_PASSWORD: &str = "svc-Passw0rd-2";
 pub(super) const ADMIN: &str = "admin@contoso.onmicrosoft.com";
 
 /// A running story: both sides and what is between them.
-pub(super) struct World {
-    pub(super) controller: DomainController,
-    pub(super) tenant: TenantProcess,
-    pub(super) deployment: Deployment,
+pub(crate) struct World {
+    pub(crate) controller: DomainController,
+    pub(crate) tenant: TenantProcess,
+    pub(crate) deployment: Deployment,
 }
 
 impl World {
-    pub(super) fn start(test: &str) -> Self {
+    pub(crate) fn start(test: &str) -> Self {
         let controller = DomainController::start(test, &directory());
         controller.rights(&["replication", "svc-metasync"]);
         controller.rights(&["deleted-objects", "svc-metasync"]);
@@ -69,20 +69,28 @@ impl World {
     /// The anchors of the directory's users, groups and contacts by name, as the tenant shows them.
     pub(super) fn anchors(&self) -> BTreeMap<String, String> {
         let filter = "(|(objectClass=user)(objectClass=group)(objectClass=contact))";
+        let objects = self.dump(DOMAIN, filter, &["cn", "objectGUID"]);
+        objects.into_iter().map(|object| (text(&object["cn"]).to_lowercase(), object["objectGUID"].clone())).collect()
+    }
+
+    /// First values of attributes of the directory's objects, as text; an attribute without a value is empty.
+    pub(crate) fn objects(&self, base: &str, filter: &str, names: &[&str]) -> Vec<BTreeMap<String, String>> {
+        let mut objects = self.dump(base, filter, names);
+        objects.iter_mut().for_each(|object| object.values_mut().for_each(|value| *value = text(value)));
+        objects
+    }
+
+    /// The same in base64.
+    fn dump(&self, base: &str, filter: &str, names: &[&str]) -> Vec<BTreeMap<String, String>> {
         let folder = self.controller.folder_text();
-        let dump = metasync_tests::lab::script(
-            "dump.py",
-            &[&folder, "--base", DOMAIN, "--filter", filter, "cn", "objectGUID"],
-            None,
-        );
-        let objects = dump.lines().map(|line| serde_json::from_str::<Value>(line).expect("a JSON line"));
-        let value =
-            |object: &Value, name: &str| object["attributes"][name][0].as_str().expect("a base64 value").to_owned();
-        let name = |object: &Value| {
-            let cn = base64::engine::general_purpose::STANDARD.decode(value(object, "cn")).expect("base64");
-            String::from_utf8(cn).expect("text").to_lowercase()
+        let arguments = [&[&*folder, "--base", base, "--filter", filter], names].concat();
+        let dump = metasync_tests::lab::script("dump.py", &arguments, None);
+        let object = |line: &str| {
+            let object: Value = serde_json::from_str(line).expect("a JSON line");
+            let value = |name: &str| object["attributes"][name][0].as_str().unwrap_or_default().to_owned();
+            names.iter().map(|name| ((*name).to_owned(), value(name))).collect()
         };
-        objects.map(|object| (name(&object), value(&object, "objectGUID"))).collect()
+        dump.lines().map(object).collect()
     }
 
     /// That no cycle, delta or full, writes anything now.
@@ -99,6 +107,11 @@ impl World {
             );
         }
     }
+}
+
+fn text(base64: &str) -> String {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(base64).expect("base64");
+    String::from_utf8(bytes).expect("text")
 }
 
 /// The lists of a cycle's report that wait for an approval: kind and digest.

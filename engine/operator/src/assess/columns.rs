@@ -112,9 +112,28 @@ const TENANT: &[(&str, Column)] = &[
     ("licenses", Licences),
 ];
 
+/// Titles that only one of the two systems has.
+const OF_DIRECTORY: [&str; 2] = ["samaccountname", "distinguishedname"];
+const OF_TENANT: [&str; 6] =
+    ["islicensed", "usertype", "accountenabled", "blockcredential", "immutableid", "onpremisesimmutableid"];
+
+fn plain(title: &str) -> String {
+    title.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase()
+}
+
+/// Whether a file of this side has the titles of the other one, and none of its own.
+pub(crate) fn belongs_elsewhere<'a>(side: Side, titles: impl IntoIterator<Item = &'a str>) -> bool {
+    let titles: Vec<String> = titles.into_iter().map(plain).collect();
+    let has = |known: &[&str]| titles.iter().any(|title| known.contains(&title.as_str()));
+    match side {
+        Side::Directory => has(&OF_TENANT) && !has(&OF_DIRECTORY),
+        Side::Tenant => has(&OF_DIRECTORY) && !has(&OF_TENANT),
+    }
+}
+
 /// The column that a title names; none: the file may have more than is asked for.
 pub(crate) fn column(side: Side, title: &str) -> Option<Column> {
-    let plain: String = title.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let plain = plain(title);
     let table = match side {
         Side::Directory => DIRECTORY,
         Side::Tenant => TENANT,

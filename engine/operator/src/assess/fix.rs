@@ -94,7 +94,7 @@ fn literal(text: &str) -> String {
 
 /// A comment ends with its line.
 fn comment(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).collect()
+    text.chars().filter(|c| !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}')).collect()
 }
 
 /// A line of LDIF (RFC 2849): base64 for what is no plain text.

@@ -1,5 +1,5 @@
-//! The report as one HTML page to hand to a colleague: charts drawn as SVG in the page, no script, and nothing that is loaded
-//! from anywhere; the page forbids it to itself. Everything that comes from the inventories is escaped.
+//! The report as one HTML page to hand to a colleague: charts of plain boxes, no script, and nothing that is loaded from
+//! anywhere; the page forbids it to itself. Everything that comes from the inventories is escaped.
 
 use super::columns::{NotInFile, Side};
 use super::finding::{Class, Remark, Weight};
@@ -12,15 +12,23 @@ use std::fmt::Write as _;
 const MOST_ROWS: usize = 500;
 
 const STYLE: &str = "
-:root { color-scheme: light dark; --line: #8884; --fine: #2e7d5b; --look: #b7791f; --mend: #c0392b; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-table { border-collapse: collapse; width: 100%; font-size: .92rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-.scroll { max-height: 28rem; overflow: auto; } .remedy { margin: .2rem 0 .6rem; } code { font-size: .85em; word-break: break-all; }
-.fine { fill: var(--fine); } .look { fill: var(--look); } .mend { fill: var(--mend); }
-svg text { fill: currentColor; font-size: 13px; } .legend span { margin-right: 1.4rem; } .dot { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; --fine: #2e7d5b; --look: #b7791f; --mend: #c0392b; }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.6rem; margin-bottom: 0; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; } small { font-weight: normal; }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; } table.narrow { width: auto; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: break-word; }
+th { white-space: nowrap; position: sticky; top: 0; background: Canvas; } td.why { min-width: 15rem; max-width: 32rem; overflow-wrap: anywhere; }
+.scroll { max-height: 28rem; overflow: auto; } .remedy { margin: .2rem 0 .6rem; } .remedy::first-letter { text-transform: uppercase; }
+pre { font-size: .8rem; white-space: pre-wrap; overflow-wrap: anywhere; background: var(--soft); padding: .5rem .7rem; border-radius: 4px; }
+.fine { background: var(--fine); } .look { background: var(--look); } .mend { background: var(--mend); }
+.dot { display: inline-block; width: .8em; height: .8em; border-radius: 2px; margin-right: .4em; }
+.share { display: flex; height: 1.6rem; border-radius: 4px; overflow: hidden; gap: 2px; } .share i { min-width: 4px; }
+.legend span { display: inline-block; margin-right: 1.4rem; }
+.chart { display: grid; grid-template-columns: max-content 1fr; gap: .3rem .6rem; align-items: center; }
+.chart span { text-align: right; } .chart div { display: flex; align-items: center; gap: .5rem; } .chart i { height: 1.1rem; min-width: 2px; border-radius: 2px; }
 details { margin: .4rem 0; } summary { cursor: pointer; font-weight: 600; }
+@media print { .scroll { max-height: none; } th { position: static; } }
 ";
 
 pub(crate) fn page(assessment: &Assessment) -> String {
@@ -36,11 +44,7 @@ pub(crate) fn page(assessment: &Assessment) -> String {
     if assessment.addresses_assumed {
         page.push_str("<p>The tenant's file has no addresses: the sign-in name of a cloud user counts as its primary address.</p>\n");
     }
-    page.push_str(
-        "<p class=\"legend\"><span><i class=\"dot\" style=\"background:var(--fine)\"></i>as it should be</span>\
-         <span><i class=\"dot\" style=\"background:var(--look)\"></i>good to know</span>\
-         <span><i class=\"dot\" style=\"background:var(--mend)\"></i>to be mended or decided first</span></p>\n",
-    );
+    shares(&mut page, assessment);
     let classes: Vec<Bar> = Class::ALL
         .into_iter()
         .map(|class| Bar { name: class.code(), weight: class.weight(), number: assessment.of_class(class).count() })
@@ -156,7 +160,7 @@ fn systems(page: &mut String, systems: &[System]) {
         for finding in &system.findings {
             let _ = writeln!(
                 page,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
+                "<tr><td class=\"mark\">{}</td><td>{}</td><td class=\"why\">{}</td><td>{}</td></tr>",
                 dot(finding.weight),
                 escaped(&finding.code),
                 escaped(&finding.message),
@@ -168,7 +172,7 @@ fn systems(page: &mut String, systems: &[System]) {
 }
 
 fn dot(weight: Weight) -> String {
-    format!("<i class=\"dot\" style=\"background:var(--{})\"></i>", colour(weight))
+    format!("<i class=\"dot {}\"></i>", colour(weight))
 }
 
 struct Bar {
@@ -177,39 +181,46 @@ struct Bar {
     number: usize,
 }
 
+/// How many have nothing to be done about, as one bar and in words.
+fn shares(page: &mut String, assessment: &Assessment) {
+    let of = |weight: Weight| assessment.lines.iter().filter(|line| line.weight() == weight).count();
+    let shares = [
+        (Weight::Fine, "as they should be"),
+        (Weight::Look, "with something good to know"),
+        (Weight::Mend, "with something to be mended or decided first"),
+    ]
+    .map(|(weight, words)| (weight, words, of(weight)));
+    page.push_str("<div class=\"share\">");
+    for (weight, _, number) in shares.iter().filter(|(.., number)| *number > 0) {
+        let _ = write!(page, "<i class=\"{}\" style=\"flex-grow:{number}\"></i>", colour(*weight));
+    }
+    page.push_str("</div>\n<p class=\"legend\">");
+    for (weight, words, number) in shares {
+        let _ = write!(page, "<span>{}{} {words}</span> ", dot(weight), count(number as u64));
+    }
+    page.push_str("</p>\n");
+}
+
 /// Bars as long as their numbers, each with its name and number.
 fn chart(page: &mut String, title: &str, bars: &[Bar]) {
-    const HEIGHT: usize = 24;
-    const LEFT: usize = 190;
-    const WIDTH: usize = 520;
     let bars: Vec<&Bar> = bars.iter().filter(|bar| bar.number > 0).collect();
     let most = bars.iter().map(|bar| bar.number).max().unwrap_or(0);
     if most == 0 {
         return;
     }
-    let height = bars.len() * HEIGHT + 6;
-    let _ = writeln!(
-        page,
-        "<h2>{title}</h2>\n<svg viewBox=\"0 0 {} {height}\" width=\"100%\" role=\"img\" aria-label=\"{title}\">",
-        LEFT + WIDTH + 90
-    );
-    for (at, bar) in bars.iter().enumerate() {
-        let (top, long) = (at * HEIGHT + 3, (bar.number * WIDTH / most).max(2));
+    let _ = writeln!(page, "<h2>{title}</h2>\n<div class=\"chart\" role=\"img\" aria-label=\"{title}\">");
+    for bar in bars {
+        // The number stands behind the bar: the longest one leaves it room.
+        let width = bar.number * 86 / most;
         let _ = writeln!(
             page,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text><rect class=\"{}\" x=\"{LEFT}\" y=\"{top}\" width=\"{long}\" height=\"{}\" rx=\"2\"/>\
-             <text x=\"{}\" y=\"{}\">{}</text>",
-            LEFT - 8,
-            top + 14,
+            "<span>{}</span><div><i class=\"{}\" style=\"width:{width}%\"></i>{}</div>",
             bar.name,
             colour(bar.weight),
-            HEIGHT - 6,
-            LEFT + long + 6,
-            top + 14,
             count(bar.number as u64)
         );
     }
-    page.push_str("</svg>\n");
+    page.push_str("</div>\n");
 }
 
 fn colour(weight: Weight) -> &'static str {
@@ -220,32 +231,45 @@ fn colour(weight: Weight) -> &'static str {
     }
 }
 
+/// What may be told of a person; a column in which nobody has anything is left out.
+type Cell = fn(&Line) -> &str;
+const COLUMNS: [(&str, Cell); 6] = [
+    ("Name", |line| &line.name),
+    ("Account", |line| &line.account),
+    ("Mail", |line| &line.mail),
+    ("Cloud user", |line| line.cloud.as_deref().unwrap_or_default()),
+    ("Signs in today as", |line| line.signs_in_today_as.as_deref().unwrap_or_default()),
+    ("Will sign in as", |line| line.will_sign_in_as.as_deref().unwrap_or_default()),
+];
+
 fn section(page: &mut String, code: &str, meaning: &str, remedy: &str, weight: Weight, lines: &[(&Line, String)]) {
     if lines.is_empty() {
         return;
     }
+    let shown = &lines[..lines.len().min(MOST_ROWS)];
+    let columns: Vec<&(&str, Cell)> =
+        COLUMNS.iter().filter(|(_, cell)| shown.iter().any(|(line, _)| !cell(line).is_empty())).collect();
+    let says_why = shown.iter().any(|(_, because)| !because.is_empty());
     let _ = writeln!(
         page,
-        "<details{}><summary>{code} ({})</summary>\n<p class=\"remedy\">{}. What to do: {}.</p>\n<div class=\"scroll\"><table>\
-         <tr><th>Name</th><th>Account</th><th>Mail</th><th>Cloud user</th><th>Signs in today as</th><th>Will sign in as</th><th></th></tr>",
+        "<details{}><summary>{}{code} ({})</summary>\n<p class=\"remedy\">{}. What to do: {}.</p>\n<div class=\"scroll\"><table>\n<tr>{}{}</tr>",
         if weight == Weight::Mend { " open" } else { "" },
+        dot(weight),
         count(lines.len() as u64),
         escaped(meaning),
-        escaped(remedy)
+        escaped(remedy),
+        columns.iter().map(|(title, _)| format!("<th>{title}</th>")).collect::<String>(),
+        if says_why { "<th>Why</th>" } else { "" }
     );
-    for (line, because) in lines.iter().take(MOST_ROWS) {
-        let or_none = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
-        let _ = writeln!(
-            page,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
-            escaped(&line.name),
-            escaped(&line.account),
-            escaped(&line.mail),
-            or_none(&line.cloud),
-            or_none(&line.signs_in_today_as),
-            or_none(&line.will_sign_in_as),
-            escaped(because)
-        );
+    for (line, because) in shown {
+        page.push_str("<tr>");
+        for (_, cell) in &columns {
+            let _ = write!(page, "<td>{}</td>", address(cell(line)));
+        }
+        if says_why {
+            let _ = write!(page, "<td class=\"why\">{}</td>", escaped(because));
+        }
+        page.push_str("</tr>\n");
     }
     page.push_str("</table></div>\n");
     if lines.len() > MOST_ROWS {
@@ -276,6 +300,11 @@ fn cloud_only(page: &mut String, assessment: &Assessment) {
         );
     }
     page.push_str("</table></div></details>\n");
+}
+
+/// An address may be broken before its `@`, and nowhere else.
+fn address(text: &str) -> String {
+    escaped(text).replace('@', "<wbr>@")
 }
 
 pub(crate) fn escaped(text: &str) -> String {

@@ -2,7 +2,7 @@
 //! semicolon or tab between the fields, a `#TYPE` line first. A line that is not understood is named and left out; a file that
 //! is none is refused with what to do.
 
-use super::columns::{Column, Side, column};
+use super::columns::{Column, Side, belongs_elsewhere, column};
 use super::inventory::{CloudKind, CloudObject, Inventory, Person};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +32,8 @@ struct Rows {
     /// Line and fields.
     rows: Vec<(usize, csv::StringRecord)>,
     issues: Vec<String>,
+    /// By its titles it belongs to the other system.
+    of_the_other_side: bool,
 }
 
 /// What both kinds of objects are made by.
@@ -44,7 +46,27 @@ pub(crate) trait FromRow: Sized {
 
 pub(crate) fn read<T: FromRow>(bytes: &[u8]) -> Result<Inventory<T>, ReadProblem> {
     let text = decoded(bytes)?;
+    if text.trim().is_empty() {
+        return Err(problem(
+            "file-empty",
+            "the file is empty",
+            "export it again; `metasync assess --help` shows the commands",
+        ));
+    }
+    if let Some(at) = text.find('\0') {
+        let line = text[..at].matches('\n').count() + 1;
+        let message = format!("the file is no text: there is a zero byte in line {line}");
+        return Err(problem("file-not-text", message, "save it as CSV in UTF-8; a workbook is none"));
+    }
     let rows = rows(&text, T::SIDE)?;
+    if rows.of_the_other_side {
+        let (this, flag) = match T::SIDE {
+            Side::Directory => ("the tenant", "--cloud"),
+            Side::Tenant => ("the directory", "--ad"),
+        };
+        let message = format!("by its columns it is an inventory of {this}");
+        return Err(problem("files-swapped", message, format!("give it with {flag}, and the other file in its place")));
+    }
     for (columns, title) in T::NEEDED {
         if !columns.iter().any(|column| rows.columns.contains_key(column)) {
             let remedy = format!("export it with the column {title}; `metasync assess --help` shows the commands");
@@ -53,6 +75,9 @@ pub(crate) fn read<T: FromRow>(bytes: &[u8]) -> Result<Inventory<T>, ReadProblem
     }
     let mut columns: BTreeSet<Column> = rows.columns.keys().copied().collect();
     let mut inventory = Inventory { objects: Vec::new(), columns: BTreeSet::new(), issues: rows.issues };
+    if rows.rows.is_empty() && inventory.issues.is_empty() {
+        inventory.issues.push("there is no line below the titles: nobody is in it".to_owned());
+    }
     let mut lists_lost = BTreeSet::new();
     for (line, fields) in &rows.rows {
         let row = Row { line: *line, fields, columns: &rows.columns };
@@ -86,6 +111,10 @@ fn is_no_list(field: Option<&str>) -> bool {
 /// The text of the file. Without a byte order mark it is UTF-8, UTF-16 where zeros say so, or the code page of Windows.
 pub(crate) fn decoded(bytes: &[u8]) -> Result<String, ReadProblem> {
     let wide = |bytes: &[u8], big: bool| -> Result<String, ReadProblem> {
+        if !bytes.len().is_multiple_of(2) {
+            let message = "the file is UTF-16 text that ends within a character: it is cut off";
+            return Err(problem("file-cut-off", message, "export it again"));
+        }
         let units = bytes.chunks(2).map(|pair| match (pair, big) {
             ([low, high], false) => u16::from_le_bytes([*low, *high]),
             ([high, low], true) => u16::from_be_bytes([*high, *low]),
@@ -156,7 +185,7 @@ fn rows(text: &str, side: Side) -> Result<Rows, ReadProblem> {
             issues.push(format!("line {line}: {} fields where the title line has {}", record.len(), titles.len()));
         }
     }
-    Ok(Rows { columns, rows, issues })
+    Ok(Rows { columns, rows, issues, of_the_other_side: belongs_elsewhere(side, &titles) })
 }
 
 /// What stands most often between the titles.

@@ -46,12 +46,19 @@ impl TenantIndex {
 }
 
 /// The primary address. Where the file has no addresses at all, a user's sign-in name stands for it: in a tenant whose users
-/// were made in the cloud it mostly is that.
+/// were made in the cloud it mostly is that. Of a guest it is the home address.
 pub(super) fn primary_of(object: &CloudObject, knows_addresses: bool) -> Option<String> {
     match knows_addresses {
         true => primary(&object.addresses, &object.mail),
-        false => address(&object.sign_in_name),
+        false => home_address(&object.sign_in_name).or_else(|| address(&object.sign_in_name)),
     }
+}
+
+/// `pat@partner.com` of the guest `pat_partner.com#EXT#@contoso.onmicrosoft.com`: a guest's sign-in name holds the home address.
+fn home_address(sign_in_name: &str) -> Option<String> {
+    let name = sign_in_name.to_lowercase();
+    let (local, domain) = name.split_once("#ext#@")?.0.rsplit_once('_')?;
+    address(&format!("{local}@{domain}"))
 }
 
 pub(super) fn addresses_of(object: &CloudObject) -> BTreeSet<String> {

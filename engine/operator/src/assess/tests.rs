@@ -3,7 +3,8 @@
 use super::finding::{Class, Remark};
 use super::inventory::{CloudObject, Inventories, Person};
 use super::judge::Assessment;
-use super::{Options, csv, judge, ldif, page, powershell, read, text};
+use super::surroundings::{HeldOther, System, SystemFinding};
+use super::{Options, Weight, csv, judge, ldif, page, powershell, read, text};
 use expect_test::{Expect, expect};
 
 /// Exactly the columns of the customer's document.
@@ -206,7 +207,7 @@ fn an_anchor_is_stronger_than_an_address() {
 fn bad_files_and_bad_lines() {
     let refused = |text: &str| read::<Person>(text.as_bytes()).map(drop).unwrap_err();
     for (text, code) in [
-        ("", "column-missing"),
+        ("", "file-empty"),
         ("Name,Title\nAnn,x\n", "column-missing"),
         ("SamAccountName,EmailAddress\n\"ann,x\n", "quotation-open"),
     ] {
@@ -220,6 +221,83 @@ fn bad_files_and_bad_lines() {
         read.issues,
         ["line 3: 1 fields where the title line has 2", "line 5: 3 fields where the title line has 2"]
     );
+}
+
+/// Files that are none, that are cut off, or of the other side: told as what they are, and nothing panics.
+#[test]
+fn files_that_are_none() {
+    let told = |bytes: &[u8]| match read::<Person>(bytes) {
+        Ok(read) => format!("{} people {}", read.objects.len(), read.issues.join("; ")),
+        Err(problem) => format!("{}: {} -- {}", problem.code, problem.message, problem.remedy),
+    };
+    let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(AD.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    let wide = |text: &str| text.replace("Ann Archer", &"x".repeat(1 << 20));
+    let cases: [(&str, Vec<u8>); 13] = [
+        ("empty", Vec::new()),
+        ("spaces", b" \r\n\t\r\n".to_vec()),
+        ("the tenant's file with addresses", CLOUD.replace("displayname", "mail").into_bytes()),
+        ("a byte order mark alone", b"\xef\xbb\xbf".to_vec()),
+        ("titles alone", b"Name,SamAccountName,EmailAddress\r\n".to_vec()),
+        ("titles without an end", b"Name,SamAccountName,EmailAddress".to_vec()),
+        ("no CSV", b"\x7fELF\x02\x01\x01\0\0\0\0".to_vec()),
+        ("zeros in a name", AD.replace("Ann Archer", "Ann\0Archer").into_bytes()),
+        ("the tenant's file", CLOUD.as_bytes().to_vec()),
+        ("UTF-16 that is cut off within a character", utf16[..utf16.len() - 1].to_vec()),
+        ("a cell of a megabyte", wide(AD).into_bytes()),
+        ("the same lines twice", [AD, &AD[AD.find('\n').unwrap() + 1..]].concat().into_bytes()),
+        ("a quotation that is cut off", format!("{AD}\"Ann").into_bytes()),
+    ];
+    let lines: Vec<String> = cases.iter().map(|(what, bytes)| format!("{what}: {}", told(bytes))).collect();
+    expect![[r#"
+        empty: file-empty: the file is empty -- export it again; `metasync assess --help` shows the commands
+        spaces: file-empty: the file is empty -- export it again; `metasync assess --help` shows the commands
+        the tenant's file with addresses: files-swapped: by its columns it is an inventory of the tenant -- give it with --cloud, and the other file in its place
+        a byte order mark alone: file-empty: the file is empty -- export it again; `metasync assess --help` shows the commands
+        titles alone: 0 people there is no line below the titles: nobody is in it
+        titles without an end: 0 people there is no line below the titles: nobody is in it
+        no CSV: file-not-text: the file is no text: there is a zero byte in line 1 -- save it as CSV in UTF-8; a workbook is none
+        zeros in a name: file-not-text: the file is no text: there is a zero byte in line 2 -- save it as CSV in UTF-8; a workbook is none
+        the tenant's file: files-swapped: by its columns it is an inventory of the tenant -- give it with --cloud, and the other file in its place
+        UTF-16 that is cut off within a character: file-cut-off: the file is UTF-16 text that ends within a character: it is cut off -- export it again
+        a cell of a megabyte: 6 people 
+        the same lines twice: 12 people 
+        a quotation that is cut off: quotation-open: a quotation in the file is never closed -- export it again: it is cut off or was edited"#]].assert_eq(&lines.join("\n"));
+    let rich = "Name,SamAccountName,EmailAddress,UserPrincipalName\nAnn,ann,ann@contoso.com,ann@contoso.com\n";
+    let tenant = [AD, rich, "displayname\nAnn\n"].map(|text| {
+        let problem = read::<CloudObject>(text.as_bytes()).map(drop).unwrap_err();
+        format!("{}: {} -- {}", problem.code, problem.message, problem.remedy)
+    });
+    expect![[r#"
+        files-swapped: by its columns it is an inventory of the directory -- give it with --ad, and the other file in its place
+        files-swapped: by its columns it is an inventory of the directory -- give it with --ad, and the other file in its place
+        column-missing: the file has no column userPrincipalName -- export it with the column userPrincipalName; `metasync assess --help` shows the commands"#]].assert_eq(&tenant.join("\n"));
+}
+
+/// SF7: a guest's sign-in name tells the address of home, also where the file has no addresses.
+#[test]
+fn sf07_a_guest_is_known_by_the_home_address() {
+    let ad = "Name,SamAccountName,EmailAddress\nPat,pat,pat_a@partner.com\n";
+    let cloud = "userprincipalname,displayname,islicensed\npat_a_partner.com#EXT#@contoso.onmicrosoft.com,Pat,False\n";
+    check(
+        ad,
+        cloud,
+        expect![[r#"
+        pat guest-twin <pat_a_partner.com#EXT#@contoso.onmicrosoft.com> a guest, or an account of another issuer, has the address or name | 
+    "#]],
+    );
+}
+
+/// A person who stands in the file twice is one who shares an address: neither is matched.
+#[test]
+fn a_line_twice_is_told() {
+    let twice = [AD, "Ann Archer,ann,ann@contoso.com\n"].concat();
+    let assessment = assessed(&twice, CLOUD, &Options::default());
+    let ann = assessment.lines.iter().filter(|line| line.account == "ann");
+    let told: Vec<String> = ann.map(|line| format!("{} {}", line.class.code(), line.because)).collect();
+    expect![[r#"
+        ambiguous somebody else in the directory has the primary address ann@contoso.com
+        ambiguous somebody else in the directory has the primary address ann@contoso.com"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 /// The fix file: names cannot become commands, and what has no plain text is base64.
@@ -285,10 +363,61 @@ fn the_page_loads_nothing_and_escapes_everything() {
     let page = page(&assessed(&ad, CLOUD, &Options::default()));
     assert!(page.contains("&lt;img src=http://evil.example/x onerror=alert(1)&gt;"));
     assert!(!page.contains("<img") && !page.contains("<script") && !page.contains("<link") && !page.contains("url("));
-    for loading in ["src=\"", "href=\"", "@import"] {
+    for loading in
+        ["src=\"", "href=\"", "@import", "http-equiv=\"refresh", "<form", "<base", "<object", "<iframe", "<svg"]
+    {
         assert!(!page.contains(loading), "{loading}");
     }
-    assert!(page.contains("default-src 'none'") && page.contains("<svg") && page.ends_with("</body></html>\n"));
+    assert!(
+        page.contains("default-src 'none'") && page.contains("class=\"chart\"") && page.ends_with("</body></html>\n")
+    );
+}
+
+/// Every element that is opened is closed, in order; attributes are quoted.
+fn is_well_formed(page: &str) -> Result<(), String> {
+    let mut open: Vec<&str> = Vec::new();
+    let body = page.strip_prefix("<!doctype html>").ok_or("no doctype")?;
+    for (at, _) in body.match_indices('<') {
+        let tag = body[at + 1..].split_once('>').ok_or("a tag that does not end")?.0;
+        let name = tag.split_whitespace().next().unwrap_or_default();
+        if tag.matches('"').count() % 2 == 1 || tag.contains('<') {
+            return Err(format!("<{tag}>"));
+        }
+        match name.strip_prefix('/') {
+            Some(name) if open.last() == Some(&name) => drop(open.pop()),
+            Some(name) => return Err(format!("</{name}> closes {:?}", open.last())),
+            None if name == "meta" || name == "wbr" => {}
+            None => open.push(name),
+        }
+    }
+    if open.is_empty() { Ok(()) } else { Err(format!("never closed: {open:?}")) }
+}
+
+/// Of everybody whom the page may show, with all that can stand in it.
+#[test]
+fn the_page_is_well_formed() {
+    assert!(is_well_formed("<!doctype html><p><b></p></b>").is_err());
+    for (ad, cloud) in [(AD, CLOUD), ("Name,SamAccountName,EmailAddress\n", "userprincipalname,displayname\n")] {
+        let ad = ad.replace("Ann Archer", "\"</td>\"\"'<b>&amp;\"");
+        let mut assessment = assessed(&ad, cloud, &Options::default());
+        assert_eq!(is_well_formed(&page(&assessment)), Ok(()));
+        let told = || "<i>\"&'".to_owned();
+        let finding = SystemFinding { weight: Weight::Look, code: told(), message: told(), remedy: told() };
+        assessment.systems = vec![System { name: told(), kind: told(), objects: 2, findings: vec![finding; 2] }];
+        assessment.others.counts = [(told(), [(told(), 3)].into())].into();
+        let held = HeldOther {
+            weight: Weight::Mend,
+            object_type: told(),
+            name: told(),
+            code: told(),
+            message: told(),
+            remedy: told(),
+        };
+        assessment.others.held = vec![held; 501];
+        let page = page(&assessment);
+        assert_eq!(is_well_formed(&page), Ok(()));
+        assert!(page.contains("1 more are in the JSON") && !page.contains("<i>\""));
+    }
 }
 
 /// A name that begins like a formula is a text to a spreadsheet.

@@ -18,6 +18,8 @@ use std::path::Path;
 
 /// A larger file is no list of users.
 const MOST_BYTES: u64 = 1 << 30;
+/// Without it Windows PowerShell reads a script in the code page of its machine, and names become others.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 pub(crate) async fn run(context: &Context, args: &AssessArgs) -> Result<Report, Failure> {
     let assessment = match (&args.ad, &args.cloud) {
@@ -44,7 +46,10 @@ fn shown(args: &AssessArgs, assessment: &Assessment) -> Result<Report, Failure> 
     let mut written = Vec::new();
     for (path, content) in [
         (&args.html, args.html.as_ref().map(|_| assess::page(assessment))),
-        (&args.fix_powershell, args.fix_powershell.as_ref().map(|_| assess::powershell(assessment))),
+        (
+            &args.fix_powershell,
+            args.fix_powershell.as_ref().map(|_| format!("{BYTE_ORDER_MARK}{}", assess::powershell(assessment))),
+        ),
         (&args.fix_ldif, args.fix_ldif.as_ref().map(|_| assess::ldif(assessment))),
     ] {
         if let (Some(path), Some(content)) = (path, content) {
@@ -138,7 +143,9 @@ mod tests {
     fn only_what_was_asked_for_is_written() {
         let folder = tempfile::tempdir().unwrap();
         let flags = ["--html", "@report.html", "--fix-powershell", "@fix.ps1", "--fix-ldif", "@fix.ldif"];
-        let failure = assess(folder.path(), "Name,EmailAddress\n", "displayname\nAnn\n", &flags).map(drop).unwrap_err();
+        let failure = assess(folder.path(), "Name,EmailAddress\nAnn,a@x.com\n", "displayname\nAnn\n", &flags)
+            .map(drop)
+            .unwrap_err();
         assert_eq!(failure.code, "column-missing");
         assert!(
             failure.message.contains("cloud.csv") && failure.message.contains("userPrincipalName"),
@@ -155,6 +162,8 @@ mod tests {
         let report = assess(folder.path(), AD, CLOUD, &flags).unwrap();
         assert_eq!(report.json["written"].as_array().map(Vec::len), Some(3));
         assert_eq!(names(), "ad.csv cloud.csv fix.ldif fix.ps1 report.html");
+        let script = std::fs::read(folder.path().join("fix.ps1")).unwrap();
+        assert!(script.starts_with(b"\xef\xbb\xbf# Changes"), "Windows PowerShell needs the mark");
         let missing = assess(folder.path(), AD, CLOUD, &["--html", "@no/such/folder.html"]).map(drop).unwrap_err();
         assert_eq!(missing.code, "file");
     }

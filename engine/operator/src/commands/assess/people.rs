@@ -222,6 +222,10 @@ impl Gathering<'_> {
                     add(weight, &hold.code, &hold.message, &hold.remedy);
                 }
             }
+            Verdict::Nothing => {
+                let message = format!("no rule to `{}` has it in its scope", self.tenant);
+                add(Weight::Fine, "left-out", &message, "`metasync preview` says which scope it is not in");
+            }
             Verdict::Error(message) => add(Weight::Mend, "error", message, "`metasync explain` says by which rule"),
             _ => {}
         }
