@@ -110,3 +110,44 @@ fn the_directorys_password_signs_in_to_the_cloud() {
     let sent = |request: &azure_ad_emulator::LoggedRequest| request.method == "PASSWORD";
     assert_eq!(tenant.running.request_log().iter().filter(|request| sent(request)).count(), 0);
 }
+
+/// SF23, AADSTS7000215: a wrong client secret is tried once, whichever commands follow, and again when its source holds another one.
+#[test]
+fn sf23_a_refused_client_secret_is_tried_once_by_all_commands() {
+    let tenant = tenant(json!([]));
+    tenant.running.update_knobs(|knobs| knobs.sync = Some(azure_ad_emulator::SyncState::On)).expect("knobs");
+    let mut deployment = deployment(&tenant);
+    passwords(&deployment, FIRST.1, 2);
+    let attempts = || {
+        let log = tenant.running.request_log();
+        log.iter().filter(|request| request.path.ends_with("/oauth2/v2.0/token")).count()
+    };
+    for (attempt, secret) in ["wrong-and-made-up", "another-wrong-one"].into_iter().enumerate() {
+        deployment.variable("METASYNC_CLIENT_SECRET", secret);
+        let first = deployment.run(&["cycle", "initial"]);
+        assert!(first.code != 0 && first.out.contains("7000215"), "{}{}", first.out, first.err);
+        for command in [
+            &["cycle", "delta"][..],
+            &["run", "cloud", "full-import"],
+            &["run", "cloud", "export"],
+            &["run", "cloud", "full-synchronization"],
+            &["passwords", "sync"],
+            &["passwords", "sync", "--full"],
+        ] {
+            deployment.run(command);
+            assert_eq!(attempts(), attempt + 1, "{command:?}");
+        }
+    }
+    let told = deployment.run(&["run", "cloud", "full-import"]);
+    assert!(told.out.contains("was refused and is not tried again"), "{}{}", told.out, told.err);
+    // An operator's check tries, and a refused credential stays refused by it.
+    deployment.run(&["check"]);
+    assert_eq!(attempts(), 3);
+    deployment.run(&["run", "cloud", "full-import"]);
+    assert_eq!(attempts(), 3);
+    deployment.variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
+    deployment.run(&["cycle", "initial"]).expect(&[0, 3]);
+    deployment.run(&["passwords", "switch-on"]).expect(&[0]);
+    deployment.run(&["passwords", "sync"]).expect(&[0]);
+    assert_eq!(sign_in(&tenant, FIRST.0), [0, 0]);
+}

@@ -18,8 +18,9 @@ use crate::settings::{Settings, View, ViewChoice};
 use crate::watermark::Mark;
 use async_trait::async_trait;
 use connector_contract::{
-    Check, Connector, ConnectorError, CreateRequest, DeltaImport, ErrorKind, ExportItem, ExportOutcome, Exporter,
-    FullImport, ImportEnd, ImportItem, ImportSink, IntendedExport, ObjectReader, OwnAccount, PasswordSource, Watermark,
+    Check, Connector, ConnectorError, CreateRequest, CredentialMark, DeltaImport, ErrorKind, ExportItem, ExportOutcome,
+    Exporter, FullImport, ImportEnd, ImportItem, ImportSink, IntendedExport, ObjectReader, OwnAccount, PasswordSource,
+    Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema, Guid, ObjectType};
 use std::sync::Arc;
@@ -278,6 +279,11 @@ impl Connector for ActiveDirectory {
 
     fn password_source(&self) -> Option<&dyn PasswordSource> {
         self.passwords.as_ref().map(|passwords| passwords as &dyn PasswordSource)
+    }
+
+    fn credential(&self) -> Option<CredentialMark> {
+        let Settings { bind_user, password, .. } = &self.settings;
+        Some(CredentialMark { name: format!("{bind_user} ({password})"), stamp: password.stamp() })
     }
 
     async fn own_accounts(&self) -> Result<Vec<OwnAccount>, ConnectorError> {

@@ -50,6 +50,16 @@ impl Credential {
         }
     }
 
+    /// Where its secrets are read.
+    pub(crate) fn references(&self) -> Vec<&SecretReference> {
+        match self {
+            Credential::Secret(secret) => vec![secret],
+            Credential::Certificate { certificate, key } => std::iter::once(certificate).chain(key).collect(),
+            Credential::ManagedIdentity(ManagedIdentity::Imds { .. }) => Vec::new(),
+            Credential::ManagedIdentity(ManagedIdentity::AppService { header, .. }) => vec![header],
+        }
+    }
+
     /// In an operator's words.
     pub(crate) fn noun(&self) -> &'static str {
         match self {

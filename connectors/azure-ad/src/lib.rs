@@ -59,8 +59,8 @@ use async_trait::async_trait;
 use client::GraphClient;
 use connect::ConnectMode;
 use connector_contract::{
-    Check, Connector, ConnectorError, CreateRequest, DeltaImport, ExportItem, ExportOutcome, Exporter, Fact,
-    FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem,
+    Check, Connector, ConnectorError, CreateRequest, CredentialMark, DeltaImport, ExportItem, ExportOutcome, Exporter,
+    Fact, FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem,
     SystemState, Watermark,
 };
 use export::ExportDesk;
@@ -139,6 +139,14 @@ impl Connector for AzureAd {
 
     fn match_facts(&self) -> Option<&dyn MatchFacts> {
         Some(self)
+    }
+
+    fn credential(&self) -> Option<CredentialMark> {
+        Some(self.graph.settings().credential_mark())
+    }
+
+    async fn forget_refusals(&self) {
+        self.graph.tokens().forgive().await;
     }
 
     /// Only Connect mode: Graph takes no hashes (section 0).

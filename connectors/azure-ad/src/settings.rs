@@ -3,6 +3,7 @@
 
 use crate::credential::{self, Credential};
 use crate::provisioning::ProvisioningSettings;
+use connector_contract::{CredentialMark, SecretReference};
 use metaverse_schema::{SettingProblem, SettingsReader, SettingsTable};
 use reqwest::Url;
 use std::path::PathBuf;
@@ -74,6 +75,22 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Application, tenant, and where the proof comes from (SF23).
+    pub(crate) fn credential_mark(&self) -> CredentialMark {
+        let references = self.credential.references();
+        let listed = |text: fn(&SecretReference) -> String, with: &str| {
+            references.iter().map(|reference| text(reference)).collect::<Vec<_>>().join(with)
+        };
+        let proof = match references.is_empty() {
+            true => "managed identity".to_owned(),
+            false => listed(SecretReference::to_string, " and "),
+        };
+        CredentialMark {
+            name: format!("application {} of tenant {}, {proof}", self.client_id, self.tenant),
+            stamp: listed(SecretReference::stamp, " "),
+        }
+    }
+
     /// Reads the connector's table. All problems are returned together, settings that nobody knows included.
     pub fn read(table: &SettingsTable) -> Result<Settings, Vec<SettingProblem>> {
         let mut reader = SettingsReader::new(table);

@@ -123,7 +123,8 @@ impl TokenSource {
         self.0.lock().await.tokens.retain(|_, token| token.generation != generation);
     }
 
-    /// The operator asked: forgets rejections, so that the credential is tried once more (SF23).
+    /// Forgets rejections, so that the credential is tried once more (SF23): an operator asked, or the engine, which knows of none that
+    /// still stands.
     pub(crate) async fn forgive(&self) {
         self.0.lock().await.rejections.clear();
     }

@@ -1,8 +1,8 @@
 //! The capability traits. A connector that cannot do something does not implement it.
 
 use crate::{
-    ConnectorError, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, PasswordSource, PasswordTarget,
-    SystemState, Watermark,
+    ConnectorError, CredentialMark, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, PasswordSource,
+    PasswordTarget, SystemState, Watermark,
 };
 use async_trait::async_trait;
 use metaverse_schema::{Anchor, ConnectorSchema, Value};
@@ -53,6 +53,15 @@ pub trait Connector: Send + Sync {
     fn password_target(&self) -> Option<&dyn PasswordTarget> {
         None
     }
+
+    /// What everything but password synchronisation signs in with; none where nobody is signed in. A refused one is not tried
+    /// again by any loop until its stamp changes or an operator's check succeeds (SF23).
+    fn credential(&self) -> Option<CredentialMark> {
+        None
+    }
+
+    /// Forgets refusals that the connector itself remembers: the engine knows of none that still stands. Called before a step.
+    async fn forget_refusals(&self) {}
 
     /// The accounts this connector signs in with, as attribute values of objects in its own space (`objectSid`):
     /// they are never synchronised (SF20).

@@ -6,6 +6,7 @@
 //! truly do.
 
 mod connector;
+mod credential;
 mod error;
 mod export;
 mod import;
@@ -16,6 +17,7 @@ mod state;
 pub use connector::{
     Check, CheckFinding, Connector, DeltaImport, Fact, MatchFacts, ObjectReader, OwnAccount, PrivilegeFact, Severity,
 };
+pub use credential::CredentialMark;
 pub use error::{ConnectorError, ErrorKind};
 pub use export::{
     CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, Exporter, IntendedExport,

@@ -1,7 +1,7 @@
 //! Password hashes: read from a directory one page at a time, opened only for who is in scope, handed to a target. They never
 //! enter the import stream, an attribute or a message. Which user's password goes where is the engine's decision, never made here.
 
-use crate::{ConnectorError, Watermark};
+use crate::{ConnectorError, CredentialMark, Watermark};
 use async_trait::async_trait;
 use metaverse_schema::Anchor;
 use std::fmt;
@@ -124,14 +124,8 @@ pub trait PasswordSource: Send + Sync {
     /// How many hashes were decrypted since this connector was made (SF21).
     fn opened(&self) -> u64;
 
-    /// The credential that is used, as a name that tells it from others and holds no secret: the breaker of SF23 goes by it.
-    fn credential(&self) -> String;
-
-    /// Is another one when the source of that credential's secret changed (`SecretReference::stamp`): a refused credential is
-    /// then tried again. Empty where that cannot be told.
-    fn secret_stamp(&self) -> String {
-        String::new()
-    }
+    /// What the source is signed in to with: the breaker of SF23 goes by it. None where nobody is signed in.
+    fn credential(&self) -> Option<CredentialMark>;
 }
 
 /// One password on its way to a target.
@@ -187,11 +181,6 @@ pub trait PasswordTarget: Send + Sync {
     /// operator's order.
     async fn switch_on(&self) -> Result<bool, ConnectorError>;
 
-    /// The credential that is used, as for [`PasswordSource::credential`].
-    fn credential(&self) -> String;
-
-    /// As for [`PasswordSource::secret_stamp`].
-    fn secret_stamp(&self) -> String {
-        String::new()
-    }
+    /// As for [`PasswordSource::credential`].
+    fn credential(&self) -> Option<CredentialMark>;
 }

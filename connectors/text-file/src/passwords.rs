@@ -10,8 +10,8 @@ use crate::vocabulary::Vocabulary;
 use crate::{Format, ObjectTypes, Settings, TextFileConnector};
 use async_trait::async_trait;
 use connector_contract::{
-    Check, ConnectorError, ErrorKind, NtHash, PasswordChange, PasswordReadEnd, PasswordSink, PasswordSource,
-    SealedHash, Severity, Watermark,
+    Check, ConnectorError, CredentialMark, ErrorKind, NtHash, PasswordChange, PasswordReadEnd, PasswordSink,
+    PasswordSource, SealedHash, Severity, Watermark,
 };
 use jiff::Timestamp;
 use metaverse_schema::{Anchor, ObjectType, SettingProblem, SettingsReader, SettingsTable};
@@ -165,8 +165,9 @@ impl PasswordSource for TextFileConnector {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn credential(&self) -> String {
-        format!("the file {}", self.settings().path.display())
+    /// Nobody signs in to a file.
+    fn credential(&self) -> Option<CredentialMark> {
+        None
     }
 }
 

@@ -3,6 +3,7 @@
 //!
 //! The modules stand in the order of the data flow.
 
+mod breaker;
 mod engine;
 mod event;
 mod report;
@@ -54,6 +55,7 @@ mod passwords;
 mod tests;
 
 pub use applied::{AppliedRules, open_as_applied};
+pub use breaker::close_breakers;
 pub use cycle::CycleKind;
 pub use digest::plan_digest;
 pub use engine::{Clock, Engine, EngineError, EngineParts, FixedClock, Limits, SystemClock};
@@ -70,8 +72,8 @@ pub use overview::{ConnectorStatus, LastRun, Status};
 pub use pairs::{PairLine, PairSide, PairState, WordSaid};
 pub use passwords::{
     PairStatus, PassKind, PasswordLimits, PasswordParts, PasswordReport, PasswordStatus, Paused, SourceReport,
-    TargetReport, UserPassword, UserVersions, Watch, close_breakers, password_status, synchronise_passwords,
-    user_passwords, watch_passwords,
+    TargetReport, UserPassword, UserVersions, Watch, password_status, synchronise_passwords, user_passwords,
+    watch_passwords,
 };
 pub use places::ContainerLine;
 pub use preview::{

@@ -157,7 +157,16 @@ impl Engine {
         let id = self.store.begin_step(run.id, name, self.clock.now())?;
         let mut step = StepRun::new(connector, name, run.id, id, call.now, Arc::clone(&self.events));
         let (rows_before, steps_before) = (self.store.rows_written(), self.store.steps());
-        let outcome = self.run_step_type(&mut step, step_type, call).await;
+        let outcome = match self.credential_for(connector, step_type).await? {
+            Err(refused) => Ok(refused),
+            Ok(credential) => {
+                let outcome = self.run_step_type(&mut step, step_type, call).await;
+                if let Ok(end) = &outcome {
+                    self.credential_was(credential.as_ref(), end)?;
+                }
+                outcome
+            }
+        };
         step.report.rows_written = self.store.rows_written().saturating_sub(rows_before);
         let end = match &outcome {
             Ok(end) => end.clone(),

@@ -24,7 +24,8 @@ pub const STOPPED_NOT_IMPLEMENTED: &str = "stopped-entry-point-not-implemented";
 pub const NO_START_FULL_IMPORT_REQUIRED: &str = "no-start-full-import-required";
 /// The deployment is in staging mode and exports nothing (G7).
 pub const NO_START_STAGING_MODE: &str = "no-start-staging-mode";
-
+/// A credential was refused, by this step or before, and is not tried again (SF23).
+pub const NO_START_CREDENTIALS: &str = "no-start-credentials";
 /// The connected system is another than the one that was let through (SF25).
 pub const NO_START_SYSTEM_CHANGED: &str = "no-start-system-changed";
 

@@ -410,8 +410,12 @@ impl Engine {
             return Ok(());
         }
         let mut candidates = candidates(&self.store, self.to_be_read(wanted)?)?;
-        candidates
-            .retain(|connector, _| !self.silent.contains(connector) && !sync.out_of_reach.contains_key(connector));
+        for connector in candidates.keys().cloned().collect::<Vec<_>>() {
+            let is_left_alone = self.silent.contains(&connector) || sync.out_of_reach.contains_key(&connector);
+            if is_left_alone || self.is_refused(&connector)? {
+                candidates.remove(&connector);
+            }
+        }
         let learned = read_facts(&self.connectors, candidates, self.limits.facts).await;
         let facts: Vec<_> = learned.facts.into_iter().collect();
         self.store.save_privileges(&facts, sync.run.now)?;

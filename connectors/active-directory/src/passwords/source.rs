@@ -16,7 +16,8 @@ use crate::settings::Settings;
 use crate::wire::{Connected, SignIn};
 use async_trait::async_trait;
 use connector_contract::{
-    ConnectorError, ErrorKind, OwnAccount, PasswordChange, PasswordReadEnd, PasswordSink, PasswordSource, Watermark,
+    ConnectorError, CredentialMark, ErrorKind, OwnAccount, PasswordChange, PasswordReadEnd, PasswordSink,
+    PasswordSource, Watermark,
 };
 use directory_replication::drsuapi::{ChangedObject, DrsError, Of, refusal};
 use metaverse_schema::{Anchor, Guid, Sid, Value};
@@ -255,12 +256,9 @@ impl PasswordSource for PasswordReader {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn credential(&self) -> String {
-        format!("{} ({})", self.passwords.account, self.passwords.password)
-    }
-
-    fn secret_stamp(&self) -> String {
-        self.passwords.password.stamp()
+    fn credential(&self) -> Option<CredentialMark> {
+        let PasswordSettings { account, password, .. } = &self.passwords;
+        Some(CredentialMark { name: format!("{account} ({password})"), stamp: password.stamp() })
     }
 }
 

@@ -28,8 +28,8 @@ use crate::client::GraphClient;
 use crate::export::{ExportDesk, Outcomes};
 use async_trait::async_trait;
 use connector_contract::{
-    Check, ConnectorError, CreateRequest, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink, PasswordOutcome,
-    PasswordPush, PasswordTarget, StateOfSystem, Watermark,
+    Check, ConnectorError, CreateRequest, CredentialMark, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink,
+    PasswordOutcome, PasswordPush, PasswordTarget, StateOfSystem, Watermark,
 };
 use export::ConnectDesk;
 use import::Known;
@@ -111,11 +111,7 @@ impl PasswordTarget for ConnectMode {
         self.passwords.switch_on().await
     }
 
-    fn credential(&self) -> String {
-        self.passwords.credential()
-    }
-
-    fn secret_stamp(&self) -> String {
-        self.passwords.secret_stamp()
+    fn credential(&self) -> Option<CredentialMark> {
+        Some(self.graph.settings().credential_mark())
     }
 }

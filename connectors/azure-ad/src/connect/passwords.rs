@@ -7,13 +7,12 @@
 use super::guard;
 use super::service::Service;
 use crate::client::GraphClient;
-use crate::credential::Credential;
 use crate::password_hash::Hasher;
 use crate::provisioning::{
     CloudAnchor, CompanyConfiguration, CredentialChange, CredentialOutcome, DirSyncFeatures, SyncKind,
 };
 use crate::tenant;
-use connector_contract::{ConnectorError, ErrorKind, PasswordOutcome, PasswordPush, SecretReference};
+use connector_contract::{ConnectorError, ErrorKind, PasswordOutcome, PasswordPush};
 use jiff::Timestamp;
 use metaverse_schema::Guid;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,29 +104,6 @@ impl PasswordDesk {
         self.service.set_features(wanted).await?;
         *self.locked() = None;
         Ok(true)
-    }
-
-    /// Application, tenant, and where the secret comes from.
-    pub(super) fn credential(&self) -> String {
-        let settings = self.graph.settings();
-        let (tenant, application) = (&settings.tenant, &settings.client_id);
-        let sources: Vec<String> = self.sources().map(ToString::to_string).collect();
-        let proof = if sources.is_empty() { "managed identity".to_owned() } else { sources.join(" and ") };
-        format!("application {application} of tenant {tenant}, {proof}")
-    }
-
-    /// SF23: tells a renewed secret from the one that was refused.
-    pub(super) fn secret_stamp(&self) -> String {
-        self.sources().map(SecretReference::stamp).collect::<Vec<_>>().join(" ")
-    }
-
-    fn sources(&self) -> impl Iterator<Item = &SecretReference> {
-        let (first, second) = match &self.graph.settings().credential {
-            Credential::Secret(secret) => (Some(secret), None),
-            Credential::Certificate { certificate, key } => (Some(certificate), key.as_ref()),
-            Credential::ManagedIdentity(_) => (None, None),
-        };
-        first.into_iter().chain(second)
     }
 
     /// The tenant's switches. An error when it takes nothing from this deployment at present (SF24, SF25).

@@ -30,7 +30,6 @@ use sync_kernel::RunInputs;
 use sync_rules::{ConnectorName, Deployment, RuleSet};
 use sync_store::Store;
 
-pub use breaker::close_breakers;
 pub use report::{PasswordReport, Paused, SourceReport, TargetReport};
 pub use status::{PairStatus, PasswordStatus, UserPassword, UserVersions, password_status, user_passwords};
 pub use watch::{Watch, watch_passwords};
@@ -148,7 +147,7 @@ impl Pass {
         kind: &PassKind,
         report: &mut SourceReport,
     ) -> Result<(), EngineError> {
-        if let Some(paused) = self.source_paused(source)? {
+        if let Some(paused) = self.source_paused(source).await? {
             report.paused = Some(paused);
             return Ok(());
         }

@@ -212,7 +212,7 @@ impl Pass {
         }
         self.store.log_passwords(source, &target, &lines)?;
         if let Some(taker) = pusher.connector.password_target() {
-            self.refused(&taker.credential(), &taker.secret_stamp(), error)?;
+            self.refused(taker.credential().as_ref(), error)?;
         }
         report.target(&target).paused = Some(Paused::from(error));
         Ok(())

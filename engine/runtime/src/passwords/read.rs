@@ -112,7 +112,7 @@ impl Pass {
     pub(super) fn source_refused(&mut self, source: &ConnectorName, error: &ConnectorError) -> Result<(), EngineError> {
         let connector = self.connector(source);
         match connector.as_ref().and_then(|connector| connector.password_source()) {
-            Some(reader) => self.refused(&reader.credential(), &reader.secret_stamp(), error),
+            Some(reader) => self.refused(reader.credential().as_ref(), error),
             None => Ok(()),
         }
     }

@@ -15,7 +15,7 @@ const NO_SUCH_CAPABILITY: &str = "no-start-no-passwords";
 
 impl Pass {
     /// None: the source may be read.
-    pub(super) fn source_paused(&mut self, source: &ConnectorName) -> Result<Option<Paused>, EngineError> {
+    pub(super) async fn source_paused(&mut self, source: &ConnectorName) -> Result<Option<Paused>, EngineError> {
         if self.parts.deployment.staging {
             return Ok(Some(Paused::because(
                 status::NO_START_STAGING_MODE,
@@ -36,8 +36,8 @@ impl Pass {
             let message = format!("`{source}` is named in [passwords] and is not set up to read passwords");
             return Ok(Some(Paused::because(NO_SUCH_CAPABILITY, message, "see `metasync check`")));
         };
-        let (credential, stamp) = (reader.credential(), reader.secret_stamp());
-        self.breaker_open(&credential, &stamp)
+        let mark = reader.credential();
+        self.breaker_open(mark.as_ref(), &*connector).await
     }
 
     /// P16: what the metaverse says of scope and links must be whole before passwords go by it.
@@ -77,15 +77,15 @@ impl Pass {
             let message = format!("`{target}` is named in [passwords] and takes no passwords");
             return Ok(Some(Paused::because(NO_SUCH_CAPABILITY, message, "see `metasync check`")));
         };
-        let (credential, stamp) = (taker.credential(), taker.secret_stamp());
-        if let Some(paused) = self.breaker_open(&credential, &stamp)? {
+        let mark = taker.credential();
+        if let Some(paused) = self.breaker_open(mark.as_ref(), connector).await? {
             return Ok(Some(paused));
         }
         let Some(system) = connector.system_state() else { return Ok(None) };
         let state = match system.system_state().await {
             Ok(state) => state,
             Err(error) => {
-                self.refused(&credential, &stamp, &error)?;
+                self.refused(mark.as_ref(), &error)?;
                 return Ok(Some(Paused::from(&error)));
             }
         };

@@ -84,7 +84,7 @@ impl Pass {
             Ok(()) => self.journal.note(654, format!("{target} takes passwords")),
             Err(error) => {
                 self.journal.error(655, format!("{target} does not answer: {error}"));
-                self.refused(&taker.credential(), &taker.secret_stamp(), &error)?;
+                self.refused(taker.credential().as_ref(), &error)?;
                 report.target(target).paused = Some(Paused::from(&error));
             }
         }

@@ -6,9 +6,9 @@ mod writes;
 
 use async_trait::async_trait;
 use connector_contract::{
-    Absence, Check, Connector, ConnectorError, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact, FullImport, Held,
-    ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject, MatchFacts, ObjectIssue, ObjectReader, OwnAccount,
-    Place, Print, PrivilegeFact, StateOfSystem, SystemState, Watermark,
+    Absence, Check, Connector, ConnectorError, CredentialMark, DeletionCause, DeltaImport, ErrorKind, Exporter, Fact,
+    FullImport, Held, ImportEnd, ImportItem, ImportPage, ImportSink, ImportedObject, MatchFacts, ObjectIssue,
+    ObjectReader, OwnAccount, Place, Print, PrivilegeFact, StateOfSystem, SystemState, Watermark,
 };
 use metaverse_schema::{
     Anchor, AttributeName, Attributes, ConnectorSchema, Dn, ObjectType, Plurality, Reference, Value, ValueKind, Values,
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) writes: Vec<String>,
     next: u64,
     pub(super) behaviour: Behaviour,
+    /// Times that somebody signed in, or tried to.
+    pub(super) sign_ins: usize,
     /// Calls to read roles.
     pub(super) role_calls: usize,
     /// Crash points that were passed.
@@ -96,6 +98,10 @@ pub(super) struct Behaviour {
     pub(super) weather: Option<Weather>,
     /// The state of the system as a whole; none: it has none.
     pub(super) system: Option<StateOfSystem>,
+    /// What it is signed in to with; none: nothing.
+    pub(super) credential: Option<CredentialMark>,
+    /// Every sign-in is refused.
+    pub(super) refuses_sign_in: bool,
 }
 
 impl Default for Behaviour {
@@ -127,6 +133,8 @@ impl Default for Behaviour {
             unique_places: false,
             weather: None,
             system: None,
+            credential: None,
+            refuses_sign_in: false,
         }
     }
 }
@@ -449,7 +457,12 @@ impl Connector for Directory {
         self.state().behaviour.reads_objects
     }
 
+    fn credential(&self) -> Option<CredentialMark> {
+        self.state().behaviour.credential.clone()
+    }
+
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        self.sign_in()?;
         let (items, breaks_after) = {
             let mut state = self.state();
             let unseen = replicate(&mut state, true);
@@ -508,6 +521,7 @@ impl Connector for Directory {
 #[async_trait]
 impl DeltaImport for Directory {
     async fn import_delta(&self, since: &Watermark, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
+        self.sign_in()?;
         let items = {
             let mut state = self.state();
             if std::mem::take(&mut state.behaviour.forgets_watermarks) {
@@ -565,6 +579,15 @@ fn replicate(state: &mut State, full: bool) -> BTreeSet<String> {
     state.unseen.keys().cloned().collect()
 }
 
+impl Directory {
+    fn sign_in(&self) -> Result<(), ConnectorError> {
+        let mut state = self.state();
+        state.sign_ins += 1;
+        let refused = || ConnectorError::new(ErrorKind::Credential, "signing in", "data 52e", "check the password");
+        if state.behaviour.refuses_sign_in { Err(refused()) } else { Ok(()) }
+    }
+}
+
 fn change_of(entry: &Entry, anchor: &str) -> ImportItem {
     let mut changes = metaverse_schema::AttributesDelta::default();
     for (name, values) in entry.attributes.iter() {
@@ -597,6 +620,7 @@ impl ObjectReader for Directory {
 #[async_trait]
 impl SystemState for Directory {
     async fn system_state(&self) -> Result<StateOfSystem, ConnectorError> {
+        self.sign_in()?;
         Ok(self.state().behaviour.system.clone().unwrap_or_default())
     }
 }
@@ -604,6 +628,7 @@ impl SystemState for Directory {
 #[async_trait]
 impl MatchFacts for Directory {
     async fn privileges(&self, anchors: &[Anchor]) -> Vec<Fact> {
+        let signed_in = self.sign_in();
         let mut state = self.state();
         state.role_calls += 1;
         let behaviour = &state.behaviour;
@@ -611,7 +636,9 @@ impl MatchFacts for Directory {
             .iter()
             .map(|anchor| Fact {
                 anchor: anchor.clone(),
-                privilege: if behaviour.roles_unreadable {
+                privilege: if let Err(error) = &signed_in {
+                    PrivilegeFact::OutOfReach { reason: error.message.clone() }
+                } else if behaviour.roles_unreadable {
                     PrivilegeFact::Unreadable { reason: "forbidden".into() }
                 } else if behaviour.roles_out_of_reach {
                     PrivilegeFact::OutOfReach { reason: "no answer".into() }

@@ -2,7 +2,7 @@
 
 use super::world::{World, error, states};
 use crate::{CycleKind, PassKind, Severity, close_breakers, status};
-use connector_contract::{Closed, ErrorKind, StateOfSystem};
+use connector_contract::{Closed, CredentialMark, ErrorKind, StateOfSystem};
 use sync_kernel::Digest;
 use sync_store::{Approved, Store};
 
@@ -182,4 +182,67 @@ async fn p10_a_pass_goes_on_beside_a_run_and_not_beside_another_one() {
     held.close().unwrap();
     world.lab.good_cycle(CycleKind::Delta).await;
     assert!(world.store().check_integrity().unwrap().is_empty());
+}
+
+/// SF23, across all loops: a credential that was refused in one import is tried by no other step, cycle or pass until its secret has
+/// changed, and then once more.
+#[tokio::test]
+async fn sf23_a_credential_that_an_import_was_refused_is_left_alone_by_every_loop() {
+    let world = World::settled(1).await;
+    let behave = |refuses: bool, stamp: &str| {
+        let mark = CredentialMark { name: "CORP\\svc (env:PW)".into(), stamp: stamp.into() };
+        world.lab.hr.behave(|behaviour| (behaviour.credential, behaviour.refuses_sign_in) = (Some(mark), refuses));
+    };
+    let sign_ins = || std::mem::take(&mut world.lab.hr.state().sign_ins);
+    behave(true, "env:PW 1111");
+    world.lab.cycle(CycleKind::Delta).await;
+    sign_ins();
+    for _ in 0..3 {
+        for step in ["full-import", "delta-import", "delta-import-and-delta-synchronization"] {
+            let report = world.lab.run("hr", step).await;
+            assert_eq!(report.status, status::NO_START_CREDENTIALS);
+            let told = &report.steps[0].message;
+            assert!(told.contains("CORP\\svc (env:PW) was refused and is not tried again"), "{told}");
+        }
+        world.lab.cycle(CycleKind::Delta).await;
+    }
+    assert_eq!(sign_ins(), 0);
+    assert_eq!(world.store().breakers().unwrap()[0].message, "signing in: data 52e");
+    // Another secret, and wrong again: one attempt.
+    behave(true, "env:PW 2222");
+    for _ in 0..3 {
+        world.lab.run("hr", "full-import").await;
+    }
+    assert_eq!(sign_ins(), 1);
+    behave(false, "env:PW 3333");
+    world.lab.good_cycle(CycleKind::Delta).await;
+    assert!(sign_ins() > 0 && world.store().breakers().unwrap().is_empty());
+}
+
+/// SF23: a target that is signed in to with the same credential for objects and for passwords is left alone by both; an operator's
+/// check opens both.
+#[tokio::test]
+async fn sf23_passwords_and_exports_share_one_breaker() {
+    let world = World::settled(1).await;
+    world.target.state().fails = Some(error(ErrorKind::Credential, "AADSTS7000222"));
+    world.pass().await;
+    let mark = CredentialMark { name: "application 1".into(), stamp: String::new() };
+    world.lab.dir.behave(|behaviour| behaviour.credential = Some(mark));
+    world.lab.dir.state().sign_ins = 0;
+    world.lab.hr.put_person(2);
+    world.source.set("p2", "another");
+    world.lab.cycle(CycleKind::Delta).await;
+    for step in ["export", "full-import"] {
+        assert_eq!(world.lab.run("dir", step).await.status, status::NO_START_CREDENTIALS);
+    }
+    // Roles of match candidates are not asked for either.
+    world.lab.run("dir", "full-synchronization").await;
+    assert_eq!(world.lab.dir.state().sign_ins, 0);
+    let mut store = Store::open_for_passwords(&world.parts().deployment.store).unwrap();
+    close_breakers(&mut store, &*world.lab.connectors()["dir"]).unwrap();
+    store.close().unwrap();
+    world.target.state().fails = None;
+    world.lab.good_cycle(CycleKind::Delta).await;
+    world.pass().await;
+    assert_eq!(world.arrived(), ["1", "2"]);
 }

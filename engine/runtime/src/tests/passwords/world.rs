@@ -9,9 +9,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use connector_contract::{
-    Check, Connector, ConnectorError, DeltaImport, ErrorKind, Exporter, FullImport, ImportEnd, ImportSink, MatchFacts,
-    NtHash, ObjectReader, OwnAccount, PasswordChange, PasswordOutcome, PasswordPush, PasswordReadEnd, PasswordSink,
-    PasswordSource, PasswordTarget, SealedHash, SystemState, Watermark,
+    Check, Connector, ConnectorError, CredentialMark, DeltaImport, ErrorKind, Exporter, FullImport, ImportEnd,
+    ImportSink, MatchFacts, NtHash, ObjectReader, OwnAccount, PasswordChange, PasswordOutcome, PasswordPush,
+    PasswordReadEnd, PasswordSink, PasswordSource, PasswordTarget, SealedHash, SystemState, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::{BTreeMap, BTreeSet};
@@ -174,12 +174,8 @@ impl PasswordSource for Source {
         self.opened.load(Ordering::Relaxed)
     }
 
-    fn credential(&self) -> String {
-        "CORP\\svc-passwords".into()
-    }
-
-    fn secret_stamp(&self) -> String {
-        self.state().stamp.clone()
+    fn credential(&self) -> Option<CredentialMark> {
+        Some(CredentialMark { name: "CORP\\svc-passwords".into(), stamp: self.state().stamp.clone() })
     }
 }
 
@@ -258,8 +254,8 @@ impl PasswordTarget for Target {
         Ok(false)
     }
 
-    fn credential(&self) -> String {
-        "application 1".into()
+    fn credential(&self) -> Option<CredentialMark> {
+        Some(CredentialMark { name: "application 1".into(), stamp: String::new() })
     }
 }
 
@@ -306,6 +302,14 @@ impl Connector for WithPasswords {
 
     fn system_state(&self) -> Option<&dyn SystemState> {
         Connector::system_state(&*self.inner)
+    }
+
+    fn credential(&self) -> Option<CredentialMark> {
+        self.inner.credential()
+    }
+
+    async fn forget_refusals(&self) {
+        self.inner.forget_refusals().await;
     }
 
     fn password_source(&self) -> Option<&dyn PasswordSource> {
