@@ -61,7 +61,8 @@ pub use never_sync::NeverSyncGroup;
 pub use open::Store;
 pub use pair_decision::{PairDecision, PairWord};
 pub use passwords::{
-    OpenBreaker, PasswordEvent, PasswordLine, PasswordLogLine, PasswordTotals, PasswordVersions, SettledPassword,
+    OpenBreaker, PasswordEvent, PasswordLine, PasswordLogLine, PasswordOutcomes, PasswordTotals, PasswordVersions,
+    SettledPassword,
 };
 pub use pending::{HeldLine, HoldFilter, LEAVING_SCOPE, PendingFilter, PendingLine};
 pub use query::{MvSummary, ObjectSummary, OpenCounts, PendingImport, SpaceCounts};

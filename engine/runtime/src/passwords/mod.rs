@@ -7,6 +7,7 @@
 mod breaker;
 mod events;
 mod guard;
+mod ledger;
 mod owed;
 mod push;
 mod read;
@@ -22,6 +23,7 @@ use crate::engine::{Clock, EngineError};
 use crate::stop::StopSignal;
 use connector_contract::Connector;
 use events::Journal;
+use ledger::Ledger;
 use metaverse_schema::Anchor;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -59,7 +61,7 @@ impl Default for PasswordLimits {
             page: 500,
             pages: 2,
             singles: 500,
-            batches_in_flight: 4,
+            batches_in_flight: 16,
             heartbeat: Duration::from_secs(30 * 60),
         }
     }
@@ -94,6 +96,7 @@ pub(crate) struct Pass {
     store: Store,
     inputs: RunInputs,
     journal: Journal,
+    ledger: Ledger,
 }
 
 /// Reads, decides and pushes once. A source or target that cannot be used is told in the report; others go on.
@@ -105,7 +108,7 @@ pub async fn synchronise_passwords(parts: &PasswordParts, kind: &PassKind) -> Re
         Err(error) => {
             pass.journal.error(603, format!("unexpected error: {error}"));
             // The first error is the one that counts.
-            let _told = pass.keep_events();
+            let _told = pass.keep();
             return Err(error);
         }
     };
@@ -120,7 +123,7 @@ impl Pass {
         store.learn_rules(&applied.rules)?;
         let inputs = run_inputs(&store, &applied.rules, parts.clock.now(), false)?;
         let journal = Journal::new(Arc::clone(&parts.clock));
-        Ok(Pass { parts: parts.clone(), store, inputs, journal })
+        Ok(Pass { parts: parts.clone(), store, inputs, journal, ledger: Ledger::default() })
     }
 
     async fn run(&mut self, kind: &PassKind) -> Result<PasswordReport, EngineError> {
@@ -132,7 +135,7 @@ impl Pass {
             let mut found = SourceReport::new(&source);
             self.source_pass(&source, kind, &mut found).await?;
             report.sources.push(found);
-            self.keep_events()?;
+            self.keep()?;
         }
         let now = self.now();
         let days = i64::from(self.parts.deployment.history_days);
@@ -173,8 +176,9 @@ impl Pass {
             }
         }
         report.opened = self.opened(source).saturating_sub(opened);
+        self.keep()?;
         for target in &targets {
-            report.target(target).owed = self.store.password_totals(source, target)?.owed;
+            report.target(target).owed = self.store.passwords_owed(source, target)?;
             self.heartbeat(target, report).await?;
         }
         Ok(())
@@ -199,13 +203,8 @@ impl Pass {
         self.connector(source)?.password_source()?.reads_from()
     }
 
-    fn keep_events(&mut self) -> Result<(), EngineError> {
-        let events = self.journal.take();
-        Ok(self.store.add_password_events(&events)?)
-    }
-
     fn close(mut self) -> Result<(), EngineError> {
-        self.keep_events()?;
+        self.keep()?;
         Ok(self.store.close()?)
     }
 }

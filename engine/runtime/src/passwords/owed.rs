@@ -40,6 +40,7 @@ impl Pass {
                     return Ok(());
                 }
                 self.flush(source, &mut pushers[at], report).await?;
+                self.keep()?;
             }
         }
         Ok(())

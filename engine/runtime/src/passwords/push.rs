@@ -20,6 +20,8 @@ pub(super) struct Wanted {
     pub(super) version: u64,
     pub(super) changed: Option<i64>,
     pub(super) must_change: bool,
+    /// Something beside the password changed after it was handed over: what is on its way is not the last word (P27).
+    pub(super) is_superseded: bool,
 }
 
 type Answer = Result<Vec<(i64, PasswordOutcome)>, ConnectorError>;
@@ -47,6 +49,12 @@ impl Pusher {
     /// Nothing of this user is sent in this pass any more.
     pub(super) fn is_done_with(&mut self, user: &metaverse_schema::Anchor) {
         self.handed.insert(user.clone());
+    }
+
+    /// What is on its way for this user does not settle what was read since.
+    pub(super) fn supersede(&mut self, user: &metaverse_schema::Anchor) {
+        let about = self.about.values_mut().filter(|wanted| wanted.user.anchor == *user);
+        about.for_each(|wanted| wanted.is_superseded = true);
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -210,7 +218,7 @@ impl Pass {
         for _ in &lines {
             report.target(&target).add(PasswordState::Unknown);
         }
-        self.store.log_passwords(source, &target, &lines)?;
+        self.ledger.add(source, &target, Vec::new(), lines);
         if let Some(taker) = pusher.connector.password_target() {
             self.refused(taker.credential().as_ref(), error)?;
         }
@@ -266,7 +274,7 @@ impl Pass {
                 _ => self.journal.note(657, result),
             }
             report.target(&target).add(state);
-            if is_settled {
+            if is_settled && !wanted.is_superseded {
                 settled.push(SettledPassword {
                     anchor: wanted.user.anchor.clone(),
                     version: wanted.version,
@@ -276,8 +284,8 @@ impl Pass {
             lines.push(self.log_line(&wanted, state, reason, report));
         }
         self.journal.note(651, format!("{} passwords of {source} were answered by {target}", lines.len()));
-        let events = self.journal.take();
-        Ok(self.store.settle_passwords(source, &target, &settled, &lines, &events)?)
+        self.ledger.add(source, &target, settled, lines);
+        self.keep_if_due()
     }
 }
 

@@ -59,6 +59,7 @@ impl Pass {
         for pusher in &mut *pushers {
             self.flush(source, pusher, report).await?;
         }
+        self.keep()?;
         taken?;
         if self.parts.stop.is_stopped() {
             return Ok(());
@@ -160,12 +161,11 @@ impl Pass {
             .iter()
             .map(|change| (change.anchor.clone(), (!is_time_only(change)).then_some(change.version)))
             .collect();
-        self.store.note_passwords(source, &noted)?;
-        let users: Vec<Anchor> = noted.into_iter().map(|(anchor, _)| anchor).collect();
+        self.ledger.note(source, &noted);
         // For each user, who is to be given the password: decided for all targets before anything is opened.
         let mut wanted: Vec<Vec<(usize, InScope)>> = part.iter().map(|_| Vec::new()).collect();
         for (at, pusher) in pushers.iter().enumerate() {
-            let verdicts = self.decide_page(source, &pusher.target, &users)?;
+            let verdicts = self.decide_noted(source, &pusher.target, &noted)?;
             let mut others = Vec::new();
             for ((verdict, change), wanted) in verdicts.into_iter().zip(&part).zip(&mut wanted) {
                 match verdict {
@@ -182,7 +182,10 @@ impl Pass {
                 self.hand_on(source, change, wanted, pushers, report).await?;
             }
         }
-        Ok(())
+        for (user, _) in noted.iter().filter(|(_, version)| version.is_none()) {
+            pushers.iter_mut().for_each(|pusher| pusher.supersede(user));
+        }
+        self.keep_if_due()
     }
 
     /// Opens one hash and hands it to every target that is to have it.
@@ -207,7 +210,8 @@ impl Pass {
             let Some(pusher) = pushers.get_mut(at) else { continue };
             match &opened {
                 Ok(hash) => {
-                    let wanted = Wanted { user, version, changed, must_change: must_change.unwrap_or(false) };
+                    let must_change = must_change.unwrap_or(false);
+                    let wanted = Wanted { user, version, changed, must_change, is_superseded: false };
                     self.enqueue(source, pusher, wanted, hash.clone(), report).await?;
                 }
                 Err((state, reason)) => {
@@ -232,7 +236,7 @@ impl Pass {
                         report.target(&target).error(&user.name, "password-unreadable", reason);
                         self.journal.error(611, format!("{}, changed {}: {reason}", user.name, instant(changed)));
                     }
-                    self.store.settle_passwords(source, &target, &settled, &[line], &[])?;
+                    self.ledger.add(source, &target, settled, vec![line]);
                 }
             }
         }

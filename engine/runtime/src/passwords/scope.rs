@@ -48,6 +48,25 @@ impl Pass {
         Ok(lines.into_iter().map(|line| self.decide(line, target)).collect())
     }
 
+    /// The same of users of whom this pass has just read something that is not kept yet.
+    pub(super) fn decide_noted(
+        &self,
+        source: &ConnectorName,
+        target: &ConnectorName,
+        noted: &[(Anchor, Option<u64>)],
+    ) -> Result<Vec<Verdict>, EngineError> {
+        let users: Vec<Anchor> = noted.iter().map(|(user, _)| user.clone()).collect();
+        let members = self.members_of(source);
+        let lines = self.store.password_subjects(source, target, &users, &members)?;
+        let decided = lines.into_iter().zip(noted).map(|(mut line, (_, version))| {
+            if let Some(versions) = &mut line.versions {
+                versions.note(*version);
+            }
+            self.decide(line, target)
+        });
+        Ok(decided.collect())
+    }
+
     pub(super) fn decide(&self, line: PasswordLine, target: &str) -> Verdict {
         let privileged = self.parts.deployment.passwords.privileged;
         match decide_password(&line.subject, target, privileged, &self.inputs) {
@@ -83,6 +102,7 @@ impl Pass {
                 lines.push(PasswordLogLine { anchor, name, at: now, changed, read_from, state, reason });
             }
         }
-        Ok(self.store.log_passwords(source, target, &lines)?)
+        self.ledger.add(source, target, Vec::new(), lines);
+        self.keep_if_due()
     }
 }

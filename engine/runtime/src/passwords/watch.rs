@@ -70,7 +70,7 @@ impl Pass {
         report: &mut SourceReport,
     ) -> Result<(), EngineError> {
         // What this pass has told so far counts too.
-        self.keep_events()?;
+        self.keep()?;
         let heard = self.store.last_password_event(&[651, 654])?;
         let every = i64::try_from(self.parts.limits.heartbeat.as_micros()).unwrap_or(i64::MAX);
         let is_due = heard.is_none_or(|at| self.now().saturating_sub(at) >= every);

@@ -70,17 +70,6 @@ fn state_of(code: i64) -> Inner<PasswordState> {
 }
 
 impl Store {
-    /// Keeps lines that are not about a batch. What was said of a user last is not said again.
-    pub fn log_passwords(&mut self, source: &str, target: &str, lines: &[PasswordLogLine]) -> Result<(), StoreError> {
-        if lines.is_empty() {
-            return Ok(());
-        }
-        self.db.write("keeping what became of passwords", |db| {
-            let (source, target) = (db.connector_id(source)?, db.connector_id(target)?);
-            lines.iter().try_for_each(|line| db.insert_password_line(source, target, line))
-        })
-    }
-
     pub fn add_password_events(&mut self, events: &[PasswordEvent]) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
@@ -154,6 +143,14 @@ impl Store {
         })
     }
 
+    /// Users whose target does not have the version that was seen last.
+    pub fn passwords_owed(&self, source: &str, target: &str) -> Result<u64, StoreError> {
+        self.db.read("counting owed passwords", |db| match (db.find_connector(source), db.find_connector(target)) {
+            (Some(source), Some(target)) => db.passwords_owed(source, target),
+            _ => Ok(0),
+        })
+    }
+
     pub fn password_totals(&self, source: &str, target: &str) -> Result<PasswordTotals, StoreError> {
         self.db.read("counting passwords", |db| {
             let (Some(source), Some(target)) = (db.find_connector(source), db.find_connector(target)) else {
@@ -168,10 +165,7 @@ impl Store {
             )?;
             let mut totals = PasswordTotals {
                 users: db.count("SELECT count(*) FROM password WHERE source = ?1 AND target = ?2", pair)?,
-                owed: db.count(
-                    "SELECT count(*) FROM password WHERE source = ?1 AND target = ?2 AND pushed IS NOT seen",
-                    pair,
-                )?,
+                owed: db.passwords_owed(source, target)?,
                 states: BTreeMap::new(),
             };
             for (state, number) in states {
@@ -183,6 +177,11 @@ impl Store {
 }
 
 impl Db {
+    fn passwords_owed(&self, source: i64, target: i64) -> Inner<u64> {
+        let owed = "SELECT count(*) FROM password WHERE source = ?1 AND target = ?2 AND pushed IS NOT seen";
+        self.count(owed, (source, target))
+    }
+
     /// A line that says the same as the user's last one is left out, but for a success, which is news each time.
     pub(super) fn insert_password_line(&self, source: i64, target: i64, line: &PasswordLogLine) -> Inner<()> {
         let anchor = anchor_bytes(&line.anchor);

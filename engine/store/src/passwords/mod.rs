@@ -14,4 +14,4 @@ mod versions;
 pub use breaker::OpenBreaker;
 pub use log::{PasswordEvent, PasswordLogLine, PasswordTotals};
 pub use subjects::PasswordLine;
-pub use versions::{PasswordVersions, SettledPassword};
+pub use versions::{PasswordOutcomes, PasswordVersions, SettledPassword};

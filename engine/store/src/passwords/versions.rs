@@ -3,7 +3,8 @@
 
 use super::log::{PasswordEvent, PasswordLogLine};
 use crate::codec::anchor_bytes;
-use crate::error::Fault;
+use crate::db::Db;
+use crate::error::{Fault, Inner};
 use crate::{Store, StoreError};
 use metaverse_schema::Anchor;
 
@@ -19,6 +20,14 @@ pub struct PasswordVersions {
 }
 
 impl PasswordVersions {
+    /// As if a read had told of this version, or of something beside the password.
+    pub fn note(&mut self, version: Option<u64>) {
+        match version {
+            Some(version) => self.seen = version,
+            None => self.pushed = None,
+        }
+    }
+
     pub fn is_owed(&self) -> bool {
         self.pushed != Some(self.seen) || !self.same_object
     }
@@ -31,6 +40,14 @@ pub struct SettledPassword {
     pub version: u64,
     /// The object in the target.
     pub to: Anchor,
+}
+
+/// What became of passwords at one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordOutcomes {
+    pub target: String,
+    pub settled: Vec<SettledPassword>,
+    pub log: Vec<PasswordLogLine>,
 }
 
 fn stored(version: u64) -> i64 {
@@ -62,53 +79,33 @@ impl Store {
         })
     }
 
-    /// Notes what a page of a read says: the version of each user's password; None where only something beside it changed, which
-    /// makes the password owed again (P27). Users whose first password was not let through are not noted.
-    pub fn note_passwords(&mut self, source: &str, page: &[(Anchor, Option<u64>)]) -> Result<(), StoreError> {
-        if page.is_empty() {
-            return Ok(());
-        }
-        self.db.write("noting passwords that were read", |db| {
-            let source = db.connector_id(source)?;
-            let targets: Vec<i64> = db.ids("SELECT DISTINCT target FROM password WHERE source = ?1", [source])?;
-            for (user, version) in page {
-                let anchor = anchor_bytes(user);
-                for target in &targets {
-                    match version {
-                        Some(version) => db.run(
-                            "UPDATE password SET seen = ?4 WHERE source = ?1 AND target = ?2 AND anchor = ?3 AND seen <> ?4",
-                            (source, target, &anchor, stored(*version)),
-                        )?,
-                        None => db.run(
-                            "UPDATE password SET pushed = NULL WHERE source = ?1 AND target = ?2 AND anchor = ?3",
-                            (source, target, &anchor),
-                        )?,
-                    };
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Keeps what a target made of a batch, in one transaction with the log and the events of it. What was seen stays: a version
-    /// that was noted while an older one was on its way is owed.
-    pub fn settle_passwords(
+    /// Keeps what a pass has learned of a source, in one transaction: first the versions that reads have told of, None where only
+    /// something beside the password changed, which makes it owed again (P27); then what targets made of batches, with the log; and the
+    /// events. Users whose first password was not let through are not noted. What was seen stays: a version that was noted while an
+    /// older one was on its way is owed.
+    pub fn keep_passwords(
         &mut self,
         source: &str,
-        target: &str,
-        settled: &[SettledPassword],
-        log: &[PasswordLogLine],
+        noted: &[(Anchor, Option<u64>)],
+        outcomes: &[PasswordOutcomes],
         events: &[PasswordEvent],
     ) -> Result<(), StoreError> {
+        if noted.is_empty() && outcomes.is_empty() && events.is_empty() {
+            return Ok(());
+        }
         self.db.write("keeping what became of passwords", |db| {
-            let (source, target) = (db.connector_id(source)?, db.connector_id(target)?);
-            for one in settled {
-                db.run(
-                    "UPDATE password SET pushed = ?4, pushed_to = ?5 WHERE source = ?1 AND target = ?2 AND anchor = ?3",
-                    (source, target, anchor_bytes(&one.anchor), stored(one.version), anchor_bytes(&one.to)),
-                )?;
+            let source = db.connector_id(source)?;
+            db.note_passwords(source, noted)?;
+            for kept in outcomes {
+                let target = db.connector_id(&kept.target)?;
+                for one in &kept.settled {
+                    db.run(
+                        "UPDATE password SET pushed = ?4, pushed_to = ?5 WHERE source = ?1 AND target = ?2 AND anchor = ?3",
+                        (source, target, anchor_bytes(&one.anchor), stored(one.version), anchor_bytes(&one.to)),
+                    )?;
+                }
+                kept.log.iter().try_for_each(|line| db.insert_password_line(source, target, line))?;
             }
-            log.iter().try_for_each(|line| db.insert_password_line(source, target, line))?;
             db.insert_password_events(events)
         })
     }
@@ -172,6 +169,31 @@ impl Store {
             )
             .map(drop)
         })
+    }
+}
+
+impl Db {
+    fn note_passwords(&self, source: i64, noted: &[(Anchor, Option<u64>)]) -> Inner<()> {
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let targets: Vec<i64> = self.ids("SELECT DISTINCT target FROM password WHERE source = ?1", [source])?;
+        for (user, version) in noted {
+            let anchor = anchor_bytes(user);
+            for target in &targets {
+                match version {
+                    Some(version) => self.run(
+                        "UPDATE password SET seen = ?4 WHERE source = ?1 AND target = ?2 AND anchor = ?3 AND seen <> ?4",
+                        (source, target, &anchor, stored(*version)),
+                    )?,
+                    None => self.run(
+                        "UPDATE password SET pushed = NULL WHERE source = ?1 AND target = ?2 AND anchor = ?3",
+                        (source, target, &anchor),
+                    )?,
+                };
+            }
+        }
+        Ok(())
     }
 }
 

@@ -239,6 +239,29 @@ async fn p27_when_only_the_time_changed_the_user_is_read_singly() {
     assert_eq!(world.last(2).0, PasswordState::Success);
 }
 
+/// P25, SF22: a user is told to change the password while that is on its way, or has just arrived: what the target answers settles
+/// only what was sent, and the mark goes with the next pass.
+#[tokio::test]
+async fn p25_a_mark_that_comes_while_the_password_is_on_its_way_is_not_settled_by_it() {
+    let world = World::settled(5).await;
+    pushes(&world).await;
+    for number in 1..=5 {
+        world.source.set(&format!("p{number}"), "another");
+    }
+    // Batches are of two, and one is on its way at a time: the first has arrived by then, the last waits.
+    for user in ["p1", "p4", "p5"] {
+        world.source.must_change(user, true);
+    }
+    (world.source.state().page, world.source.state().flags_come_later) = (1, true);
+    let mut parts = world.parts();
+    parts.limits.batches_in_flight = 1;
+    let report = crate::synchronise_passwords(&parts, &PassKind::Changes).await.unwrap();
+    assert_eq!(world.arrived(), ["1", "2", "3", "4", "5"]);
+    assert_eq!(states(&report), "dir: Success 5; owed 3");
+    assert_eq!(pushes(&world).await, ["1 must change", "4 must change", "5 must change"]);
+    assert_eq!(pushes(&world).await, Vec::<String>::new());
+}
+
 /// An account without a password is told and not asked for again.
 #[tokio::test]
 async fn an_account_without_a_password_is_missing_one() {

@@ -68,6 +68,8 @@ pub(super) struct SourceState {
     pub(super) breaks: Option<(usize, ConnectorError)>,
     pub(super) stamp: String,
     pub(super) page: usize,
+    /// A password's own item was made before its user was told to change it.
+    pub(super) flags_come_later: bool,
 }
 
 #[derive(Default)]
@@ -130,8 +132,12 @@ impl PasswordSource for Source {
                 Some(from) => state.changes[from..].to_vec(),
                 None => state.users.keys().map(|user| (user.clone(), true)).collect(),
             };
-            let items: Vec<PasswordChange> =
-                told.iter().map(|(user, own)| self.change(user, &state.users[user], *own)).collect();
+            let item = |(user, own): &(String, bool)| {
+                let change = self.change(user, &state.users[user], *own);
+                let earlier = *own && state.flags_come_later;
+                PasswordChange { must_change: change.must_change.filter(|_| !earlier), ..change }
+            };
+            let items: Vec<PasswordChange> = told.iter().map(item).collect();
             (items, state.changes.len(), state.page.max(1), state.breaks.clone())
         };
         let mut pages = 0;
