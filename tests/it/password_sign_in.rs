@@ -5,6 +5,7 @@ use super::files::tenant;
 use base64::Engine as _;
 use metasync_tests::operator::Deployment;
 use metasync_tests::people::{guid, ldif};
+use metasync_tests::secrets::Secrets;
 use metasync_tests::tenant::{CLIENT_ID, CLIENT_SECRET, Tenant};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
@@ -150,4 +151,66 @@ fn sf23_a_refused_client_secret_is_tried_once_by_all_commands() {
     deployment.run(&["passwords", "switch-on"]).expect(&[0]);
     deployment.run(&["passwords", "sync"]).expect(&[0]);
     assert_eq!(sign_in(&tenant, FIRST.0), [0, 0]);
+}
+
+/// P8, Must show 4: after pushes, refusals, a panic in the middle of a batch and a loss of the process, no password, hash or credential
+/// lies in any file of the deployment, its write-ahead log included, nor in anything that was printed, `-vv` and `--json`.
+#[test]
+#[expect(clippy::print_stdout, reason = "what was looked through is told with the test run")]
+fn p8_no_secret_lies_in_files_logs_history_json_or_panics() {
+    let tenant = tenant(json!([]));
+    tenant.running.update_knobs(|knobs| knobs.sync = Some(azure_ad_emulator::SyncState::On)).expect("knobs");
+    let deployment = deployment(&tenant);
+    let mut secrets = Secrets::default();
+    for (whose, (password, digits)) in [("both at first", FIRST), ("both at last", SECOND)] {
+        let byte = |at: usize| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).expect("a digit");
+        secrets.password(whose, password).hash(whose, &std::array::from_fn(byte));
+    }
+    secrets.any_credential();
+    passwords(&deployment, FIRST.1, 2);
+    deployment.run(&["-vv", "cycle", "initial"]).expect(&[0, 3]);
+    deployment.run(&["-vv", "passwords", "sync"]);
+    deployment.run(&["-vv", "passwords", "switch-on"]).expect(&[0]);
+    deployment.run(&["-vv", "passwords", "sync"]).expect(&[0]);
+    passwords(&deployment, SECOND.1, 3);
+    let dying = metasync_tests::crash::binary();
+    let at = |point: &str, how: &str| {
+        let variables = [("METASYNC_FAIL_POINT", point), ("RUST_BACKTRACE", "full")];
+        let ran = deployment.run_with(&dying, &["-vv", "passwords", "sync"], &variables);
+        assert!(ran.err.contains(how), "{point}: {} {}", ran.code, ran.err);
+    };
+    // The third request of a pass carries the passwords.
+    at("provisioning-send:3:panic", "panicked");
+    let events = deployment.json(&["history", "--events"], &[0]);
+    let lost = |event: &Value| event["number"] == json!(615);
+    assert!(events["result"]["events"].as_array().is_some_and(|events| events.iter().any(lost)), "{events:#}");
+    at("store-committed:1", "");
+    let log = deployment.file("metasync.db-wal");
+    assert!(log.metadata().is_ok_and(|log| log.len() > 0), "the lost process left its write-ahead log");
+    let mut scan = secrets.scan();
+    scan.folder(&deployment.folder, &["passwords.ldif"]);
+    deployment.run(&["-vv", "passwords", "sync"]).expect(&[0]);
+    assert_eq!(sign_in(&tenant, SECOND.0), [0, 0]);
+    for command in [
+        &["history"][..],
+        &["history", "--events"],
+        &["history", "--errors"],
+        &["passwords", "status"],
+        &["passwords", "status", "person1@contoso.example"],
+        &["explain", "person1@contoso.example"],
+        &["dump"],
+        &["check"],
+    ] {
+        deployment.run(command);
+        deployment.run(&[&["--json", "-vv"][..], command].concat());
+    }
+    scan.deployment(&deployment, &["passwords.ldif"]).expect_none();
+    println!("passwords: {scan}");
+
+    // The test of the test: what is planted in the folder is found there.
+    std::fs::write(deployment.file("planted"), format!("{{\"hash\":\"{}\"}}", SECOND.1.to_lowercase()))
+        .expect("written");
+    let mut again = secrets.scan();
+    again.folder(&deployment.folder, &["passwords.ldif"]);
+    assert!(again.found().len() == 1 && again.found()[0].contains("lower-case digits"), "{:?}", again.found());
 }

@@ -7,5 +7,6 @@ pub mod faults;
 pub mod lab;
 pub mod operator;
 pub mod people;
+pub mod secrets;
 pub mod tenant;
 pub mod tenant_process;

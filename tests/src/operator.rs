@@ -3,6 +3,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 /// The binary under test: `METASYNC_BIN`, or the one beside this test's own build. Refused when it is older than a source.
@@ -81,6 +82,8 @@ impl Ran {
 pub struct Deployment {
     pub folder: PathBuf,
     variables: Vec<(String, String)>,
+    /// All that its commands have printed, for the search for secrets.
+    said: Mutex<String>,
     _keep: tempfile::TempDir,
 }
 
@@ -93,7 +96,12 @@ impl Default for Deployment {
 impl Deployment {
     pub fn new() -> Self {
         let keep = tempfile::Builder::new().prefix("metasync-test-").tempdir().expect("a temporary folder");
-        Deployment { folder: keep.path().join("deployment"), variables: Vec::new(), _keep: keep }
+        Deployment {
+            folder: keep.path().join("deployment"),
+            variables: Vec::new(),
+            said: Mutex::default(),
+            _keep: keep,
+        }
     }
 
     /// A variable for every command of this deployment: where secrets come from.
@@ -104,19 +112,34 @@ impl Deployment {
 
     /// Runs `metasync --deployment FOLDER ARGUMENTS`, not on a terminal.
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = Command::new(binary())
+        self.run_with(&binary(), arguments, &[])
+    }
+
+    /// The same with another build of the executable and variables for this once.
+    pub fn run_with(&self, binary: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let output = Command::new(binary)
             .arg("--deployment")
             .arg(&self.folder)
             .args(arguments)
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .output()
             .expect("the binary runs");
-        Ran {
+        let ran = Ran {
             code: output.status.code().unwrap_or(-1),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        };
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.push_str(&ran.out);
+        said.push_str(&ran.err);
+        ran
+    }
+
+    /// All that its commands have printed so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The same with `--json`, parsed.

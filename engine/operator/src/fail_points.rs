@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `METASYNC_FAIL_POINT` | `NAME:COUNT`: die at the COUNT-th passage of NAME; `list`: print the names and end |
+//! | `METASYNC_FAIL_POINT` | `NAME:COUNT`: die at the COUNT-th passage of NAME; `NAME:COUNT:panic`: panic there; `list`: print the names and end |
 //! | `METASYNC_FAIL_TRACE` | file to which each passage appends `NAME COUNT BYTES` |
 //! | `METASYNC_FAIL_LOG` | the store's write-ahead log, whose length is BYTES (0 where it is not there) |
 
@@ -52,7 +52,9 @@ pub(crate) fn arm(output: Output) -> Option<Exit> {
         None => None,
         Some(Some(deadly)) => Some(deadly),
         Some(None) => {
-            output.complain("error: METASYNC_FAIL_POINT is NAME:COUNT with a name of METASYNC_FAIL_POINT=list");
+            output.complain(
+                "error: METASYNC_FAIL_POINT is NAME:COUNT or NAME:COUNT:panic with a name of METASYNC_FAIL_POINT=list",
+            );
             return Some(Exit::Failed);
         }
     };
@@ -69,14 +71,30 @@ pub(crate) fn arm(output: Output) -> Option<Exit> {
     None
 }
 
-fn parse(text: &str) -> Option<(&'static str, u64)> {
-    let (name, count) = text.split_once(':')?;
-    let (known, _) = FAIL_POINTS.iter().find(|(known, _)| *known == name)?;
-    Some((known, count.parse().ok().filter(|count| *count > 0)?))
+/// What happens at which passage of which point.
+#[derive(Clone, Copy)]
+struct Deadly {
+    point: &'static str,
+    count: u64,
+    /// What is printed then is looked through for secrets.
+    panics: bool,
+}
+
+fn parse(text: &str) -> Option<Deadly> {
+    let mut parts = text.split(':');
+    let name = parts.next()?;
+    let (point, _) = FAIL_POINTS.iter().find(|(known, _)| *known == name)?;
+    let count = parts.next()?.parse().ok().filter(|count| *count > 0)?;
+    let panics = match (parts.next(), parts.next()) {
+        (None, _) => false,
+        (Some("panic"), None) => true,
+        _ => return None,
+    };
+    Some(Deadly { point, count, panics })
 }
 
 struct Passages {
-    deadly: Option<(&'static str, u64)>,
+    deadly: Option<Deadly>,
     trace: Option<PathBuf>,
     log: Option<PathBuf>,
     counts: Mutex<BTreeMap<&'static str, u64>>,
@@ -93,8 +111,14 @@ impl Passages {
             // A trace that cannot be written shows as missing passages in the harness.
             let _written = opened.and_then(|mut file| file.write_all(format!("{name} {count} {bytes}\n").as_bytes()));
         }
-        if self.deadly == Some((name, *count)) {
+        let Some(deadly) = self.deadly.filter(|deadly| (deadly.point, deadly.count) == (name, *count)) else { return };
+        if !deadly.panics {
             std::process::abort();
+        }
+        drop(counts);
+        #[expect(clippy::panic, reason = "that is what was asked for")]
+        {
+            panic!("the fail point {name}");
         }
     }
 }
