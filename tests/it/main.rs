@@ -17,6 +17,7 @@ mod readiness;
 mod rehearsal;
 mod safety;
 mod samba_connector;
+mod scope;
 mod story;
 mod takeovers;
 mod tenant_state;

@@ -1,37 +1,59 @@
-//! `metasync scope`: which containers a source connector reads. A change is tried out first: the directory is read as it
-//! would be, who comes and who goes is shown, and only then the one setting in `metasync.toml` is changed. Nothing is
-//! synchronised.
+//! `metasync scope`: which containers a source connector reads, and who of all that is read is synchronised. A change is tried out
+//! first, on a copy: who comes and who goes is shown, and whether the guard would let the export pass, and only then the one
+//! setting in `metasync.toml` is changed. Nothing is synchronised.
 
+mod choice;
 mod edit;
+mod effect;
+mod listing;
+mod selecting;
+mod text;
 mod trial;
 
-use crate::cli::{ScopeAction, ScopeArgs, ScopeChange};
+use crate::cli::{ScopeAction, ScopeArgs, ScopeContainer, ScopeSave};
 use crate::connectors;
 use crate::context::{Context, Opened};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
 use crate::text::{Table, count, counted};
+use choice::Choice;
 use connector_active_directory::ActiveDirectory;
+use connector_contract::Connector;
 use edit::Direction;
 use metaverse_schema::Dn;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
-use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, FileText, Files, RULES_FOLDER};
+use std::sync::Arc;
+use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, Deployment, FileText, Files, RULES_FOLDER, RuleSet};
 use sync_store::Store;
-use trial::{Person, Trial};
 
-/// Names of one list that are shown; `--json` has all.
-const SHOWN: usize = 20;
 const PAGE: usize = 1_000;
 
 pub(crate) async fn run(context: &Context, args: &ScopeArgs) -> Result<Report, Failure> {
     match &args.action {
         ScopeAction::List { connector, offline, all } => list(context, connector, *offline, *all).await,
-        ScopeAction::Add(change) => save(context, change, Direction::Add).await,
-        ScopeAction::Remove(change) => save(context, change, Direction::Remove).await,
+        ScopeAction::AddOu(change) => save(context, change, Direction::Add).await,
+        ScopeAction::RemoveOu(change) => save(context, change, Direction::Remove).await,
+        ScopeAction::AddUser { change, only } => {
+            selecting::run(context, &change.connector, &change.names, Choice::AddUser { only: *only }, &change.save)
+                .await
+        }
+        ScopeAction::RemoveUser { change } => {
+            selecting::run(context, &change.connector, &change.names, Choice::RemoveUser, &change.save).await
+        }
+        ScopeAction::AddGroup { change, nested } => {
+            let choice = Choice::AddGroup { nested: *nested };
+            selecting::run(context, &change.connector, &change.names, choice, &change.save).await
+        }
+        ScopeAction::RemoveGroup { change } => {
+            selecting::run(context, &change.connector, &change.names, Choice::RemoveGroup, &change.save).await
+        }
+        ScopeAction::Everybody { connector, save } => {
+            selecting::run(context, connector, &[], Choice::Everybody, save).await
+        }
     }
 }
 
@@ -100,7 +122,10 @@ async fn list(context: &Context, connector: &str, offline: bool, all: bool) -> R
         .iter()
         .map(|container| json!({ "dn": container.dn, "in_scope": container.in_scope, "objects": container.objects }))
         .collect();
-    Ok(Report::new(Exit::Success, text, json!({ "connector": connector, "containers": json })))
+    let selection = listing::of(&opened, store.as_ref(), connector)?;
+    text.push_str(&selection.text);
+    let document = json!({ "connector": connector, "containers": json, "selection": selection.json, "filters": selection.filters });
+    Ok(Report::new(Exit::Success, text, document))
 }
 
 /// The containers that imported objects stand in, with how many.
@@ -158,43 +183,49 @@ fn directory(opened: &Opened, config: &ConnectorConfig) -> Result<ActiveDirector
     })
 }
 
-async fn save(context: &Context, change: &ScopeChange, direction: Direction) -> Result<Report, Failure> {
+async fn save(context: &Context, change: &ScopeContainer, direction: Direction) -> Result<Report, Failure> {
     let opened = context.open()?;
     let config = config(&opened, &change.connector)?;
     if config.kind != "active-directory" {
         return Err(Failure::new(
             "no-containers",
             format!("`{}` is a {} connector, which reads no containers", change.connector, config.kind),
-            "limit what is synchronised by the scope of the rules in rules/",
+            "limit what is synchronised by pilot group or by name (`metasync scope --help`), or by the scope of the rules in rules/",
         ));
     }
     let path = context.folder.join(CONFIGURATION_FILE);
     let before = std::fs::read_to_string(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
     let dn = canonical(&directory(&opened, config)?, &change.container).await?;
     let after = edit::change(&before, &change.connector, &dn, direction)?;
-    let new_config = reread(context, &after, &change.connector)?;
+    let new = reread(context, &after)?;
+    let new_config =
+        new.0.connectors.iter().find(|config| *config.name == *change.connector).ok_or_else(cannot_reread)?;
     context.output.talk("reading the directory as it would be read; nothing is changed yet");
-    let connector = directory(&opened, &new_config)?;
-    let store = store(context, &opened)?;
-    let trial = trial::run(&connector, store.as_ref(), &change.connector).await?;
-    let mut text = render(&trial, &change.connector);
-    let saved = change.yes || (context.output.is_interactive() && context.confirm(&text, "save this?")?);
+    let connector = directory(&opened, new_config)?;
+    let effect = match store(context, &opened)? {
+        Some(_) => {
+            let reads = Some((new_config.name.clone(), Arc::new(connector) as Arc<dyn Connector>));
+            effect::of(context, &opened, &new.1, &change.connector, reads, change.save.offline).await?
+        }
+        // Before the first import there is nothing to compare with, and nothing to export.
+        None => effect::of_nothing(trial::run(&connector, &change.connector).await?),
+    };
+    let mut text = effect.text(&change.connector);
+    let saved = agreed(context, &change.save, &text)?;
     if saved {
         replace(&path, &before, &after)?;
         text.push_str(&format!("saved in {}; the next cycle reads {} in full\n", path.display(), change.connector));
     } else {
         text.push_str("not saved; --yes saves it\n");
     }
-    let people = |list: &[Person]| -> Value { list.iter().map(Person::json).collect() };
-    let json = json!({
-        "connector": change.connector,
-        "container": dn,
-        "saved": saved,
-        "comes": people(&trial.comes),
-        "goes": people(&trial.goes),
-        "stays": trial.stays,
-    });
+    let mut json = effect.json(&change.connector, saved);
+    json["container"] = json!(dn);
     Ok(Report::new(Exit::Success, text, json))
+}
+
+/// Whether what was shown is saved: `--yes`, or the operator says so.
+fn agreed(context: &Context, save: &ScopeSave, shown: &str) -> Result<bool, Failure> {
+    Ok(save.yes || (!save.dry_run && context.output.is_interactive() && context.confirm(shown, "save this?")?))
 }
 
 /// The container as the directory writes it; one that does not exist is refused.
@@ -210,23 +241,26 @@ async fn canonical(directory: &ActiveDirectory, wanted: &str) -> Result<String, 
     })
 }
 
-/// The connector as the changed text configures it.
-fn reread(context: &Context, text: &str, connector: &str) -> Result<ConnectorConfig, Failure> {
+/// The deployment and the rules as the changed text has them.
+fn reread(context: &Context, text: &str) -> Result<(Deployment, RuleSet), Failure> {
     let files = Files {
         configuration: FileText::text(CONFIGURATION_FILE, text),
         rules: sync_rules::read_rules(&context.folder.join(RULES_FOLDER)),
     };
     let loaded = sync_rules::load(&files, context.folder.clone());
-    let config = loaded
-        .deployment
-        .and_then(|deployment| deployment.connectors.into_iter().find(|config| &*config.name == connector));
-    config.ok_or_else(|| {
-        Failure::new(
-            "edit-failed",
-            "the changed metasync.toml could not be read again; it was not saved",
-            "edit it by hand",
-        )
-    })
+    if loaded.has_errors() {
+        let drawn = crate::diagnostics::draw(&loaded.diagnostics, &loaded.sources, context.colour());
+        return Err(crate::context::mistakes(drawn));
+    }
+    loaded.deployment.zip(loaded.rules).ok_or_else(cannot_reread)
+}
+
+fn cannot_reread() -> Failure {
+    Failure::new(
+        "edit-failed",
+        "the changed metasync.toml could not be read again; it was not saved",
+        "edit it by hand",
+    )
 }
 
 /// Whole or not at all, and not over somebody else's change.
@@ -249,35 +283,4 @@ pub(crate) fn replace(path: &Path, before: &str, after: &str) -> Result<(), Fail
         Ok(())
     };
     write().map_err(|error| Failure::file("cannot write", path, &error))
-}
-
-fn render(trial: &Trial, connector: &str) -> String {
-    let mut text = format!(
-        "{connector}: {} {}, {}\n",
-        counted(trial.stays, "object stays,", "objects stay,"),
-        counted(trial.comes.len() as u64, "comes", "come"),
-        counted(trial.goes.len() as u64, "goes", "go"),
-    );
-    for (title, people) in [("Comes", &trial.comes), ("Goes", &trial.goes)] {
-        if people.is_empty() {
-            continue;
-        }
-        text.push_str(&format!("{title}\n"));
-        let mut table = Table::new(&["", "", "", ""]);
-        for person in people.iter().take(SHOWN) {
-            table.row([person.name.clone(), person.object_type.clone(), person.exported_to(), person.dn.clone()]);
-        }
-        text.push_str(&table.render());
-        if people.len() > SHOWN {
-            text.push_str(&format!("  and {} more\n", count((people.len() - SHOWN) as u64)));
-        }
-    }
-    let exported = trial.goes.iter().filter(|person| !person.exported.is_empty()).count();
-    if exported > 0 {
-        text.push_str(&format!(
-            "{} in a target: it stays as it is for the grace period of metasync.toml ([leaving]), then it is deleted there or detached, after the guard\n",
-            counted(exported as u64, "of those that go has an object", "of those that go have an object")
-        ));
-    }
-    text
 }

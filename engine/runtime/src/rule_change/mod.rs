@@ -8,7 +8,7 @@ use crate::digest::PlanSum;
 use crate::engine::{Clock, Engine, EngineError, EngineParts, FixedClock};
 use crate::event::Events;
 use crate::names::ObjectName;
-use crate::profile::Call;
+use crate::profile::{Call, RunOptions};
 use crate::reading::open_for_reading;
 use crate::report::{Counters, GuardReport};
 use crate::status::Severity;
@@ -32,6 +32,8 @@ pub struct RuleChangeRequest<'a> {
     /// The rules to try.
     pub proposed: &'a RuleSet,
     pub connectors: BTreeMap<ConnectorName, Arc<dyn Connector>>,
+    /// A connector that reads another part of its system than it did: it is read in full under the proposed rules first.
+    pub reads: Option<(ConnectorName, Arc<dyn Connector>)>,
     /// Roles of match candidates are not read at all; otherwise only those that no run has read yet.
     pub offline: bool,
     /// Microseconds since 1970-01-01 UTC: one reading for both sides (SF28).
@@ -93,6 +95,9 @@ pub struct ChangeStep {
     pub objects: u64,
     pub errors: u64,
     pub status: String,
+    /// Why it could not be done.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -132,7 +137,10 @@ pub struct RuleComparison {
     shared: MvId,
     steps: Vec<ChangeStep>,
     same_rules: bool,
+    now: i64,
 }
+
+const DAY: i64 = 86_400_000_000;
 
 /// Where nothing is pending, the deployment's own store is what its rules say.
 enum Before {
@@ -160,12 +168,47 @@ impl RuleComparison {
             true => Before::AsStored(Box::new(stored)),
             false => {
                 drop(stored);
-                Before::Synchronised(Box::new(synchronised(request, request.present).await?.0))
+                Before::Synchronised(Box::new(synchronised(request, request.present, None).await?.0))
             }
         };
-        let (after, steps) = synchronised(request, request.proposed).await?;
+        let (after, steps) = synchronised(request, request.proposed, request.reads.as_ref()).await?;
         let same_rules = request.present.hash == request.proposed.hash;
-        Ok(RuleComparison { before, present: request.present.clone(), after, shared, steps, same_rules })
+        let (present, now) = (request.present.clone(), request.now);
+        Ok(RuleComparison { before, present, after, shared, steps, same_rules, now })
+    }
+
+    /// The store under the present rules, and under the proposed ones.
+    pub fn stores(&self) -> (&Store, &Store) {
+        (self.before.store(), self.after.store())
+    }
+
+    /// The steps that were done under the proposed rules.
+    pub fn steps(&self) -> &[ChangeStep] {
+        &self.steps
+    }
+
+    /// What would be pending for each target, and the guard's word about it.
+    pub fn targets(&self) -> Result<Vec<TargetChange>, EngineError> {
+        let (before, after) = self.stores();
+        let targets = after.connectors().into_iter().filter(|connector| self.after.is_target(connector));
+        targets
+            .map(|connector| {
+                Ok(TargetChange {
+                    before: pending(before, &connector)?,
+                    after: pending(after, &connector)?,
+                    guard: self.after.guard_report(&connector)?,
+                    connector: connector.to_string(),
+                })
+            })
+            .collect()
+    }
+
+    /// The same on the day on which everybody who left scope until now leaves the targets, as if nothing else happened until then
+    /// (SF18). The comparison stands at that day from here on.
+    pub fn targets_after_grace(&mut self) -> Result<Vec<TargetChange>, EngineError> {
+        let days = i64::from(self.after.rules().grace_days) + 1;
+        self.after.store.end_grace(self.now.saturating_add(days.saturating_mul(DAY)))?;
+        self.targets()
     }
 
     /// Tells every difference, object by object in order of number, a page of objects at a time.
@@ -188,17 +231,7 @@ impl RuleComparison {
             tell,
         };
         walk.all()?;
-        for connector in after.connectors() {
-            if !self.after.is_target(&connector) {
-                continue;
-            }
-            report.targets.push(TargetChange {
-                before: pending(before, &connector)?,
-                after: pending(after, &connector)?,
-                guard: self.after.guard_report(&connector)?,
-                connector: connector.to_string(),
-            });
-        }
+        report.targets = self.targets()?;
         Ok(report)
     }
 }
@@ -223,13 +256,16 @@ fn is_settled(store: &Store, request: &RuleChangeRequest<'_>) -> Result<bool, St
 async fn synchronised(
     request: &RuleChangeRequest<'_>,
     rules: &RuleSet,
+    reads: Option<&(ConnectorName, Arc<dyn Connector>)>,
 ) -> Result<(Engine, Vec<ChangeStep>), EngineError> {
     let store = Store::scratch_copy(&request.deployment.store)?;
     let mut deployment = request.deployment.clone();
     deployment.store = store.path().to_owned();
     // Nothing may be sent from here, whatever is called.
     deployment.staging = true;
-    let mut parts = EngineParts::new(deployment, rules.clone(), request.connectors.clone());
+    let mut connectors = request.connectors.clone();
+    connectors.extend(reads.cloned());
+    let mut parts = EngineParts::new(deployment, rules.clone(), connectors);
     let clock = FixedClock(request.now);
     parts.clock = Arc::new(clock);
     parts.events = Arc::clone(&request.events);
@@ -239,11 +275,16 @@ async fn synchronised(
     if request.offline {
         engine.silent = request.connectors.keys().cloned().collect();
     }
+    let mut planned: Vec<(ConnectorName, StepType)> =
+        engine.sources_first().into_iter().map(|connector| (connector, StepType::FullSynchronization)).collect();
+    if let Some((connector, _)) = reads {
+        planned.insert(0, (connector.clone(), StepType::FullImport));
+    }
+    // Fewer objects than before may be the very thing that is tried.
+    let options = RunOptions { accept_shrunken_read: true, ..RunOptions::default() };
     let mut steps = Vec::new();
-    for connector in engine.sources_first() {
-        let call =
-            Call { options: crate::profile::RunOptions::default(), full_in_place_of_delta: true, now: clock.now() };
-        let step = StepType::FullSynchronization;
+    for (connector, step) in planned {
+        let call = Call { options, full_in_place_of_delta: true, now: clock.now() };
         let run = engine.run_steps(&connector, step_name(step), &[step], &call).await?;
         for report in &run.steps {
             steps.push(ChangeStep {
@@ -252,10 +293,15 @@ async fn synchronised(
                 objects: report.processed,
                 errors: report.errors,
                 status: report.status.clone(),
+                message: report.message.clone(),
             });
         }
         if request.stop.is_stopped() || run.severity == Severity::Interrupted {
             return Err(EngineError::Interrupted);
+        }
+        // What was not read says nothing about who comes and goes.
+        if step == StepType::FullImport && run.severity >= Severity::Stopped {
+            break;
         }
     }
     Ok((engine, steps))

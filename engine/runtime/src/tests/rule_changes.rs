@@ -21,6 +21,7 @@ async fn compare(lab: &Lab, proposed: &RuleSet) -> (RuleChange, Vec<ChangeLine>)
         present: &present,
         proposed,
         connectors: lab.connectors(),
+        reads: None,
         offline: false,
         now: lab.now,
         events: Arc::new(NoEvents),

@@ -1,5 +1,5 @@
-//! Reads a directory as changed settings would read it and compares with what the store holds: who comes, who goes.
-//! Keeps anchors and names, stores nothing.
+//! Who comes and who goes: between the store and a copy of it on which a change was tried, or, before the first import, what a
+//! directory has. Keeps anchors and names, stores nothing.
 
 use crate::failure::Failure;
 use connector_contract::{Connector, FullImport, ImportItem, ImportSink, ImportedObject};
@@ -39,10 +39,13 @@ impl Person {
     }
 }
 
-pub(crate) async fn run(connector: &impl Connector, store: Option<&Store>, name: &str) -> Result<Trial, Failure> {
-    let schema = connector.schema().await?;
-    let seen = read(connector, &schema).await?;
-    compare(seen, store, name)
+/// Before the first import: everybody comes.
+pub(crate) async fn run(connector: &impl Connector, name: &str) -> Result<Trial, Failure> {
+    let schema = connector.schema().await.map_err(Failure::from)?;
+    let mut comes: Vec<Person> = read(connector, &schema).await?.into_values().collect();
+    tracing::debug!(connector = name, objects = comes.len(), "read as it would be read");
+    comes.sort();
+    Ok(Trial { comes, ..Trial::default() })
 }
 
 /// Everything in the new scope, by anchor; containers are left out.
@@ -80,30 +83,58 @@ fn person(object: &ImportedObject) -> Person {
     }
 }
 
-fn compare(mut seen: BTreeMap<String, Person>, store: Option<&Store>, connector: &str) -> Result<Trial, Failure> {
+/// Which objects of a connector count: those that are read, or those that are synchronised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counted {
+    Read,
+    Linked,
+}
+
+/// Who comes and goes between two states of the same space.
+pub(crate) fn compare(before: &Store, after: &Store, connector: &str, counted: Counted) -> Result<Trial, Failure> {
     let mut trial = Trial::default();
-    let mut after = None;
-    while let Some(store) = store {
-        let page = store.list_objects(connector, after, STORE_PAGE)?;
-        let Some(last) = page.last().map(|object| object.id) else { break };
-        after = Some(last);
-        for object in page {
-            // What is about to leave already does not leave because of this.
-            let anchor = object.anchor.as_deref().filter(|_| object.pending_import != Some(PendingImport::Delete));
-            let Some(anchor) = anchor else { continue };
-            match seen.remove(anchor) {
-                Some(_) => trial.stays += 1,
-                None => trial.goes.push(leaving(store, object)?),
-            }
+    let mut seen = BTreeMap::new();
+    each(after, connector, counted, |object| {
+        seen.insert(object.anchor.clone().unwrap_or_default(), object);
+        Ok(())
+    })?;
+    each(before, connector, counted, |object| {
+        match seen.remove(object.anchor.as_deref().unwrap_or_default()) {
+            Some(_) => trial.stays += 1,
+            None => trial.goes.push(told(before, object)?),
         }
+        Ok(())
+    })?;
+    for object in seen.into_values() {
+        trial.comes.push(told(after, object)?);
     }
-    trial.comes = seen.into_values().collect();
     trial.comes.sort();
     trial.goes.sort();
     Ok(trial)
 }
 
-fn leaving(store: &Store, object: ObjectSummary) -> Result<Person, Failure> {
+fn each(
+    store: &Store,
+    connector: &str,
+    counted: Counted,
+    mut tell: impl FnMut(ObjectSummary) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut after = None;
+    loop {
+        let page = store.list_objects(connector, after, STORE_PAGE)?;
+        let Some(last) = page.last().map(|object| object.id) else { return Ok(()) };
+        after = Some(last);
+        for object in page {
+            // What is about to leave already does not leave because of this.
+            let is_there = object.anchor.is_some() && object.pending_import != Some(PendingImport::Delete);
+            if is_there && (counted == Counted::Read || object.link.is_some()) {
+                tell(object)?;
+            }
+        }
+    }
+}
+
+fn told(store: &Store, object: ObjectSummary) -> Result<Person, Failure> {
     let exported = match object.link {
         Some(link) => exported(store, link, &object)?,
         None => Vec::new(),
