@@ -133,19 +133,19 @@ pub(crate) fn held_codes(line: &PairLine) -> Vec<&str> {
 /// How it stands, with who said so and why.
 pub(crate) fn standing(line: &PairLine) -> String {
     let mut text = line.state.code().to_owned();
-    let codes = held_codes(line);
-    if !codes.is_empty() && line.state != PairState::TakenOver {
-        text.push_str(&match line.state {
-            PairState::Held => format!(": {}", codes.join(", ")),
-            _ => format!("; also held: {}", codes.join(", ")),
-        });
-    }
     let says_so = matches!(line.state, PairState::Approved | PairState::Rejected | PairState::Undone);
     if let Some(word) = line.word.as_ref().filter(|_| says_so) {
         text.push_str(&format!(" by {}, {}", word.by, day(word.at)));
         if !word.note.is_empty() {
             text.push_str(&format!(": {}", word.note));
         }
+    }
+    let codes = held_codes(line);
+    if !codes.is_empty() && line.state != PairState::TakenOver {
+        text.push_str(&match line.state {
+            PairState::Held => format!(": {}", codes.join(", ")),
+            _ => format!("; also held: {}", codes.join(", ")),
+        });
     }
     if let Some(at) = line.taken_over {
         text.push_str(&format!(" {}", day(at)));

@@ -69,7 +69,8 @@ pub(super) fn times(sheet: &Sheet) -> (&'static str, &'static str) {
 
 fn one(sheet: &Sheet, all: bool) -> String {
     let pair = &sheet.pair;
-    let mut text = format!("{}\n  pair {}: {}\n", title(sheet), pair.id, standing(pair));
+    let mut text = crate::text::paragraph(&title(sheet), 0);
+    text.push_str(&format!("  pair {}: {}\n", pair.id, standing(pair)));
     if sheet.lines.is_empty() {
         let reasons: Vec<&str> =
             pair.holds.iter().chain(&pair.held_besides).map(|hold| hold.message.as_str()).collect();
