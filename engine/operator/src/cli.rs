@@ -279,7 +279,7 @@ pub(crate) struct InitArgs {
     pub(crate) active: bool,
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(
     after_help = "In a deployment (--deployment DIR) without --ad and --cloud, the report comes from the systems: every connector is \
 read in full and everything is decided by the deployment's rules, in a private copy that is thrown away. Nothing is exported, and the \

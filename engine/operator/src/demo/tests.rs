@@ -3,7 +3,8 @@
 
 use super::run_by_way_of;
 use crate::cli::{
-    ApproveArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, HistoryArgs, ModeChoice, SwitchModeArgs, TenantArgs,
+    ApproveArgs, AssessArgs, CycleArgs, CycleKindArg, DemoArgs, ExplainArgs, HistoryArgs, ModeChoice, SwitchModeArgs,
+    TenantArgs,
 };
 use crate::commands;
 use crate::context::Context;
@@ -103,6 +104,27 @@ impl Deployment {
         let counts = |object: &&Value| !only_synchronised || object["onPremisesSyncEnabled"] == true;
         objects.iter().filter(counts).map(|object| object["id"].as_str().unwrap_or_default().to_owned()).collect()
     }
+}
+
+/// Issue 7: after the story the report, on a copy of the store, tells of people who are synchronised, also of those whom only this
+/// deployment writes; and of everybody what the engine decides.
+#[tokio::test]
+async fn after_the_story_the_report_tells_who_is_synchronised() {
+    let (connect, graph) = (after(false).await, after(true).await);
+    expect_test::expect![[r#"
+        {"synchronised":32,"soft-match":1,"secondary-hit":1,"ambiguous":2,"stale-anchor":1,"privileged":1,"guest-twin":1,"deleted-twin":1,"left-out":1}
+        {"synchronised":31,"soft-match":1,"secondary-hit":1,"ambiguous":2,"stale-anchor":1,"privileged":1,"guest-twin":1,"deleted-twin":1,"created":1,"left-out":1}"#]].assert_eq(&format!("{connect}\n{graph}"));
+}
+
+async fn after(graph: bool) -> String {
+    let deployment = told(graph).await;
+    let before = contents(&deployment.context.folder);
+    let report = commands::assess::run(&deployment.context, &AssessArgs::default()).await;
+    let report = report.unwrap_or_else(|failure| panic!("{}", failure.text()));
+    assert!(report.json["remarks"]["rules-decide-otherwise"].is_null(), "{}", report.text);
+    assert!(contents(&deployment.context.folder) == before);
+    assert_eq!(deployment.tenant.successful_writes(), 0);
+    report.json["classes"].to_string()
 }
 
 /// Issue 5: without the store everything is found again by its anchor, approved once where `matching` asks, and nothing is

@@ -14,7 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 use sync_kernel::{CsId, CsObject, Hold, MvId, MvObject, Ownership, PendingOperation, Privilege, Subject};
 use sync_rules::{ConnectorName, Direction, RuleSet};
 use sync_runtime::{Trial, is_limitation};
-use sync_store::{ErrorFilter, ErrorSubject, HoldFilter, ObjectSummary, Store};
+use sync_store::{ErrorFilter, ErrorPhase, ErrorSubject, HoldFilter, ObjectSummary, Store};
 
 const PAGE: usize = 1_000;
 /// Issuers of identities that are no accounts of this tenant (SF7).
@@ -81,7 +81,9 @@ fn holds(store: &Store, tenant: &ConnectorName) -> Result<HashMap<MvId, Vec<Hold
 }
 
 fn errors(store: &Store) -> Result<HashMap<Subject, String>, Failure> {
-    let lines = store.errors(&ErrorFilter::default(), usize::MAX)?;
+    // What an import or export met is told elsewhere and decides nothing.
+    let filter = ErrorFilter { phase: Some(ErrorPhase::Synchronization), ..ErrorFilter::default() };
+    let lines = store.errors(&filter, usize::MAX)?;
     let subject = |subject| match subject {
         ErrorSubject::Object(id) => Subject::Connector(id),
         ErrorSubject::Metaverse(id) => Subject::Metaverse(id),
