@@ -134,10 +134,13 @@ impl Entry {
         self.flag("onPremisesSyncEnabled") == Some(true)
     }
 
-    /// The object on premises that it belongs or belonged to; for a user of the cloud, the immutable id it was given.
+    /// The object on premises that it belongs or belonged to; for a user of the cloud, the immutable id it was given. A user
+    /// whose immutable id was cleared belongs to nobody any more, whatever was synchronised to it before.
     pub(crate) fn anchor(&self) -> Option<&str> {
-        let immutable = if self.kind == Kind::User { self.text("onPremisesImmutableId") } else { None };
-        immutable.or(self.source_anchor.as_deref())
+        match self.kind {
+            Kind::User => self.text("onPremisesImmutableId"),
+            Kind::Group | Kind::Contact => self.source_anchor.as_deref(),
+        }
     }
 
     pub(crate) fn is_guest(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The capability traits. A connector that cannot do something does not implement it.
 
 use crate::{
-    ConnectorError, CredentialMark, Exporter, FullImport, ImportEnd, ImportItem, ImportSink, PasswordSource,
+    ConnectorError, CredentialMark, Exporter, FullImport, HandBack, ImportEnd, ImportItem, ImportSink, PasswordSource,
     PasswordTarget, SystemState, Watermark,
 };
 use async_trait::async_trait;
@@ -34,6 +34,11 @@ pub trait Connector: Send + Sync {
     }
 
     fn exporter(&self) -> Option<&dyn Exporter> {
+        None
+    }
+
+    /// Whether what was taken over can be given back (SF11).
+    fn hand_back(&self) -> Option<&dyn HandBack> {
         None
     }
 

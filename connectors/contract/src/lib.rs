@@ -2,13 +2,14 @@
 //! `metaverse-schema`, and on nothing else of metasync. No engine decision lives here.
 //!
 //! A connector implements [`Connector`] and, by returning itself from the capability methods, whichever of
-//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`MatchFacts`], [`SystemState`], [`PasswordSource`] and [`PasswordTarget`] it can
+//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`HandBack`], [`MatchFacts`], [`SystemState`], [`PasswordSource`] and [`PasswordTarget`] it can
 //! truly do.
 
 mod connector;
 mod credential;
 mod error;
 mod export;
+mod hand_back;
 mod import;
 mod password;
 mod secret;
@@ -23,6 +24,7 @@ pub use export::{
     CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, Exporter, IntendedExport,
     ReferenceChange, UpdateRequest,
 };
+pub use hand_back::{Authority, HandBack, HandBackReach, HandBackRequest};
 pub use import::{
     Absence, DeletionCause, FullImport, Held, HeldPrints, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink,
     ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,

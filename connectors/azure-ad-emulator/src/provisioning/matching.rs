@@ -133,6 +133,9 @@ fn soft_match(cx: &Context<'_>, object: &SyncObject, kind: Kind) -> Result<Decis
             cx.knobs.soft_match_any_address || holder.list("proxyAddresses").any(is_primary)
         });
         for candidate in holders {
+            if is_the_clouds(candidate, kind) {
+                return Ok(Decision::Ignore(candidate.id));
+            }
             if may_match(cx, candidate, kind, Unique::ProxyAddresses, &format!("SMTP:{primary}"))? {
                 return Ok(Decision::TakeOver(candidate.id));
             }
@@ -143,12 +146,20 @@ fn soft_match(cx: &Context<'_>, object: &SyncObject, kind: Kind) -> Result<Decis
         && let Some(name) = object.text("userPrincipalName")
     {
         for candidate in cx.directory.holders(Table::UserPrincipalName, name) {
+            if is_the_clouds(candidate, kind) {
+                return Ok(Decision::Ignore(candidate.id));
+            }
             if may_match(cx, candidate, kind, Unique::UserPrincipalName, name)? {
                 return Ok(Decision::TakeOver(candidate.id));
             }
         }
     }
     Ok(Decision::Create)
+}
+
+/// A.11: nothing from on premises is applied to it, also where nothing but an address leads to it.
+fn is_the_clouds(candidate: &Entry, kind: Kind) -> bool {
+    candidate.is_cloud_managed && candidate.kind == kind
 }
 
 /// The address behind `SMTP:`; where the knob says so, the mail attribute of an object that has none.

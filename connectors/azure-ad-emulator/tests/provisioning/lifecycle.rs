@@ -127,6 +127,31 @@ async fn an_object_whose_authority_moved_to_the_cloud_is_left_alone() {
     assert_eq!((&ann["onPremisesSyncEnabled"], &ann["department"]), (&json!(true), &json!("On premises")));
 }
 
+/// A.3, A.11: a user that was handed back to the cloud lets its immutable id be cleared, and is nobody's then; while its source of
+/// authority is the cloud no address leads to it either. Moved back, it is matched by its address like any cloud user.
+#[tokio::test]
+async fn a_user_that_was_handed_back_is_found_by_nothing_until_it_is_moved_back() {
+    let (tenant, graph, service) = synced(json!({})).await;
+    let sent = with(person("QQ==", "ann"), json!({ "proxyAddresses": ["SMTP:ann@contoso.com"] }));
+    let id = service.one(set("User", sent.clone())).await.id();
+    let (user, behaviour) = (format!("/users/{id}"), format!("/users/{id}/onPremisesSyncBehavior"));
+    let clear = json!({ "onPremisesImmutableId": null });
+    graph.patch(&user, clear.clone()).await.refused(400, "Request_BadRequest");
+    graph.patch(&behaviour, json!({ "isCloudManaged": true })).await.is(204);
+    graph.patch(&user, clear).await.is(204);
+    graph.patch(&user, json!({ "proxyAddresses": [] })).await.refused(400, "Request_BadRequest");
+    let before = tenant.snapshot();
+    for anchor in ["QQ==", "Qg=="] {
+        let another = with(sent.clone(), json!({ "SourceAnchor": anchor, "department": "On premises" }));
+        assert_eq!(service.one(set("User", another)).await.id(), id);
+    }
+    assert_eq!(tenant.snapshot()["users"], before["users"]);
+    graph.patch(&behaviour, json!({ "isCloudManaged": false })).await.is(204);
+    assert_eq!(service.one(set("User", sent)).await.id(), id);
+    let ann = user_by_id(&graph, &id).await;
+    assert_eq!((&ann["onPremisesSyncEnabled"], &ann["onPremisesImmutableId"]), (&json!(true), &json!("QQ==")));
+}
+
 #[tokio::test]
 async fn synchronisation_off_and_on_again_ends_with_the_same_objects() {
     let (tenant, graph, service) = synced(json!({})).await;
