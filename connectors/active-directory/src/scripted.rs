@@ -378,6 +378,7 @@ async fn members_go_by_thousands_and_one_bad_one_keeps_no_other_out() {
         changes: metaverse_schema::AttributesDelta::default(),
         references: (1..=2_500).map(change).collect(),
         afterwards: metaverse_schema::AttributesDelta::default(),
+        reclaims: false,
     };
     let item = ExportItem {
         id: 1,
@@ -431,6 +432,7 @@ async fn a_missing_right_on_members_is_found_once() {
         changes: metaverse_schema::AttributesDelta::default(),
         references: (10..200).map(change).collect(),
         afterwards: metaverse_schema::AttributesDelta::default(),
+        reclaims: false,
     };
     let item = ExportItem {
         id: 1,

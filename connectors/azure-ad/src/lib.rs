@@ -33,6 +33,7 @@ mod body;
 mod check;
 mod create;
 mod export;
+mod hand_back;
 mod members;
 mod password;
 mod password_hash;
@@ -59,9 +60,9 @@ use async_trait::async_trait;
 use client::GraphClient;
 use connect::ConnectMode;
 use connector_contract::{
-    Check, Connector, ConnectorError, CreateRequest, CredentialMark, DeltaImport, ExportItem, ExportOutcome, Exporter,
-    Fact, FullImport, ImportEnd, ImportItem, ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem,
-    SystemState, Watermark,
+    Authority, Check, Connector, ConnectorError, CreateRequest, CredentialMark, DeltaImport, ExportItem, ExportOutcome,
+    ExportProblem, Exporter, Fact, FullImport, HandBack, HandBackReach, HandBackRequest, ImportEnd, ImportItem,
+    ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem, SystemState, Watermark,
 };
 use export::ExportDesk;
 use metaverse_schema::{Anchor, ConnectorSchema, ObjectType};
@@ -133,6 +134,10 @@ impl Connector for AzureAd {
         Some(self)
     }
 
+    fn hand_back(&self) -> Option<&dyn HandBack> {
+        Some(self)
+    }
+
     fn system_state(&self) -> Option<&dyn SystemState> {
         Some(self)
     }
@@ -187,6 +192,28 @@ impl SystemState for AzureAd {
         match &self.way {
             Way::Graph(desk) => desk.system_state().await,
             Way::Connect(connect) => connect.system_state().await,
+        }
+    }
+}
+
+#[async_trait]
+impl HandBack for AzureAd {
+    fn reach(&self, object_type: &ObjectType) -> Option<HandBackReach> {
+        hand_back::reach(self.graph.settings().mode, object_type)
+    }
+
+    async fn authority(&self, objects: &[(ObjectType, Anchor)]) -> Vec<(Anchor, Result<Authority, ExportProblem>)> {
+        match &self.way {
+            // Nothing that Graph mode writes was ever anybody else's; what was is refused when it is written.
+            Way::Graph(_) => objects.iter().map(|(_, anchor)| (anchor.clone(), Ok(Authority::System))).collect(),
+            Way::Connect(connect) => connect.authority(objects).await,
+        }
+    }
+
+    async fn hand_back(&self, requests: &[HandBackRequest]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
+        match &self.way {
+            Way::Graph(desk) => hand_back::over_graph_mode(desk, requests).await,
+            Way::Connect(connect) => connect.hand_back(requests).await,
         }
     }
 }

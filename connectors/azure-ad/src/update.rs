@@ -37,6 +37,17 @@ pub(crate) async fn write(desk: &ExportDesk, items: &[ExportItem]) -> Outcomes {
     let live = works.iter_mut().filter(|work| work.outcome.is_none() && !work.restore);
     let asked = live.map(|work| (work.class, work.anchor.as_str(), &mut work.outcome)).collect();
     refuse_cloud_managed(desk, asked).await;
+    write_works(desk, works).await
+}
+
+/// The same for objects that this process gave to the cloud itself, a moment ago (SF11).
+pub(crate) async fn write_handed_back(desk: &ExportDesk, items: &[ExportItem]) -> Outcomes {
+    let mut works: Vec<Work<'_>> = items.iter().filter_map(work).collect();
+    read_state(desk, &mut works).await;
+    write_works(desk, works).await
+}
+
+async fn write_works(desk: &ExportDesk, mut works: Vec<Work<'_>>) -> Outcomes {
     restore(desk, &mut works).await;
     patch(desk, &mut works, |request| &request.changes, "updating").await;
     write_references(desk, &mut works).await;

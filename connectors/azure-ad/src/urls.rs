@@ -120,6 +120,11 @@ pub(crate) fn sync_behaviour(class: &Class, id: &str) -> String {
     format!("{}/onPremisesSyncBehavior?$select=isCloudManaged", object(class, id))
 }
 
+/// The same, to change it.
+pub(crate) fn authority(class: &Class, id: &str) -> String {
+    format!("{}/onPremisesSyncBehavior", object(class, id))
+}
+
 /// Role assignments of one principal: active ones.
 pub(crate) fn role_assignments(principal: &str) -> String {
     let filter = encoded("principalId eq ");

@@ -12,6 +12,8 @@ mod connect;
 mod exports;
 #[path = "graph/faults.rs"]
 mod faults;
+#[path = "graph/hand_back.rs"]
+mod hand_back;
 #[path = "graph/hostile.rs"]
 mod hostile;
 #[path = "graph/imports.rs"]

@@ -52,6 +52,9 @@ pub struct UpdateRequest {
     pub references: Vec<ReferenceChange>,
     /// Written after everything else succeeded, and not at all otherwise: the anchor stamp of a takeover (SF2).
     pub afterwards: AttributesDelta,
+    /// The engine gave the object back to the system once, and an operator approved taking it over again: whatever the system
+    /// set up against that is taken away first (SF11).
+    pub reclaims: bool,
 }
 
 /// One value of a reference attribute. A single-valued attribute that changes its target is one removal and one addition.

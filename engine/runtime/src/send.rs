@@ -331,6 +331,7 @@ fn export_item(entry: &ExportEntry, named_by: Attributes) -> Result<Option<Expor
             changes: changes.clone(),
             references: reference_changes(entry),
             afterwards: afterwards.clone(),
+            reclaims: false,
         }),
         Some(PendingOperation::Restore { changes, afterwards }) => ExportOperation::Restore(UpdateRequest {
             anchor: anchor(entry)?,
@@ -338,6 +339,7 @@ fn export_item(entry: &ExportEntry, named_by: Attributes) -> Result<Option<Expor
             changes: changes.clone(),
             references: reference_changes(entry),
             afterwards: afterwards.clone(),
+            reclaims: false,
         }),
         Some(PendingOperation::Delete { .. }) => ExportOperation::Delete { anchor: anchor(entry)? },
         Some(PendingOperation::Detach { .. }) => ExportOperation::Detach { anchor: anchor(entry)? },
@@ -348,6 +350,7 @@ fn export_item(entry: &ExportEntry, named_by: Attributes) -> Result<Option<Expor
             changes: AttributesDelta::default(),
             references: reference_changes(entry),
             afterwards: AttributesDelta::default(),
+            reclaims: false,
         }),
     };
     Ok(Some(ExportItem { id: entry.id.0, object_type: entry.object_type.clone(), operation, named_by }))

@@ -70,6 +70,7 @@ impl DefaultFor for UpdateRequest {
             changes: AttributesDelta::default(),
             references: Vec::new(),
             afterwards: AttributesDelta::default(),
+            reclaims: false,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::errors::problem;
 use crate::export::{ExportDesk, Outcomes};
 use crate::provisioning::{CloudAnchor, DirSyncFeatures, SyncKind, SyncObject, SyncOutcome};
 use crate::schema::{CLOUD_MASTERED, Class, DELETED_USER, GROUP, SYNC_ENABLED, USER};
+use crate::source_of_authority::move_authority;
 use crate::urls;
 use connector_contract::{
     ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, ExportProblem, ReferenceChange,
@@ -38,10 +39,10 @@ pub(crate) const NAMED_BY: &[&str] = &["onPremisesImmutableId", "sourceAnchor", 
 #[derive(Debug)]
 pub(crate) struct ConnectDesk {
     /// Graph's side: the guard, the recycle bin, and what is written of objects that are not synchronised yet.
-    graph: ExportDesk,
-    service: Arc<dyn Service>,
+    pub(super) graph: ExportDesk,
+    pub(super) service: Arc<dyn Service>,
     known: Arc<Known>,
-    guard: Guard,
+    pub(super) guard: Guard,
     returns: Returns,
 }
 
@@ -112,6 +113,7 @@ impl ConnectDesk {
 
     async fn send(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
         let (mut prepared, managers) = self.prepare(items).await?;
+        self.reclaim(items, &mut prepared).await;
         let returns: Vec<_> = prepared.iter().enumerate().filter_map(returning).collect();
         let others: Vec<usize> = returns.iter().map(|(place, ..)| *place).collect();
         if let Some((tried, outcome)) = self.returns.try_one(&*self.service, &returns).await? {
@@ -201,6 +203,24 @@ impl ConnectDesk {
         }
     }
 
+    /// What was given back once and is taken over again by an operator's word: its source of authority is moved back before
+    /// anything of it is sent, which the service would pass over otherwise (A.11).
+    async fn reclaim(&self, items: &[ExportItem], prepared: &mut [Prepared]) {
+        let reclaimed: Vec<(usize, &'static Class, String)> = items
+            .iter()
+            .enumerate()
+            .filter(|(place, item)| reclaims(item) && prepared.get(*place).is_some_and(Result::is_ok))
+            .filter_map(|(place, item)| Some((place, class_written(&item.object_type)?, target(item)?.to_string())))
+            .collect();
+        let asked: Vec<(&'static Class, &str)> = reclaimed.iter().map(|(_, class, id)| (*class, id.as_str())).collect();
+        let moved = move_authority(&self.graph.graph, &asked, false).await;
+        for ((place, ..), moved) in reclaimed.iter().zip(moved) {
+            if let Err(outcome) = moved {
+                prepared[*place] = Err(outcome);
+            }
+        }
+    }
+
     /// What each item becomes; its order is the items'. With the anchors of the managers that they name.
     async fn prepare(&self, items: &[ExportItem]) -> Result<(Vec<Prepared>, Managers), ConnectorError> {
         let taken_over = taken_over(items);
@@ -240,7 +260,7 @@ impl ConnectDesk {
         let kind = kind_of(class).ok_or_else(|| {
             refused("no-export-to-this-object-type", None, "the provisioning service has no such objects", "")
         })?;
-        if is_true(&item.named_by, CLOUD_MASTERED) {
+        if is_true(&item.named_by, CLOUD_MASTERED) && !reclaims(item) {
             // SF30.
             let message = format!("the source of authority of this {} was moved to the cloud", class.name);
             let remedy = "take it out of scope, or move its source of authority back (isCloudManaged = false)";
@@ -497,10 +517,16 @@ fn is_takeover(item: &ExportItem) -> bool {
     !is_true(&item.named_by, SYNC_ENABLED)
 }
 
+fn reclaims(item: &ExportItem) -> bool {
+    matches!(&item.operation, ExportOperation::Update(request) if request.reclaims) && is_takeover(item)
+}
+
 /// What of the items must be read before it is written: class and object id.
 fn taken_over(items: &[ExportItem]) -> Vec<(&'static Class, String)> {
     let read = |item: &ExportItem| match &item.operation {
-        ExportOperation::Update(request) if is_takeover(item) && !is_true(&item.named_by, CLOUD_MASTERED) => {
+        ExportOperation::Update(request)
+            if is_takeover(item) && (reclaims(item) || !is_true(&item.named_by, CLOUD_MASTERED)) =>
+        {
             Some((class_written(&item.object_type)?, request.anchor.to_string()))
         }
         ExportOperation::Restore(request) => Some((DELETED_USER, request.anchor.to_string())),

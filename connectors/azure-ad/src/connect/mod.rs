@@ -9,6 +9,7 @@ mod import;
 mod overlay;
 // What is written.
 mod export;
+mod hand_back;
 mod passwords;
 mod references;
 mod returning;
@@ -28,8 +29,9 @@ use crate::client::GraphClient;
 use crate::export::{ExportDesk, Outcomes};
 use async_trait::async_trait;
 use connector_contract::{
-    Check, ConnectorError, CreateRequest, CredentialMark, ExportItem, FullImport, ImportEnd, ImportItem, ImportSink,
-    PasswordOutcome, PasswordPush, PasswordTarget, StateOfSystem, Watermark,
+    Authority, Check, ConnectorError, CreateRequest, CredentialMark, ExportItem, ExportProblem, FullImport,
+    HandBackRequest, ImportEnd, ImportItem, ImportSink, PasswordOutcome, PasswordPush, PasswordTarget, StateOfSystem,
+    Watermark,
 };
 use export::ConnectDesk;
 use import::Known;
@@ -78,6 +80,17 @@ impl ConnectMode {
 
     pub(crate) async fn export(&self, items: &[ExportItem]) -> Result<Outcomes, ConnectorError> {
         self.desk.export(items).await
+    }
+
+    pub(crate) async fn authority(
+        &self,
+        objects: &[(ObjectType, Anchor)],
+    ) -> Vec<(Anchor, Result<Authority, ExportProblem>)> {
+        self.desk.authority(objects).await
+    }
+
+    pub(crate) async fn hand_back(&self, requests: &[HandBackRequest]) -> Result<Outcomes, ConnectorError> {
+        self.desk.hand_back(requests).await
     }
 
     pub(crate) async fn export_ended(&self, sent: u64, accepted: u64) -> Result<(), ConnectorError> {

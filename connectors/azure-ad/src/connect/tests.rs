@@ -114,6 +114,7 @@ fn update(anchor: &str, changes: &[(&str, &str)], references: Vec<ReferenceChang
         changes: delta(changes),
         references,
         afterwards: AttributesDelta::default(),
+        reclaims: false,
     }
 }
 

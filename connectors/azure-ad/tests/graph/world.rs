@@ -327,6 +327,7 @@ pub(crate) fn update(anchor: &Anchor, changes: &[(&str, &str)]) -> UpdateRequest
         changes: delta(changes),
         references: Vec::new(),
         afterwards: AttributesDelta::default(),
+        reclaims: false,
     }
 }
 

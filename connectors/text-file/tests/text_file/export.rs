@@ -34,6 +34,7 @@ fn update(id: &str) -> UpdateRequest {
         changes: AttributesDelta::default(),
         references: Vec::new(),
         afterwards: AttributesDelta::default(),
+        reclaims: false,
     }
 }
 

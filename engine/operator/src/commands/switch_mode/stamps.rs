@@ -68,6 +68,7 @@ fn item(id: i64, stamped: &Stamped) -> ExportItem {
             changes,
             references: Vec::new(),
             afterwards: AttributesDelta::default(),
+            reclaims: false,
         }),
         named_by: Attributes::new(),
     }
