@@ -180,7 +180,7 @@ CREATE TABLE kept_before (
     connector INTEGER NOT NULL,
     anchor    BLOB NOT NULL,
     at        INTEGER NOT NULL,
-    image     BLOB NOT NULL,
+    image     BLOB NOT NULL, links BLOB,
     PRIMARY KEY (connector, anchor)
 ) STRICT, WITHOUT ROWID;
 
@@ -457,6 +457,20 @@ CREATE TABLE system_state (
     waiting   TEXT,
     digest    TEXT
 ) STRICT;
+
+CREATE TABLE undone_takeover (
+    connector INTEGER NOT NULL,
+    anchor    BLOB NOT NULL,
+    state     INTEGER NOT NULL,
+    names     BLOB NOT NULL,
+    named_by  BLOB NOT NULL,
+    began     INTEGER NOT NULL,
+    ended     INTEGER,
+    code      TEXT,
+    message   TEXT,
+    remedy    TEXT,
+    PRIMARY KEY (connector, anchor)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE waiting_reference (
     object    INTEGER NOT NULL,

@@ -65,6 +65,9 @@ mod tests;
 mod trace;
 #[cfg(test)]
 mod trace_tests;
+mod undo;
+#[cfg(test)]
+mod undo_tests;
 mod view;
 #[cfg(test)]
 mod world;
@@ -91,6 +94,10 @@ pub use references::{EndPending, ReferenceRow, ReferenceVerdict, TargetEnd, deci
 pub use scope::{clause_holds, rule_in_scope};
 pub use selection::{SelectionDecision, decide_selection};
 pub use trace::{ClauseTrace, JoinTrace, Lookup, ScopeTrace, trace_joins, trace_scopes};
+pub use undo::{
+    KEPT_FOR, KeptFacts, UndoAuthority, UndoFacts, UndoLine, UndoPlan, UndoReach, UndoReference, UndoRefusal, UndoWay,
+    decide_undo,
+};
 pub use view::{
     Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link,
     MatchDecision, MatchVerdict, MemoryState, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PairEnd,

@@ -154,6 +154,7 @@ mod tests {
             more_references: false,
             waits_for: None,
             holds_others: false,
+            reclaims: false,
             name: dn.to_owned(),
         }
     }

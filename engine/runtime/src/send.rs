@@ -331,7 +331,7 @@ fn export_item(entry: &ExportEntry, named_by: Attributes) -> Result<Option<Expor
             changes: changes.clone(),
             references: reference_changes(entry),
             afterwards: afterwards.clone(),
-            reclaims: false,
+            reclaims: entry.reclaims,
         }),
         Some(PendingOperation::Restore { changes, afterwards }) => ExportOperation::Restore(UpdateRequest {
             anchor: anchor(entry)?,

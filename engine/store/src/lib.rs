@@ -45,7 +45,10 @@ pub use approvals::{ApprovableLine, ApprovableList, Approved, StoredList};
 pub use describe::{LinkLine, Member, MvDescription, ObjectDescription, PendingMember, WaitingMember};
 pub use error::StoreError;
 pub use errors::{ErrorFilter, ErrorLine, ErrorPhase, ErrorSubject, Problem, StepError};
-pub use export::{ExportEntry, ExportPhase, ExportReference, KeptBefore, Refusal, Settled, SettledOutcome, Settlement};
+pub use export::{
+    ExportEntry, ExportPhase, ExportReference, KeptBefore, Refusal, Settled, SettledOutcome, Settlement, UndoOutcome,
+    UndoRecord, UndoState,
+};
 pub use guards::GuardRoles;
 pub use history::{
     EventLevel, EventRecord, IN_PROGRESS, PageMark, Run, RunFilter, RunId, RunRecord, StepCounters, StepEnd, StepId,

@@ -30,6 +30,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("short keys", include_str!("../migrations/0020_short_keys.sql")),
     ("words about pairs", include_str!("../migrations/0021_pair_decision.sql")),
     ("groups that select", include_str!("../migrations/0022_selected_groups.sql")),
+    ("undone takeovers", include_str!("../migrations/0023_undone_takeover.sql")),
 ];
 
 /// What all of them come to, as [`layout`] tells it; a test says that it is so. Making a database in memory to find out would be

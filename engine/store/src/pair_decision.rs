@@ -92,7 +92,7 @@ impl Store {
 }
 
 impl Db {
-    fn record_pair(&self, object: i64, mv: i64, word: &PairWord, now: i64) -> Inner<()> {
+    pub(crate) fn record_pair(&self, object: i64, mv: i64, word: &PairWord, now: i64) -> Inner<()> {
         let target = self.find_head(object)?;
         let target = target.ok_or_else(|| missing(format!("object {object} is not there any longer")))?;
         let target_anchor = anchor_of_pair(&target)?;

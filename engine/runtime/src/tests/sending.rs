@@ -38,6 +38,7 @@ fn sending(lab: &Lab, in_flight: usize) -> Sending {
                 more_references: false,
                 waits_for: None,
                 holds_others: false,
+                reclaims: false,
                 name: format!("d{number}"),
             }
         })

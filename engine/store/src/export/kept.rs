@@ -2,12 +2,12 @@
 //! back from here by itself.
 
 use super::ExportEntry;
+use crate::codec::anchor_of;
+use crate::db::Db;
+use crate::error::Inner;
 use crate::{Store, StoreError};
-use metaverse_schema::Attributes;
-use sync_kernel::{CsId, PendingOperation};
-
-/// In microseconds.
-const KEPT_FOR: i64 = 30 * 86_400_000_000;
+use metaverse_schema::{Attributes, Reference, Value, Values};
+use sync_kernel::{CsId, KEPT_FOR, PendingOperation};
 
 /// An object as it was last imported before its takeover.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,10 +15,13 @@ pub struct KeptBefore {
     /// When the takeover was about to be sent, in microseconds since 1970.
     pub at: i64,
     pub attributes: Attributes,
+    /// Its single-valued references. None: the version that took it over kept none.
+    pub references: Option<Attributes>,
 }
 
 impl Store {
-    /// Keeps what the entries that are takeovers hold now; what was kept of an object already stays. Forgets what is old.
+    /// Keeps what the entries that are takeovers hold now; what was kept of an object already stays, unless that takeover was
+    /// undone. Forgets what is old.
     pub fn keep_before_takeover(&mut self, entries: &[ExportEntry], now: i64) -> Result<(), StoreError> {
         let is_takeover = |entry: &&ExportEntry| {
             let operation = entry.pending.as_ref().map(|pending| &pending.operation);
@@ -29,14 +32,26 @@ impl Store {
             return Ok(());
         }
         self.db.write("keeping what was before a takeover", |db| {
-            db.run("DELETE FROM kept_before WHERE at < ?1", [now.saturating_sub(KEPT_FOR)])?;
+            // Of an undo that is not through its kept values are needed, however old they are.
+            db.run(
+                "DELETE FROM kept_before WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM undone_takeover u \
+                 WHERE u.connector = kept_before.connector AND u.anchor = kept_before.anchor AND u.state <> 2)",
+                [now.saturating_sub(KEPT_FOR)],
+            )?;
             for id in &taken_over {
                 let Some(head) = db.find_head(id.0)? else { continue };
                 let (Some(anchor), Some(image)) = (&head.anchor, db.imported_image(&head)?) else { continue };
                 let image = db.encode_image(head.connector, &image)?;
+                let links = db.single_references(head.id)?;
+                let links = db.encode_image(head.connector, &links)?;
                 db.run(
-                    "INSERT OR IGNORE INTO kept_before (connector, anchor, at, image) VALUES (?1, ?2, ?3, ?4)",
-                    (head.connector, anchor.as_slice(), now, image),
+                    "DELETE FROM kept_before WHERE connector = ?1 AND anchor = ?2 AND EXISTS (SELECT 1 FROM undone_takeover u \
+                     WHERE u.connector = ?1 AND u.anchor = ?2 AND u.state = 2 AND u.ended >= kept_before.at)",
+                    (head.connector, anchor.as_slice()),
+                )?;
+                db.run(
+                    "INSERT OR IGNORE INTO kept_before (connector, anchor, at, image, links) VALUES (?1, ?2, ?3, ?4, ?5)",
+                    (head.connector, anchor.as_slice(), now, image, links),
                 )?;
             }
             Ok(())
@@ -61,15 +76,51 @@ impl Store {
         self.db.read("reading what was before a takeover", |db| {
             let Some(head) = db.find_head(object.0)? else { return Ok(None) };
             let Some(anchor) = &head.anchor else { return Ok(None) };
-            let kept: Option<(i64, Vec<u8>)> = db.one(
-                "SELECT at, image FROM kept_before WHERE connector = ?1 AND anchor = ?2",
+            type Row = (i64, Vec<u8>, Option<Vec<u8>>);
+            let kept: Option<Row> = db.one(
+                "SELECT at, image, links FROM kept_before WHERE connector = ?1 AND anchor = ?2",
                 (head.connector, anchor.as_slice()),
-                |row| Ok((row.get(0)?, row.get(1)?)),
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )?;
             match kept {
-                Some((at, image)) => Ok(Some(KeptBefore { at, attributes: db.decode_image(head.connector, &image)? })),
+                Some((at, image, links)) => Ok(Some(KeptBefore {
+                    at,
+                    attributes: db.decode_image(head.connector, &image)?,
+                    references: links.map(|links| db.decode_image(head.connector, &links)).transpose()?,
+                })),
                 None => Ok(None),
             }
         })
+    }
+
+    /// The objects of this connector whose takeover was about to be sent between two instants, both included.
+    pub fn taken_over_between(&self, connector: &str, from: i64, to: i64) -> Result<Vec<CsId>, StoreError> {
+        self.db.read("listing what was taken over", |db| {
+            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
+            let ids = db.ids(
+                "SELECT h.id FROM kept_before k JOIN head h ON h.connector = k.connector AND h.anchor = k.anchor \
+                 WHERE k.connector = ?1 AND k.at BETWEEN ?2 AND ?3 ORDER BY h.id",
+                (connector, from, to),
+            )?;
+            Ok(ids.into_iter().map(CsId).collect())
+        })
+    }
+}
+
+impl Db {
+    /// Imported references of which the object has one, by attribute.
+    fn single_references(&self, object: i64) -> Inner<Attributes> {
+        let rows: Vec<(i64, Vec<u8>)> = self.all(
+            "SELECT r.attribute, h.anchor FROM reference_total t JOIN reference r ON r.source = t.source AND r.attribute = t.attribute \
+             JOIN head h ON h.id = r.target WHERE t.source = ?1 AND t.total = 1 AND r.state IN (0, 1) AND h.anchor IS NOT NULL",
+            [object],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let mut references = Attributes::new();
+        for (attribute, anchor) in rows {
+            let target = Value::Reference(Reference::Anchor(anchor_of(&anchor)?));
+            references.set(self.attribute_name(attribute)?, Values::single(target));
+        }
+        Ok(references)
     }
 }

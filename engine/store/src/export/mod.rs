@@ -3,8 +3,10 @@
 
 mod kept;
 mod settle;
+mod undo;
 
 pub use kept::KeptBefore;
+pub use undo::{UndoOutcome, UndoRecord, UndoState};
 
 use crate::codes;
 use crate::db::Db;
@@ -54,6 +56,8 @@ pub struct ExportEntry {
     pub waits_for: Option<CsId>,
     /// Other objects of the space stand in it: a delete of it waits for theirs, and for moves out of it.
     pub holds_others: bool,
+    /// A takeover of what was taken over once and given back: an operator approved it anew (SF11).
+    pub reclaims: bool,
     /// As the operator knows the object.
     pub name: String,
 }
@@ -305,7 +309,12 @@ impl Db {
             true => self.memory(head)?.attributes.into_iter().map(|(name, sent)| (name, sent.wanted)).collect(),
             false => Attributes::new(),
         };
+        let is_takeover = matches!(
+            pending.as_ref().map(|pending| &pending.operation),
+            Some(PendingOperation::Update { takeover: true, .. })
+        );
         Ok(Some(ExportEntry {
+            reclaims: is_takeover && self.was_given_back(head)?,
             id: CsId(head.id),
             object_type: self.type_name(head)?,
             anchor: head.anchor()?,

@@ -107,7 +107,10 @@ impl Db {
                     head.flags |= CREATED;
                 }
             }
-            Some(PendingOperation::Update { rename, changes, afterwards, .. }) => {
+            Some(PendingOperation::Update { rename, changes, afterwards, takeover, .. }) => {
+                if *takeover {
+                    self.forget_undo(&head)?;
+                }
                 self.remember_changes(&head, &mut memory, [changes, afterwards])?;
                 if let Some(dn) = rename
                     && let Some(rdn) = dn.rdn()

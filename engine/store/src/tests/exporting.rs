@@ -413,3 +413,59 @@ fn delta(name: &str, value: &str) -> AttributesDelta {
     delta.set(name, Value::text(value));
     delta
 }
+
+/// SF11: once its undo is intended the object is nobody's: nothing is sent to it, the operator's word stands, and what a later
+/// run needs is kept. What came of it follows; taken over again, it is kept anew and the undo is forgotten with the first answer.
+#[test]
+fn sf11_an_undo_is_intended_then_sent_then_settled() {
+    let takeover = PendingExport {
+        operation: PendingOperation::Update {
+            rename: None,
+            changes: AttributesDelta::default(),
+            afterwards: delta("displayName", "B"),
+            takeover: true,
+        },
+        state: SentState::Pending,
+        grace: None,
+    };
+    let (mut world, mv, id) = adopted(takeover.clone());
+    let entries = page(&world);
+    assert!(!entries[0].reclaims);
+    world.store.keep_before_takeover(&entries, NOW).unwrap();
+    assert_eq!(world.store.taken_over_between("cloud", NOW, NOW).unwrap(), [id]);
+    assert_eq!(world.store.taken_over_between("cloud", NOW + 1, NOW + 9).unwrap(), []);
+    assert_eq!(world.store.undo_of(id).unwrap(), None);
+    let word = PairWord { verdict: MatchVerdict::Undone, by: "jo".into(), note: String::new() };
+    world.store.begin_undo(&[(id, Some(mv))], &["mail"], &word, NOW + 5).unwrap();
+    let begun = world.store.undo_of(id).unwrap().unwrap();
+    assert_eq!((&begun.state, begun.named_by.text("mail")), (&UndoState::Intended, Some("a@x")));
+    let object = world.store.object(id).unwrap().unwrap();
+    assert_eq!((object.link, object.pending, object.state), (None, None, ConnectorState::Disconnected));
+    assert_eq!(object.match_decisions[0].verdict, MatchVerdict::Undone);
+    assert_eq!(world.store.export_count("cloud").unwrap(), 0);
+    assert!(world.store.dirty_metaverse_page(None, 9).unwrap().contains(&mv));
+
+    world.store.mark_undo_sent(&[id]).unwrap();
+    assert_eq!(world.store.undo_of(id).unwrap().unwrap().state, UndoState::Sent);
+    world.store.settle_undo(&[(id, UndoOutcome::NotSettled)], NOW + 6).unwrap();
+    assert_eq!(world.store.undo_of(id).unwrap().unwrap().state, UndoState::Sent);
+    // Begun again, nothing of what was known is lost, although the object belongs to nobody by now.
+    world.store.begin_undo(&[(id, None)], &["mail"], &word, NOW + 7).unwrap();
+    let again = world.store.undo_of(id).unwrap().unwrap();
+    assert_eq!((again.began, again.named_by, again.owned), (NOW + 5, begun.named_by, begun.owned));
+    world.store.settle_undo(&[(id, UndoOutcome::Done)], NOW + 8).unwrap();
+    assert_eq!(world.store.undo_of(id).unwrap().unwrap().state, UndoState::Done);
+
+    let cloud = TargetPlan { pending: Some(takeover), ..keep(mv, id, Ownership::Adopted) };
+    world.target(mv, cloud);
+    let entries = page(&world);
+    assert!(entries[0].reclaims, "an operator's word takes it over again");
+    world.store.keep_before_takeover(&entries, NOW + 9).unwrap();
+    assert_eq!(world.store.kept_before(id).unwrap().unwrap().at, NOW + 9, "what it held before this takeover");
+    world.store.mark_in_flight(&entries).unwrap();
+    let outcome = SettledOutcome::Accepted { anchor: None, failed_references: Vec::new() };
+    let settlements: Vec<Settlement> =
+        entries.into_iter().map(|entry| Settlement { entry, outcome: outcome.clone() }).collect();
+    world.store.settle(&settlements, &mark()).unwrap();
+    assert_eq!(world.store.undo_of(id).unwrap(), None);
+}
