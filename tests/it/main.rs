@@ -20,4 +20,5 @@ mod samba_connector;
 mod scope;
 mod story;
 mod takeovers;
+mod takeover_story;
 mod tenant_state;

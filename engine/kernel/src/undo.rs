@@ -66,7 +66,7 @@ pub struct UndoFacts<'a> {
 /// Why a takeover is not undone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct UndoRefusal {
-    pub code: &'static str,
+    pub code: String,
     pub message: String,
     pub remedy: String,
 }
@@ -149,7 +149,9 @@ fn shown(values: &Values) -> String {
 /// # Errors
 /// The first reason why not, by name.
 pub fn decide_undo(facts: &UndoFacts<'_>) -> Result<UndoPlan, UndoRefusal> {
-    let refused = |code, message: String, remedy: &str| Err(UndoRefusal { code, message, remedy: remedy.to_owned() });
+    let refused = |code: &str, message: String, remedy: &str| {
+        Err(UndoRefusal { code: code.to_owned(), message, remedy: remedy.to_owned() })
+    };
     let Some(reach) = facts.reach else {
         let message = "objects of this type cannot be given back in this mode".to_owned();
         return refused(

@@ -79,7 +79,7 @@ impl World {
             ..self.facts.clone()
         };
         match decide_undo(&facts) {
-            Err(refusal) => refusal.code.to_owned(),
+            Err(refusal) => refusal.code,
             Ok(plan) => {
                 let values = |values: &Values| values.iter().map(Value::to_string).collect::<Vec<_>>().join(",");
                 let line = |line: &UndoLine| {

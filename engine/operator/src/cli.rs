@@ -98,6 +98,8 @@ pub(crate) enum Command {
     Join(JoinArgs),
     /// Keep an object of a connector space apart from every metaverse object, whatever the rules find
     Disconnect(DisconnectArgs),
+    /// Give existing objects that were taken over back, with the values they had before; shows what it would do first
+    UndoTakeover(UndoTakeoverArgs),
     /// Show past runs: steps, counters, errors down to the object
     History(HistoryArgs),
     /// Compute one expression, with the attributes and parameters given; needs no deployment
@@ -132,6 +134,7 @@ impl Command {
             Command::Match(_) => "match",
             Command::Join(_) => "join",
             Command::Disconnect(_) => "disconnect",
+            Command::UndoTakeover(_) => "undo-takeover",
             Command::History(_) => "history",
             Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
@@ -618,6 +621,31 @@ pub(crate) struct PendingArgs {
 pub(crate) struct ApproveArgs {
     /// The digest that `pending` or the run's summary shows; its first 8 characters are enough where they are unique
     pub(crate) digest: String,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Without --apply or --yes nothing is written: what each object held before its takeover, holds now and will hold is shown, with the
+order of the writes and all that stays as it is. In Connect mode what only synchronisation can write (addresses) goes first, then the
+source of authority (isCloudManaged), the anchor last; in Graph mode the values, then the anchor. From then on the pair is rejected,
+until `metasync match approve`. What was broken off is run again, and ends the same. A password is not put back: set a new one.
+
+  metasync undo-takeover ann@contoso.com                         show it
+  metasync undo-takeover ann@contoso.com --apply 3f2a9c04        do exactly what was shown
+  metasync undo-takeover cloud/7 --yes                           all takeovers of a run, as they are now")]
+pub(crate) struct UndoTakeoverArgs {
+    /// A person or existing object by name, address or anchor; or a run that `metasync history` lists, such as 7 or cloud/7
+    #[arg(value_name = "OBJECT|RUN")]
+    pub(crate) what: String,
+    /// Do exactly what was shown with this digest; its first 8 characters are enough
+    #[arg(long, value_name = "DIGEST", conflicts_with = "yes")]
+    pub(crate) apply: Option<String>,
+    /// Do it as it is now
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Why, for history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

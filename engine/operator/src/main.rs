@@ -119,6 +119,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Approve(args) => commands::approve::run(context, &args),
         Command::Match(args) => commands::matching::run(context, &args),
         Command::Join(args) => commands::join::run(context, &args),
+        Command::UndoTakeover(args) => commands::undo_takeover::run(context, &args).await,
         Command::Disconnect(args) => commands::disconnect::run(context, &args),
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),

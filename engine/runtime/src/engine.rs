@@ -153,7 +153,7 @@ pub enum EngineError {
     #[error("stopped by the operator")]
     Interrupted,
 
-    /// An operator's join or disconnect that cannot be.
+    /// An operator's join, disconnect or undo that cannot be.
     #[error("{message}")]
     LinkRefused { code: &'static str, message: String, remedy: String },
 

@@ -29,6 +29,7 @@ mod guard;
 mod selection;
 mod send;
 mod system_state;
+mod undo;
 
 mod applied;
 mod digest;
@@ -96,3 +97,4 @@ pub use status::{Severity, severity_of_status};
 pub use step::step_name;
 pub use stop::StopSignal;
 pub use trial::{NotRead, Trial, TrialRequest};
+pub use undo::{UndoEnd, UndoObject, UndoReport, UndoResult, UndoSheet, UndoTarget};

@@ -15,6 +15,15 @@ impl Engine {
         step: &StepRun,
         connector: &dyn Connector,
     ) -> Result<Option<End>, StoreError> {
+        self.look_at_system_of(&step.connector, connector).await
+    }
+
+    /// The same for what an operator has written outside of a run.
+    pub(crate) async fn look_at_system_of(
+        &mut self,
+        name: &str,
+        connector: &dyn Connector,
+    ) -> Result<Option<End>, StoreError> {
         let Some(system) = connector.system_state() else {
             return Ok(None);
         };
@@ -26,7 +35,7 @@ impl Engine {
         if let Some(closed) = state.closed {
             return Ok(Some(End::because(closed.status, closed.message, closed.remedy)));
         }
-        let changed = self.store.compare_system_state(&step.connector, &state.facts)?;
+        let changed = self.store.compare_system_state(name, &state.facts)?;
         Ok(changed.map(|changed| {
             let told: Vec<String> = changed.changes.iter().map(told).collect();
             End::because(

@@ -154,8 +154,6 @@ impl ConnectDesk {
                 .map(|_| SyncOutcome::NotSettled { may_have_arrived: false, message: error.to_string() })
                 .collect(),
         };
-        #[cfg(feature = "fail-points")]
-        fail::fail_point!("undo-values");
         let mut told = told.into_iter();
         for work in senders {
             let lost = || SyncOutcome::NotSettled {
@@ -218,8 +216,6 @@ impl ConnectDesk {
                 Err(outcome) => work.outcome = Some(outcome),
             }
         }
-        #[cfg(feature = "fail-points")]
-        fail::fail_point!("undo-moved");
     }
 
     /// What the service did not take, the manager, and last the stamp. Groups and contacts have none of it: Graph does not write

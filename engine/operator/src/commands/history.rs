@@ -83,7 +83,7 @@ fn password_events(store: &Store, limit: usize) -> Result<Report, Failure> {
 }
 
 /// `cloud/7`, or `7` where only one connector has a run of that number.
-fn find(store: &Store, wanted: &str) -> Result<RunRecord, Failure> {
+pub(crate) fn find(store: &Store, wanted: &str) -> Result<RunRecord, Failure> {
     let (connector, number) = match wanted.rsplit_once('/') {
         Some((connector, number)) => (Some(connector), number),
         None => (None, wanted),

@@ -26,3 +26,4 @@ pub(crate) mod eval;
 pub(crate) mod switch_mode;
 pub(crate) mod tenant;
 pub(crate) mod tenant_sync;
+pub(crate) mod undo_takeover;

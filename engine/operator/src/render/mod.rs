@@ -8,3 +8,4 @@ pub(crate) mod passwords;
 pub(crate) mod rule_change;
 pub(crate) mod rule_tests;
 pub(crate) mod runs;
+pub(crate) mod undo;
