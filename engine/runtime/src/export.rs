@@ -294,7 +294,7 @@ impl Engine {
             entries.iter_mut().filter(|entry| creates(entry)).for_each(|entry| entry.references.clear());
         }
         // SF11: what a takeover changes can be looked at afterwards.
-        self.store.keep_before_takeover(&entries, step.now)?;
+        self.store.keep_before_takeover(&entries, self.clock.now())?;
         // Committed before the first byte leaves: whatever happens now, the next run knows what may have arrived.
         self.store.mark_in_flight(&entries)?;
         #[cfg(feature = "fail-points")]
