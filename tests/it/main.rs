@@ -19,6 +19,6 @@ mod safety;
 mod samba_connector;
 mod scope;
 mod story;
-mod takeovers;
 mod takeover_story;
+mod takeovers;
 mod tenant_state;

@@ -845,38 +845,42 @@ mod tests {
             Usage: metasync [OPTIONS] <COMMAND>
 
             Commands:
-              demo         Tell the whole story on a sample directory and a rehearsal tenant
-              init         Write a deployment folder; never synchronises or exports by itself
-              assess       Tell from two CSV inventories who would be matched, created or held, and what to mend
-                           first
-              check        Show every mistake in the configuration, and whether every system can be reached
-              scope        List, add or remove the containers that a source connector reads
-              run          Run one run profile of one connector
-              cycle        Run a whole cycle: imports, synchronisations, exports
-              passwords    Synchronise passwords by their hashes, once or every two minutes, and show how they
-                           stand
-              preview      Show what a synchronisation of one object would do, attribute by attribute; writes
-                           nothing
-              explain      Say why: who contributed a value, by which rule, who lost; why joined, held or not
-                           exported
-              test         Carry out the rule tests of tests/: given objects, expected values, joins and exports
-              search       Search the metaverse (`mv`) or a connector space
-              dump         Print every object of the metaverse (`mv`) or of a connector space, a line of JSON
-                           each
-              pending      Show what is to be exported, what is held and what waits for an approval
-              approve      Let exactly the list with this digest through
-              match        List, approve or reject matches with existing objects; show what a takeover makes of
-                           each
-              join         Join an object of a connector space to a metaverse object, whatever the rules find
-              disconnect   Keep an object of a connector space apart from every metaverse object, whatever the
-                           rules find
-              history      Show past runs: steps, counters, errors down to the object
-              eval         Compute one expression, with the attributes and parameters given; needs no deployment
-              tenant       Start a rehearsal tenant on a loopback address, until Ctrl-C
-              tenant-sync  Show whether the tenant takes synchronised objects, or have an administrator switch
-                           that
-              switch-mode  Take the deployment from Graph mode to Connect mode; shows who is matched by what
-                           before it changes anything
+              demo           Tell the whole story on a sample directory and a rehearsal tenant
+              init           Write a deployment folder; never synchronises or exports by itself
+              assess         Tell who would be matched, created or held, and what to mend first: from the
+                             systems, or from two CSV inventories
+              check          Show every mistake in the configuration, and whether every system can be reached
+              scope          List, add or remove the containers that a source connector reads
+              run            Run one run profile of one connector
+              cycle          Run a whole cycle: imports, synchronisations, exports
+              passwords      Synchronise passwords by their hashes, once or every two minutes, and show how they
+                             stand
+              preview        Show what a synchronisation of one object would do, attribute by attribute; writes
+                             nothing
+              explain        Say why: who contributed a value, by which rule, who lost; why joined, held or not
+                             exported
+              test           Carry out the rule tests of tests/: given objects, expected values, joins and
+                             exports
+              search         Search the metaverse (`mv`) or a connector space
+              dump           Print every object of the metaverse (`mv`) or of a connector space, a line of JSON
+                             each
+              pending        Show what is to be exported, what is held and what waits for an approval
+              approve        Let exactly the list with this digest through
+              match          List, approve or reject matches with existing objects; show what a takeover makes
+                             of each
+              join           Join an object of a connector space to a metaverse object, whatever the rules find
+              disconnect     Keep an object of a connector space apart from every metaverse object, whatever the
+                             rules find
+              undo-takeover  Give existing objects that were taken over back, with the values they had before;
+                             shows what it would do first
+              history        Show past runs: steps, counters, errors down to the object
+              eval           Compute one expression, with the attributes and parameters given; needs no
+                             deployment
+              tenant         Start a rehearsal tenant on a loopback address, until Ctrl-C
+              tenant-sync    Show whether the tenant takes synchronised objects, or have an administrator switch
+                             that
+              switch-mode    Take the deployment from Graph mode to Connect mode; shows who is matched by what
+                             before it changes anything
 
             Options:
                   --deployment <DIR>  The deployment's folder [env: METASYNC_DEPLOYMENT] [default: .]

@@ -242,7 +242,13 @@ impl Engine {
             }
             UndoTarget::Object(Subject::Connector(id)) => {
                 let object = self.store.object(*id)?.ok_or_else(|| EngineError::NotFound { what: id.to_string() })?;
-                found.insert(object.connector.clone(), vec![*id]);
+                match &object.link {
+                    // The account in the directory stands for its person.
+                    Some(link) if !self.gives_back(&object.connector) => {
+                        return self.undo_candidates(&UndoTarget::Object(Subject::Metaverse(link.mv)));
+                    }
+                    _ => _ = found.insert(object.connector.clone(), vec![*id]),
+                }
             }
             UndoTarget::Object(Subject::Metaverse(mv)) => {
                 let person =
