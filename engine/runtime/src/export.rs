@@ -413,9 +413,10 @@ impl Engine {
                             || failed_references.len() < settlement.entry.references.len();
                         tally.progress += u64::from(moved);
                         *tally.attempts.entry(id).or_default() += u32::from(!moved);
+                        let name = self.store.label(id)?;
                         let notes = failed_references
                             .iter()
-                            .map(|(reference, refusal)| reference_error(&settlement.entry, reference, refusal));
+                            .map(|(reference, refusal)| reference_error(&name, reference, refusal));
                         tally.refused.insert(id, notes.collect());
                     }
                 }
@@ -425,7 +426,7 @@ impl Engine {
                         id,
                         vec![ErrorNote {
                             code: refusal.code.clone(),
-                            object: settlement.entry.name.clone(),
+                            object: self.store.label(id)?,
                             message: refusal.message.clone(),
                             attribute: refusal.attribute.as_ref().map(ToString::to_string),
                         }],
@@ -451,10 +452,10 @@ impl Engine {
     }
 }
 
-fn reference_error(entry: &ExportEntry, reference: &ExportReference, refusal: &Refusal) -> ErrorNote {
+fn reference_error(name: &str, reference: &ExportReference, refusal: &Refusal) -> ErrorNote {
     ErrorNote {
         code: refusal.code.clone(),
-        object: entry.name.clone(),
+        object: name.to_owned(),
         message: format!("{} {}: {}", reference.attribute, reference.target, refusal.message),
         attribute: Some(reference.attribute.to_string()),
     }

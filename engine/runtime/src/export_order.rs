@@ -155,7 +155,6 @@ mod tests {
             waits_for: None,
             holds_others: false,
             reclaims: false,
-            name: dn.to_owned(),
         }
     }
 

@@ -215,7 +215,7 @@ impl Db {
             let change = Change {
                 roles,
                 object: self.guard_object(&head, stamped(&after))?,
-                name: self.label(id)?,
+                name: self.told_name(id, texts)?,
                 before,
                 after,
             };
@@ -255,6 +255,13 @@ impl Db {
             }
         }
         Ok(())
+    }
+
+    fn told_name(&self, object: i64, texts: Texts) -> Inner<String> {
+        match texts {
+            Texts::Told => self.label(object),
+            Texts::Left => Ok(String::new()),
+        }
     }
 
     /// Stable between runs and stores: the anchor, or the source's anchor, or the DN.
@@ -298,7 +305,7 @@ impl Db {
             if is_single && only_adds {
                 continue;
             }
-            let Some(sendable) = self.sendable_owner(object, roles)? else { continue };
+            let Some(sendable) = self.sendable_owner(object, roles, texts)? else { continue };
             let name = self.attribute_name(attribute)?;
             if is_single {
                 // A reference of one value, such as a manager: only its loss counts, as that of any other attribute.
@@ -340,7 +347,7 @@ impl Db {
     }
 
     /// The object whose references are to be changed, if this export can reach it.
-    fn sendable_owner<'r>(&self, object: i64, roles: &'r GuardRoles) -> Inner<Option<Change<'r>>> {
+    fn sendable_owner<'r>(&self, object: i64, roles: &'r GuardRoles, texts: Texts) -> Inner<Option<Change<'r>>> {
         let head = self.head(object)?;
         let pending = self.load_pending(object, head.connector)?;
         let reachable = match &pending {
@@ -361,7 +368,7 @@ impl Db {
             }
             _ => None,
         };
-        let (object, name) = (self.guard_object(&head, stamp)?, self.label(head.id)?);
+        let (object, name) = (self.guard_object(&head, stamp)?, self.told_name(head.id, texts)?);
         Ok(Some(Change { roles, object, name, before: Attributes::new(), after: Attributes::new() }))
     }
 

@@ -211,6 +211,12 @@ impl Db {
         self.one(heads!("connector = ?1 AND anchor = ?2"), (connector, anchor_bytes(anchor)), read_head)
     }
 
+    /// The number alone, which the index holds.
+    pub(crate) fn id_by_anchor(&self, connector: i64, anchor: &Anchor) -> Inner<Option<i64>> {
+        let query = "SELECT id FROM head WHERE connector = ?1 AND anchor = ?2";
+        self.one(query, (connector, anchor_bytes(anchor)), |row| row.get(0))
+    }
+
     /// The object of a space that is linked to a metaverse object.
     pub(crate) fn head_linked(&self, mv: i64, connector: i64) -> Inner<Option<Head>> {
         self.one(heads!("link_mv = ?1 AND connector = ?2 ORDER BY id LIMIT 1"), (mv, connector), read_head)

@@ -100,7 +100,7 @@ impl Store {
 
 impl Db {
     fn fed_member(&self, (target, connector): (i64, i64), attribute: i64, member: i64, row: i64) -> Inner<FedMember> {
-        let (state, code, message) = match self.verdict(&self.head(member)?, connector)? {
+        let (state, code, message) = match self.verdict(member, connector)? {
             _ if row == codes::ROW_ADDED => (
                 FedState::NotSynchronised,
                 "not-synchronised".to_owned(),

@@ -149,6 +149,11 @@ impl Store {
         })
     }
 
+    /// The name an operator knows an object by.
+    pub fn label(&self, id: CsId) -> Result<String, StoreError> {
+        self.db.read("reading an object's name", |db| db.label(id.0))
+    }
+
     pub fn metaverse_summary(&self, id: MvId) -> Result<Option<MvSummary>, StoreError> {
         self.db.read("reading a metaverse object", |db| db.summarise_metaverse(id.0))
     }

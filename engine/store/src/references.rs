@@ -22,6 +22,24 @@ pub(crate) struct Total {
     pub(crate) digest: u128,
 }
 
+/// Which flows an attribute of an object is part of, and how an import's word on it is taken.
+#[derive(Debug, Clone, Copy, Default)]
+struct FlowEnds {
+    /// It is written by flows.
+    is_fed: bool,
+    /// Others are made of its values.
+    feeds: bool,
+    /// Nothing of it waits for a synchronisation: a container's.
+    synchronised: bool,
+}
+
+impl FlowEnds {
+    /// What was sent and returned is seen by no synchronisation, where no other value is made of it: it is as it was decided.
+    fn is_settled(self, was_sent: bool) -> bool {
+        self.synchronised || (was_sent && !self.feeds)
+    }
+}
+
 fn digest_of(target: i64) -> u128 {
     let hash = Sha256::digest(target.to_be_bytes());
     let mut bytes = [0; 16];
@@ -104,16 +122,16 @@ impl Db {
 
     pub(crate) fn resolve(&self, connector: i64, reference: &Reference) -> Inner<Option<i64>> {
         match reference {
-            Reference::Anchor(anchor) => Ok(self.head_by_anchor(connector, anchor)?.map(|head| head.id)),
+            Reference::Anchor(anchor) => self.id_by_anchor(connector, anchor),
             Reference::Dn(dn) => self.find_place(connector, dn),
         }
     }
 
     fn find_or_hold_anchor(&self, connector: i64, anchor: &Anchor) -> Inner<i64> {
-        if let Some(head) = self.head_by_anchor(connector, anchor)? {
-            return Ok(head.id);
+        match self.id_by_anchor(connector, anchor)? {
+            Some(id) => Ok(id),
+            None => self.hold_anchor(connector, anchor, None),
         }
-        self.hold_anchor(connector, anchor, None)
     }
 
     /// A placeholder for an anchor; at a DN, where one is known and nobody with another anchor stands there.
@@ -162,16 +180,14 @@ impl Db {
             )?
             .into_iter()
             .collect();
-        let flows = self.has_flows_to(source, attribute)?;
+        let ends = self.flow_ends(source, attribute, synchronised)?;
         for target in held.difference(wanted) {
-            self.remove_row(source, attribute, *target, synchronised)?;
+            self.row_went((source, attribute, *target), ends)?;
             total.remove(*target);
-            self.queue_returned(flows, (source, attribute, *target), false)?;
         }
         for target in wanted.difference(&held) {
-            self.add_row(source, attribute, *target, synchronised)?;
+            self.row_came((source, attribute, *target), ends)?;
             total.add(*target);
-            self.queue_returned(flows, (source, attribute, *target), true)?;
         }
         self.note_membership(source, attribute)?;
         self.save_total(source, attribute, total)?;
@@ -206,17 +222,15 @@ impl Db {
     ) -> Inner<bool> {
         let mut total = self.total(source, attribute)?;
         let before = total;
-        let flows = self.has_flows_to(source, attribute)?;
+        let ends = self.flow_ends(source, attribute, false)?;
         for target in remove {
-            if self.remove_row(source, attribute, *target, false)? {
+            if self.row_went((source, attribute, *target), ends)? {
                 total.remove(*target);
-                self.queue_returned(flows, (source, attribute, *target), false)?;
             }
         }
         for target in add {
-            if self.add_row(source, attribute, *target, false)? {
+            if self.row_came((source, attribute, *target), ends)? {
                 total.add(*target);
-                self.queue_returned(flows, (source, attribute, *target), true)?;
             }
         }
         if total == before {
@@ -252,24 +266,71 @@ impl Db {
         Ok(())
     }
 
-    fn add_row(&self, source: i64, attribute: i64, target: i64, synchronised: bool) -> Inner<bool> {
-        let state = match self.row_state(source, attribute, target)? {
+    fn flow_ends(&self, object: i64, attribute: i64, synchronised: bool) -> Inner<FlowEnds> {
+        let ends = self.one(
+            "SELECT EXISTS (SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2), \
+             EXISTS (SELECT 1 FROM reference_flow WHERE source = ?1 AND source_attribute = ?2)",
+            (object, attribute),
+            |row| Ok(FlowEnds { is_fed: row.get(0)?, feeds: row.get(1)?, synchronised }),
+        )?;
+        Ok(ends.unwrap_or_default())
+    }
+
+    /// The state of a row, and whether a value that comes or goes is what was sent.
+    fn row_as_sent(&self, key: (i64, i64, i64), came: bool, ends: FlowEnds) -> Inner<(Option<i64>, bool)> {
+        let (source, attribute, target) = key;
+        if !ends.is_fed {
+            return Ok((self.row_state(source, attribute, target)?, false));
+        }
+        let found = self.one(
+            "SELECT (SELECT state FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3), \
+             EXISTS (SELECT 1 FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4 \
+             AND state IN (?5, ?6))",
+            (source, attribute, target, came, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// An import says that a value is there. Returns whether that is new.
+    fn row_came(&self, key: (i64, i64, i64), ends: FlowEnds) -> Inner<bool> {
+        let (source, attribute, target) = key;
+        let (found, was_sent) = self.row_as_sent(key, true, ends)?;
+        let state = match found {
             Some(ROW_SYNCHRONISED | ROW_ADDED) => return Ok(false),
             Some(_) => ROW_SYNCHRONISED,
-            None if synchronised => ROW_SYNCHRONISED,
+            None if ends.is_settled(was_sent) => ROW_SYNCHRONISED,
             None => ROW_ADDED,
         };
         self.set_row(source, attribute, target, state)?;
+        self.queue_returned(key, was_sent, ends)?;
         Ok(true)
     }
 
-    fn remove_row(&self, source: i64, attribute: i64, target: i64, synchronised: bool) -> Inner<bool> {
-        match self.row_state(source, attribute, target)? {
+    /// An import says that a value is there no longer. Returns whether that is new.
+    fn row_went(&self, key: (i64, i64, i64), ends: FlowEnds) -> Inner<bool> {
+        let (source, attribute, target) = key;
+        let (found, was_sent) = self.row_as_sent(key, false, ends)?;
+        match found {
             None | Some(ROW_REMOVED) => return Ok(false),
-            Some(ROW_SYNCHRONISED) if !synchronised => self.set_row(source, attribute, target, ROW_REMOVED)?,
+            Some(ROW_SYNCHRONISED) if !ends.is_settled(was_sent) => {
+                self.set_row(source, attribute, target, ROW_REMOVED)?;
+            }
             Some(_) => self.delete_reference(source, attribute, target)?,
         }
+        self.queue_returned(key, was_sent, ends)?;
         Ok(true)
+    }
+
+    /// A value of a target came or went. Where that is what was sent, `confirm_references` settles it, and nothing is left to be
+    /// decided: what is wanted changes with an entry of its own.
+    fn queue_returned(
+        &self,
+        (object, attribute, member): (i64, i64, i64),
+        was_sent: bool,
+        ends: FlowEnds,
+    ) -> Inner<()> {
+        self.queue_if(ends.is_fed && !was_sent, TARGET_SIDE, object, attribute, member)
     }
 
     /// Rows of an object that no synchronisation has seen yet.
@@ -282,21 +343,34 @@ impl Db {
 
     /// The object's imported rows become its synchronised ones; those that changed are decided at the end of the step.
     pub(crate) fn promote_references(&self, source: i64) -> Inner<()> {
-        if !self.has_unsynchronised_rows(source)? {
-            return Ok(());
+        // What there is to do is asked once: most objects have no row to remove, and none that somebody is fed by.
+        let (added, removed, feeds): (bool, bool, bool) = self
+            .one(
+                "SELECT coalesce(max(state = 1), 0), coalesce(max(state = 2), 0), \
+                 count(*) > 0 AND EXISTS (SELECT 1 FROM reference_flow WHERE source = ?1) \
+                 FROM reference INDEXED BY reference_unsynchronised WHERE source = ?1 AND state <> 0",
+                [source],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?
+            .unwrap_or_default();
+        if feeds {
+            self.run(
+                "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
+                 SELECT 0, r.source, r.attribute, r.target FROM reference r INDEXED BY reference_unsynchronised \
+                 WHERE r.source = ?1 AND r.state <> 0 AND EXISTS \
+                 (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
+                [source],
+            )?;
         }
-        self.run(
-            "INSERT OR IGNORE INTO reference_work (side, object, attribute, member) \
-             SELECT 0, r.source, r.attribute, r.target FROM reference r INDEXED BY reference_unsynchronised \
-             WHERE r.source = ?1 AND r.state <> 0 AND EXISTS \
-             (SELECT 1 FROM reference_flow f WHERE f.source = r.source AND f.source_attribute = r.attribute)",
-            [source],
-        )?;
-        self.run(
-            "DELETE FROM reference INDEXED BY reference_unsynchronised WHERE source = ?1 AND state <> 0 AND state = 2",
-            [source],
-        )?;
-        self.run("UPDATE reference INDEXED BY reference_unsynchronised SET state = 0 WHERE source = ?1 AND state <> 0 AND state = 1", [source])?;
+        if removed {
+            self.run(
+                "DELETE FROM reference INDEXED BY reference_unsynchronised WHERE source = ?1 AND state <> 0 AND state = 2",
+                [source],
+            )?;
+        }
+        if added {
+            self.run("UPDATE reference INDEXED BY reference_unsynchronised SET state = 0 WHERE source = ?1 AND state <> 0 AND state = 1", [source])?;
+        }
         Ok(())
     }
 
@@ -395,20 +469,6 @@ impl Db {
         self.exists("SELECT 1 FROM reference_flow WHERE object = ?1 AND attribute = ?2", (target, attribute))
     }
 
-    /// A value of a target came or went. Where that is what was sent, `confirm_references` settles it, and nothing is left to be
-    /// decided: what is wanted changes with an entry of its own.
-    fn queue_returned(&self, flows: bool, key: (i64, i64, i64), came: bool) -> Inner<()> {
-        let (object, attribute, member) = key;
-        let was_sent = |db: &Db| {
-            db.exists(
-                "SELECT 1 FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4 \
-                 AND state IN (?5, ?6)",
-                (object, attribute, member, came, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
-            )
-        };
-        self.queue_if(flows && !was_sent(self)?, TARGET_SIDE, object, attribute, member)
-    }
-
     fn queue_if(&self, flows: bool, side: i64, object: i64, attribute: i64, member: i64) -> Inner<()> {
         if flows { self.queue_reference(side, object, attribute, member) } else { Ok(()) }
     }
@@ -497,50 +557,6 @@ impl Db {
             self.queue_target(target, attribute)?;
         }
         Ok(())
-    }
-
-    /// Settles reference changes that were sent against what an import returned (O46, O47). `evidence`: whether the import
-    /// spoke about an attribute (its name and number) and a member of it; a value that is there confirms its addition in any case. Returns what was contradicted.
-    pub(crate) fn confirm_references(
-        &self,
-        object: i64,
-        evidence: impl Fn(&AttributeName, i64, i64) -> bool,
-    ) -> Inner<Vec<(AttributeName, i64, bool)>> {
-        let sent: Vec<(i64, i64, bool, i64)> = self.all(
-            "SELECT attribute, member, adds, state FROM pending_reference WHERE object = ?1 AND state IN (?2, ?3)",
-            (object, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-        )?;
-        let mut contradicted = Vec::new();
-        for (attribute, member, adds, state) in sent {
-            let present = self.row_state(object, attribute, member)?.is_some_and(|state| state != ROW_REMOVED);
-            if present == adds {
-                self.run(
-                    "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
-                    (object, attribute, member),
-                )?;
-                let owned = match adds {
-                    true => "INSERT OR IGNORE INTO owned_reference (object, attribute, member) VALUES (?1, ?2, ?3)",
-                    false => "DELETE FROM owned_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
-                };
-                self.run(owned, (object, attribute, member))?;
-                continue;
-            }
-            let name = self.attribute_name(attribute)?;
-            // What was in flight when a run ended may not have arrived: it is sent again, and is no contradiction.
-            if state == REFERENCE_IN_FLIGHT || !evidence(&name, attribute, member) {
-                continue;
-            }
-            self.run(
-                "UPDATE pending_reference SET state = 3, retry = 0, code = 'exported-change-not-reimported', \
-                 message = 'the connected system accepted the change and did not return it', \
-                 remedy = 'look for another writer in the connected system; it is sent again when either side changes or on request' \
-                 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND state = 2",
-                (object, attribute, member),
-            )?;
-            contradicted.push((name, member, adds));
-        }
-        Ok(contradicted)
     }
 }
 

@@ -39,7 +39,6 @@ fn sending(lab: &Lab, in_flight: usize) -> Sending {
                 waits_for: None,
                 holds_others: false,
                 reclaims: false,
-                name: format!("d{number}"),
             }
         })
         .collect();

@@ -8,6 +8,7 @@ mod undo;
 pub use kept::KeptBefore;
 pub use undo::{UndoOutcome, UndoRecord, UndoState};
 
+use crate::codec::anchor_of;
 use crate::codes;
 use crate::db::Db;
 use crate::error::Inner;
@@ -58,8 +59,6 @@ pub struct ExportEntry {
     pub holds_others: bool,
     /// A takeover of what was taken over once and given back: an operator approved it anew (SF11).
     pub reclaims: bool,
-    /// As the operator knows the object.
-    pub name: String,
 }
 
 /// One value of a reference attribute that is to be added or removed.
@@ -327,7 +326,6 @@ impl Db {
             more_references,
             waits_for,
             holds_others: is_removal && self.holds_others(head)?,
-            name: self.label(head.id)?,
         }))
     }
 
@@ -347,23 +345,22 @@ impl Db {
     }
 
     fn sendable_references(&self, object: i64, limit: usize) -> Inner<Vec<ExportReference>> {
-        let rows: Vec<(i64, i64, bool)> = self.all(
-            "SELECT p.attribute, p.member, p.adds FROM pending_reference p JOIN head h ON h.id = p.member \
+        type Row = (i64, i64, bool, Vec<u8>, Option<i64>);
+        let rows: Vec<Row> = self.all(
+            "SELECT p.attribute, p.member, p.adds, h.anchor, h.object_type FROM pending_reference p JOIN head h ON h.id = p.member \
              WHERE p.object = ?1 AND (p.state IN (0, 1) OR (p.state = 3 AND p.retry = 1)) AND h.anchor IS NOT NULL \
              ORDER BY p.attribute, p.adds, p.member LIMIT ?2",
             (object, i64::try_from(limit).unwrap_or(i64::MAX)),
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
         )?;
         let mut references = Vec::with_capacity(rows.len());
-        for (attribute, member, add) in rows {
-            let head = self.head(member)?;
-            let Some(target) = head.anchor()? else { continue };
+        for (attribute, member, add, anchor, object_type) in rows {
             references.push(ExportReference {
                 attribute: self.attribute_name(attribute)?,
                 member: CsId(member),
-                target,
+                target: anchor_of(&anchor)?,
                 target_dn: self.dn(member)?,
-                target_type: self.type_name(&head)?,
+                target_type: object_type.map_or_else(|| Ok(ObjectType::new("")), |id| self.object_type(id))?,
                 add,
             });
         }

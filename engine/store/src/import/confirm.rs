@@ -2,6 +2,7 @@
 //! it (SF15); a value that is there confirms in any case.
 
 use super::stage::{NamedMembers, Spoken};
+use crate::codes::{REFERENCE_IN_FLIGHT, REFERENCE_UNCONFIRMED};
 use crate::db::Db;
 use crate::error::Inner;
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
@@ -78,5 +79,50 @@ impl Db {
             self.put_memory(head, &after)?;
         }
         Ok(confirmation)
+    }
+
+    /// Settles reference changes that were sent against what an import returned (O46, O47). `evidence`: whether the import
+    /// spoke about an attribute (its name and number) and a member of it; a value that is there confirms its addition in any case. Returns what was contradicted.
+    fn confirm_references(
+        &self,
+        object: i64,
+        evidence: impl Fn(&AttributeName, i64, i64) -> bool,
+    ) -> Inner<Vec<(AttributeName, i64, bool)>> {
+        let sent: Vec<(i64, i64, bool, i64, bool)> = self.all(
+            "SELECT attribute, member, adds, state, EXISTS (SELECT 1 FROM reference r WHERE r.source = p.object \
+             AND r.attribute = p.attribute AND r.target = p.member AND r.state <> 2) \
+             FROM pending_reference p WHERE object = ?1 AND state IN (?2, ?3)",
+            (object, REFERENCE_UNCONFIRMED, REFERENCE_IN_FLIGHT),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )?;
+        let mut contradicted = Vec::new();
+        for (attribute, member, adds, state, present) in sent {
+            if present == adds {
+                self.run(
+                    "DELETE FROM pending_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                    (object, attribute, member),
+                )?;
+                let owned = match adds {
+                    true => "INSERT OR IGNORE INTO owned_reference (object, attribute, member) VALUES (?1, ?2, ?3)",
+                    false => "DELETE FROM owned_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3",
+                };
+                self.run(owned, (object, attribute, member))?;
+                continue;
+            }
+            let name = self.attribute_name(attribute)?;
+            // What was in flight when a run ended may not have arrived: it is sent again, and is no contradiction.
+            if state == REFERENCE_IN_FLIGHT || !evidence(&name, attribute, member) {
+                continue;
+            }
+            self.run(
+                "UPDATE pending_reference SET state = 3, retry = 0, code = 'exported-change-not-reimported', \
+                 message = 'the connected system accepted the change and did not return it', \
+                 remedy = 'look for another writer in the connected system; it is sent again when either side changes or on request' \
+                 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND state = 2",
+                (object, attribute, member),
+            )?;
+            contradicted.push((name, member, adds));
+        }
+        Ok(contradicted)
     }
 }

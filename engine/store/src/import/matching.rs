@@ -81,8 +81,8 @@ impl Db {
     fn locate(&self, connector: i64, place: &StagedPlace) -> Inner<Option<(i64, Rdn)>> {
         let Some(rdn) = place.dn.rdn() else { return Ok(None) };
         let parent = match &place.parent {
-            Some(anchor) => match self.head_by_anchor(connector, anchor)? {
-                Some(parent) => parent.id,
+            Some(anchor) => match self.id_by_anchor(connector, anchor)? {
+                Some(parent) => parent,
                 None => self.hold_anchor(connector, anchor, place.dn.parent().as_ref())?,
             },
             None => self.parent_of_place(connector, &place.dn)?,

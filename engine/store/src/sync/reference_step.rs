@@ -5,7 +5,6 @@
 use crate::codes::{self, REFERENCE_IN_FLIGHT, REFERENCE_PENDING, REFERENCE_REFUSED, REFERENCE_UNCONFIRMED};
 use crate::db::Db;
 use crate::error::{Fault, Inner};
-use crate::head::Head;
 use crate::references::SOURCE_SIDE;
 use crate::{Store, StoreError};
 use metaverse_schema::AttributeName;
@@ -114,7 +113,7 @@ impl Store {
                         attribute: db.attribute_name(flow.attribute)?,
                         member: CsId(member),
                         name: db.label(member)?,
-                        verdict: db.verdict(&db.head(member)?, head.connector)?,
+                        verdict: db.verdict(member, head.connector)?,
                     });
                 }
             }
@@ -154,15 +153,11 @@ impl Db {
             return Ok(());
         }
         let row = self.is_effective(source, attribute, member)?;
-        let member_head = self.find_head(member)?;
         for flow in flows {
             let connector = self.connector_of(flow.target)?;
-            let (verdict, in_grace) = match &member_head {
-                Some(head) if row => {
-                    let (verdict, in_grace) = self.weighed(head, connector)?;
-                    (Some(verdict), in_grace)
-                }
-                _ => (None, false),
+            let (verdict, in_grace) = match row {
+                true => self.weighed(member, connector)?,
+                false => (None, false),
             };
             self.save_waiting((flow, connector), member, verdict.as_ref(), page)?;
             if let Some(ReferenceVerdict::Flows { target: end } | ReferenceVerdict::AfterCreate { target: end }) =
@@ -180,11 +175,8 @@ impl Db {
                 self.settle_single(flow.target, flow.attribute, &flows, page)?;
                 continue;
             }
-            let linked = member_head.as_ref().and_then(|head| head.link);
-            if let Some(link) = linked
-                && let Some(end) = self.head_linked(link.mv, connector)?
-            {
-                self.settle_member(flow.target, flow.attribute, end.id, page)?;
+            if let Some(end) = self.other_end(member, connector)? {
+                self.settle_member(flow.target, flow.attribute, end, page)?;
             }
         }
         Ok(())
@@ -224,55 +216,55 @@ impl Db {
         )
     }
 
-    pub(crate) fn verdict(&self, member: &Head, target_connector: i64) -> Inner<ReferenceVerdict> {
-        Ok(self.weighed(member, target_connector)?.0)
+    /// Whether a row to this member flows to a connector, and why not.
+    pub(crate) fn verdict(&self, member: i64, target_connector: i64) -> Inner<ReferenceVerdict> {
+        let (verdict, _) = self.weighed(member, target_connector)?;
+        verdict.ok_or_else(|| Fault::damaged(format!("object {member} is referred to and does not exist")))
     }
 
-    /// The verdict, and whether the object at the other end is in its grace period (SF18).
-    fn weighed(&self, member: &Head, target_connector: i64) -> Inner<(ReferenceVerdict, bool)> {
-        let end = match member.link {
-            Some(link) => self.head_linked(link.mv, target_connector)?,
-            None => None,
-        };
-        let (target, in_grace) = match &end {
-            Some(end) => {
-                let (pending, in_grace) = self.pending_of_end(end.id)?;
-                (Some(TargetEnd { object: CsId(end.id), anchored: end.anchor.is_some(), pending }), in_grace)
-            }
-            None => (None, false),
-        };
-        let held = match (member.link, &target) {
-            (Some(link), None) => self.load_holds(link.mv, target_connector)?.into_iter().next(),
+    /// The object of a connector that is linked to what the member is linked to.
+    fn other_end(&self, member: i64, connector: i64) -> Inner<Option<i64>> {
+        self.one(
+            "SELECT e.id FROM head m CROSS JOIN head e ON e.link_mv = m.link_mv AND e.connector = ?2 WHERE m.id = ?1 \
+             ORDER BY e.id LIMIT 1",
+            (member, connector),
+            |row| row.get(0),
+        )
+    }
+
+    /// The verdict, and whether the object at the other end is in its grace period (SF18); none: there is no such member.
+    /// What is pending for it is read without what would be sent: a member's row asks for nothing else.
+    fn weighed(&self, member: i64, target_connector: i64) -> Inner<(Option<ReferenceVerdict>, bool)> {
+        let found = self.one(
+            "SELECT m.state, m.link_mv, e.id, e.anchor IS NOT NULL, p.operation, p.state, p.code, p.message, p.not_before IS NOT NULL \
+             FROM head m LEFT JOIN head e ON e.link_mv = m.link_mv AND e.connector = ?2 LEFT JOIN pending_export p ON p.object = e.id \
+             WHERE m.id = ?1 ORDER BY e.id LIMIT 1",
+            (member, target_connector),
+            |row| {
+                let end = match row.get::<_, Option<i64>>(2)? {
+                    Some(object) => {
+                        let pending = (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
+                        Some((CsId(object), row.get(3)?, pending_of_end(pending)))
+                    }
+                    None => None,
+                };
+                Ok(((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?), end, row.get::<_, bool>(8)?))
+            },
+        )?;
+        let Some(((state, link), end, in_grace)) = found else { return Ok((None, false)) };
+        let target = end.map(|(object, anchored, pending)| TargetEnd { object, anchored, pending });
+        let held = match (link, &target) {
+            (Some(mv), None) => self.load_holds(mv, target_connector)?.into_iter().next(),
             _ => None,
         };
         let verdict = decide_reference(&ReferenceRow {
-            source_target: CsId(member.id),
-            imported: !member.is_placeholder(),
-            mv: member.link.map(|link| MvId(link.mv)),
+            source_target: CsId(member),
+            imported: state != codes::PLACEHOLDER,
+            mv: link.map(MvId),
             target,
             held,
         });
-        Ok((verdict, in_grace))
-    }
-
-    /// What is pending for the object, without what would be sent, and whether it is in its grace period: a member's row asks
-    /// for nothing else.
-    fn pending_of_end(&self, object: i64) -> Inner<(Option<EndPending>, bool)> {
-        type Row = (i64, i64, Option<String>, Option<String>, bool);
-        let row: Option<Row> = self.one(
-            "SELECT operation, state, code, message, not_before IS NOT NULL FROM pending_export WHERE object = ?1",
-            [object],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
-        )?;
-        Ok(match row {
-            Some((codes::DELETE | codes::DETACH, .., in_grace)) => (Some(EndPending::Leaves), in_grace),
-            Some((codes::ADD, codes::REFUSED, code, message, in_grace)) => {
-                let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
-                (Some(EndPending::CreateRefused { code, message }), in_grace)
-            }
-            Some((.., in_grace)) => (None, in_grace),
-            None => (None, false),
-        })
+        Ok((Some(verdict), in_grace))
     }
 
     fn save_waiting(
@@ -334,7 +326,7 @@ impl Db {
                 (flow.source, flow.source_attribute),
             )?;
             for row in rows {
-                match self.verdict(&self.head(row)?, connector)? {
+                match self.verdict(row, connector)? {
                     ReferenceVerdict::Flows { target } | ReferenceVerdict::AfterCreate { target } => {
                         candidates.insert(target.0);
                     }
@@ -375,7 +367,7 @@ impl Db {
                 (link.mv, flow.source, flow.source_attribute),
             )?;
             for row in rows {
-                match self.verdict(&self.head(row)?, end.connector)? {
+                match self.verdict(row, end.connector)? {
                     ReferenceVerdict::Flows { .. } | ReferenceVerdict::AfterCreate { .. } => return Ok(Wish::Wanted),
                     ReferenceVerdict::Held { .. } => wish = Wish::Held,
                 }
@@ -499,5 +491,17 @@ impl Db {
         rows.into_iter()
             .map(|(code, count)| Ok((code, u64::try_from(count).map_err(|_| Fault::damaged("a negative count"))?)))
             .collect()
+    }
+}
+
+/// What is pending for the object at the other end, of its columns operation, state, code and message; nothing that a member's
+/// row would wait for otherwise.
+fn pending_of_end(row: (Option<i64>, Option<i64>, Option<String>, Option<String>)) -> Option<EndPending> {
+    match row {
+        (Some(codes::DELETE | codes::DETACH), ..) => Some(EndPending::Leaves),
+        (Some(codes::ADD), Some(codes::REFUSED), code, message) => {
+            Some(EndPending::CreateRefused { code: code.unwrap_or_default(), message: message.unwrap_or_default() })
+        }
+        _ => None,
     }
 }

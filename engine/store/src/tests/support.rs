@@ -304,8 +304,20 @@ impl World {
     }
 }
 
+/// What a create gives its object as a name.
+pub(super) fn named(entry: &ExportEntry) -> String {
+    let attributes = match entry.pending.as_ref().map(|pending| &pending.operation) {
+        Some(PendingOperation::Add { attributes }) => attributes,
+        _ => &entry.unanswered,
+    };
+    let name = ["displayName", "mail", "cn"].iter().find_map(|name| attributes.text(name));
+    name.map(str::to_owned)
+        .or_else(|| entry.dn.as_ref().map(ToString::to_string))
+        .unwrap_or_else(|| entry.id.to_string())
+}
+
 pub(super) fn accepted(entry: ExportEntry) -> Settlement {
-    let anchor = entry.anchor.is_none().then(|| anchor(&format!("c-{}", entry.name)));
+    let anchor = entry.anchor.is_none().then(|| anchor(&format!("c-{}", named(&entry))));
     Settlement { entry, outcome: SettledOutcome::Accepted { anchor, failed_references: Vec::new() } }
 }
 

@@ -350,7 +350,7 @@ impl Groups {
             let entries = self.world.store.export_page("cloud", ExportPhase::Writes, None, 99, 99).unwrap();
             self.world.store.mark_in_flight(&entries).unwrap();
             for entry in &entries {
-                let name = entry.anchor.as_ref().map_or_else(|| format!("c-{}", entry.name), ToString::to_string);
+                let name = entry.anchor.as_ref().map_or_else(|| format!("c-{}", named(entry)), ToString::to_string);
                 // A create that may have arrived is looked up: it is there once, whatever happened.
                 if entry.pending.is_some() && (arrives || settles) {
                     self.created.insert(name);
