@@ -18,6 +18,7 @@ mod rehearsal;
 mod safety;
 mod samba_connector;
 mod scope;
+mod scope_directory;
 mod story;
 mod takeover_story;
 mod takeovers;
