@@ -13,6 +13,7 @@ mod push;
 mod read;
 mod ready;
 mod report;
+mod retries;
 mod scope;
 mod status;
 mod watch;
@@ -106,7 +107,8 @@ pub async fn synchronise_passwords(parts: &PasswordParts, kind: &PassKind) -> Re
     let report = match report {
         Ok(report) => report,
         Err(error) => {
-            pass.journal.error(603, format!("unexpected error: {error}"));
+            let number = if matches!(error, EngineError::Store(_)) { 665 } else { 603 };
+            pass.journal.error(number, format!("the pass broke off: {error}"));
             // The first error is the one that counts.
             let _told = pass.keep();
             return Err(error);
@@ -176,6 +178,7 @@ impl Pass {
             }
         }
         report.opened = self.opened(source).saturating_sub(opened);
+        self.tell_of_retries(source, report);
         self.keep()?;
         for target in &targets {
             report.target(target).owed = self.store.passwords_owed(source, target)?;

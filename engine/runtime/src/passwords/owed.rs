@@ -9,6 +9,7 @@ use super::{Pass, Paused, SourceReport};
 use crate::engine::EngineError;
 use metaverse_schema::Anchor;
 use std::sync::Arc;
+use sync_kernel::PasswordState;
 use sync_rules::ConnectorName;
 
 impl Pass {
@@ -23,8 +24,9 @@ impl Pass {
         }
         for at in 0..pushers.len() {
             let mut after: Option<Anchor> = None;
+            let target = pushers[at].target.clone();
+            let before = report.target(&target).count(PasswordState::Success);
             loop {
-                let target = pushers[at].target.clone();
                 if self.parts.stop.is_stopped() || pushers[at].has_failed() {
                     break;
                 }
@@ -42,6 +44,8 @@ impl Pass {
                 self.flush(source, &mut pushers[at], report).await?;
                 self.keep()?;
             }
+            let arrived = report.target(&target).count(PasswordState::Success).saturating_sub(before);
+            self.tell_of_arrivals(source, &target, arrived);
         }
         Ok(())
     }

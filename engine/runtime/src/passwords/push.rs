@@ -269,6 +269,7 @@ impl Pass {
             match state {
                 PasswordState::Error => {
                     report.target(&target).error(&wanted.user.name, "password-refused", &reason);
+                    report.target(&target).refused_for_good += u64::from(is_settled);
                     self.journal.error(657, result);
                 }
                 _ => self.journal.note(657, result),

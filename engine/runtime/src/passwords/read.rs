@@ -13,6 +13,9 @@ use sync_kernel::PasswordState;
 use sync_rules::ConnectorName;
 use sync_store::{PasswordLogLine, SettledPassword};
 
+/// A read of everything says how far it is after so many accounts (619).
+const TOLD_AFTER: u64 = 5_000;
+
 /// Which of a page's users are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Push {
@@ -48,7 +51,11 @@ impl Pass {
             if self.parts.stop.is_stopped() {
                 break;
             }
+            let before = report.read / TOLD_AFTER;
             taken = self.take_page(source, page, Push::Owed, pushers, report).await;
+            if is_full && report.read / TOLD_AFTER > before {
+                self.journal.note(619, format!("{} passwords of {source} were read so far", report.read));
+            }
             if taken.is_err() {
                 break;
             }
@@ -234,7 +241,7 @@ impl Pass {
                     }
                     if *state == PasswordState::Error {
                         report.target(&target).error(&user.name, "password-unreadable", reason);
-                        self.journal.error(611, format!("{}, changed {}: {reason}", user.name, instant(changed)));
+                        self.journal.error(667, format!("{}, changed {}: {reason}", user.name, instant(changed)));
                     }
                     self.ledger.add(source, &target, settled, vec![line]);
                 }

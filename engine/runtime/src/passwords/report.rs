@@ -75,6 +75,9 @@ pub struct TargetReport {
     pub guard: Option<GuardReport>,
     pub paused: Option<Paused>,
     pub first_errors: Vec<ErrorNote>,
+    /// Of the states `Error` those that stand until the password changes; the others are tried again.
+    #[serde(skip)]
+    pub(super) refused_for_good: u64,
 }
 
 impl PasswordReport {

@@ -27,7 +27,7 @@ pub async fn watch_passwords(
     watch: Watch,
     mut told: impl FnMut(Result<&PasswordReport, &EngineError>),
 ) -> Result<(), EngineError> {
-    note(parts, 601, "password synchronisation starts")?;
+    begin(parts).inspect_err(|error| tracing::error!(event = 607, "password synchronisation cannot start: {error}"))?;
     while !parts.stop.is_stopped() {
         match synchronise_passwords(parts, &PassKind::Changes).await {
             Ok(report) => told(Ok(&report)),
@@ -54,6 +54,17 @@ async fn pause(stop: &StopSignal, for_how_long: Duration) {
         let left = ends.saturating_duration_since(tokio::time::Instant::now());
         tokio::time::sleep(left.min(Duration::from_millis(100))).await;
     }
+}
+
+/// 601; and 614 where the loop before did not come to its end.
+fn begin(parts: &PasswordParts) -> Result<(), EngineError> {
+    let mut pass = Pass::open(parts)?;
+    let (began, ended) = (pass.store.last_password_event(&[601])?, pass.store.last_password_event(&[609])?);
+    if began > ended {
+        pass.journal.warn(614, "password synchronisation was not shut down in order the last time".to_owned());
+    }
+    pass.journal.note(601, "password synchronisation starts".to_owned());
+    pass.close()
 }
 
 fn note(parts: &PasswordParts, number: u16, message: &str) -> Result<(), EngineError> {

@@ -44,6 +44,48 @@ async fn p42_problems_have_their_numbers() {
     assert!(told.contains("no tenant"), "{told}");
 }
 
+/// 7.4: what is left to later passes, what has arrived from earlier ones, what nobody tries again, a hash that cannot be opened, and a
+/// loop that was lost; each has its number.
+#[tokio::test]
+async fn events_605_606_614_620_and_667_tell_of_what_went_wrong_and_of_its_end() {
+    let mut world = World::settled(4).await;
+    let anchor = |number: usize| world.lab.dir.anchor_of("stamp", &number.to_string()).unwrap();
+    world.target.state().refuses = [(anchor(1), true), (anchor(2), false)].into();
+    world.source.state().users.get_mut("p3").unwrap().text = "damaged".into();
+    let told = |world: &World| -> String {
+        let events = world.events().into_iter().filter(|event| ![617, 623, 650, 651, 656, 657].contains(&event.number));
+        events.map(|event| format!("{} {}\n", event.number, event.message)).collect()
+    };
+    world.pass().await;
+    world.target.state().refuses.clear();
+    world.pass().await;
+    expect![[r#"
+        667 Person 3, changed 2023-11-14T22:13:21Z: asking dc1: the hash does not fit its check sum; look at dc1
+        605 2 passwords of hr are owed to dir and sent again by later passes
+        620 1 passwords of hr are not sent to dir again until they change
+        667 Person 3, changed 2023-11-14T22:13:21Z: asking dc1: the hash does not fit its check sum; look at dc1
+        606 1 passwords of hr that were owed to dir have arrived
+        605 1 passwords of hr are owed to dir and sent again by later passes
+    "#]]
+    .assert_eq(&told(&world));
+    // The loop is lost, as by a kill, and started again.
+    world.stop = StopSignal::new();
+    let parts = world.parts();
+    let lost =
+        tokio::spawn(async move { watch_passwords(&parts, Watch { every: Duration::from_secs(60) }, |_| ()).await });
+    while !world.numbers().contains(&601) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    lost.abort();
+    let _lost = lost.await;
+    world.lab.now += 1;
+    world.stop.stop();
+    watch_passwords(&world.parts(), Watch::default(), |_| ()).await.unwrap();
+    let numbers = world.numbers();
+    assert_eq!(numbers[numbers.len() - 4..], [614, 601, 602, 609]);
+}
+
 /// P38: idle for half an hour, the target is asked whether it is ready, and not more often.
 #[tokio::test]
 async fn p38_the_heartbeat_of_an_idle_target() {
