@@ -3,6 +3,7 @@
 
 use metasync_tests::lab::{DOMAIN, DomainController};
 use metasync_tests::operator::Deployment;
+use metasync_tests::secrets::Secrets;
 use metasync_tests::tenant::{CLIENT_ID, CLIENT_SECRET, Tenant};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
@@ -96,13 +97,19 @@ impl Story {
     }
 
     fn set_password(&self, name: &str, password: &str) {
-        let database = format!("{}/private/sam.ldb", self.controller.folder_text());
-        let set = Command::new("samba-tool")
-            .args(["user", "setpassword", name, &format!("--newpassword={password}"), "-H", &database])
+        self.samba_tool(&["user", "setpassword", name, &format!("--newpassword={password}")]);
+    }
+
+    /// `samba-tool` on the domain controller's own database.
+    fn samba_tool(&self, arguments: &[&str]) -> String {
+        let done = Command::new("samba-tool")
+            .args(arguments)
+            .args(["-H", &format!("{}/private/sam.ldb", self.controller.folder_text())])
             .arg(format!("--configfile={}/etc/smb.conf", self.controller.folder_text()))
             .output()
             .expect("samba-tool runs");
-        assert!(set.status.success(), "{}", String::from_utf8_lossy(&set.stderr));
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
     }
 
     fn change(&self, name: &str, change: &str) {
@@ -146,7 +153,7 @@ fn sf22_the_directorys_password_is_that_of_the_cloud() {
         "users": [],
     }));
     let deployment = deployment(&controller, &tenant);
-    let story = Story { controller, tenant, deployment };
+    let mut story = Story { controller, tenant, deployment };
     story.deployment.run(&["passwords", "switch-on"]).expect(&[0]);
     story.cycle("initial");
     assert_eq!(story.signs_in("ann", "First-ann-1"), NONE);
@@ -194,5 +201,77 @@ fn sf22_the_directorys_password_is_that_of_the_cloud() {
         (story.signs_in("dee", "First-dee-1"), story.signs_in("dee", "While-switched-off-2")),
         (WRONG, SIGNED_IN)
     );
+    story.a_restored_user_has_the_password_it_was_given_then();
+    story.refused_credentials_lock_nobody_out();
+    story.no_secret_lies_there();
     story.tenant.stop();
+}
+
+impl Story {
+    /// SF22: deleted, brought back without a password, and given another one: with the cloud user comes the new one.
+    fn a_restored_user_has_the_password_it_was_given_then(&self) {
+        self.controller.seed(&format!("dn: CN=dee,OU=Staff,{DOMAIN}\nchangetype: delete\n\n"));
+        self.cycle("delta");
+        assert_eq!(self.pass(), 0);
+        assert_ne!(self.signs_in("dee", "While-switched-off-2"), SIGNED_IN, "the user lies in the recycle bin");
+        self.controller.seed(&format!("dn: CN=dee,OU=Staff,{DOMAIN}\nchangetype: reanimate\n\n"));
+        self.set_password("dee", "After-restore-3");
+        assert_eq!(self.pass(), 0);
+        self.change(
+            "dee",
+            "replace: userPrincipalName\nuserPrincipalName: dee@contoso.example\n-\nreplace: mail\nmail: dee@contoso.example\n-\n\
+             replace: displayName\ndisplayName: dee\n-\nreplace: userAccountControl\nuserAccountControl: 512",
+        );
+        self.cycle("delta");
+        assert_eq!(self.pass(), 1);
+        assert_eq!(
+            (self.signs_in("dee", "While-switched-off-2"), self.signs_in("dee", "After-restore-3")),
+            (WRONG, SIGNED_IN)
+        );
+    }
+
+    /// SF23, LDAP 49: in a domain that locks an account after two wrong passwords, neither account of the deployment is locked by any
+    /// number of cycles and passes with a wrong one.
+    fn refused_credentials_lock_nobody_out(&mut self) {
+        self.samba_tool(&["domain", "passwordsettings", "set", "--account-lockout-threshold=2"]);
+        for (variable, right) in [("METASYNC_AD_PASSWORD", BIND_PASSWORD), ("METASYNC_PASSWORDS", READER_PASSWORD)] {
+            self.deployment.variable(variable, "Wrong-and-made-up-1");
+            for _ in 0..3 {
+                self.deployment.run(&["cycle", "delta"]);
+                self.deployment.run(&["run", "ad", "full-import"]);
+                self.deployment.run(&["passwords", "sync"]);
+            }
+            let told = self.deployment.run(&["passwords", "status"]).out;
+            assert!(told.contains("was refused at") && told.contains(variable), "{told}");
+            self.deployment.variable(variable, right);
+            self.cycle("delta");
+            self.pass();
+            let told = self.deployment.run(&["passwords", "status"]).out;
+            assert!(!told.contains("was refused at"), "{told}");
+        }
+    }
+
+    /// P8 after all of that: no password of the directory, of its users or of the deployment's accounts, no hash and no credential.
+    #[expect(clippy::print_stdout, reason = "what was looked through is told with the test run")]
+    fn no_secret_lies_there(&self) {
+        let mut secrets = Secrets::default();
+        for name in ["ann", "bob", "cy", "dee"] {
+            secrets.password(name, &format!("First-{name}-1"));
+        }
+        let changed =
+            ["Second-ann-2", "While-disabled-2", "While-outside-2", "While-switched-off-2", "After-restore-3"];
+        for password in
+            changed.into_iter().chain([BIND_PASSWORD, READER_PASSWORD, CLIENT_SECRET, "Wrong-and-made-up-1"])
+        {
+            secrets.password("somebody", password);
+        }
+        for command in [&["history"][..], &["history", "--events"], &["passwords", "status"], &["dump"], &["check"]] {
+            self.deployment.run(&[&["-vv", "--json"][..], command].concat());
+        }
+        self.deployment.run(&["-vv", "passwords", "sync", "--full"]).expect(&[0]);
+        self.deployment.run(&["-vv", "cycle", "initial"]).expect(&[0]);
+        let mut scan = secrets.any_credential().scan();
+        scan.deployment(&self.deployment, &[]).expect_none();
+        println!("passwords of a Samba directory: {scan}");
+    }
 }
