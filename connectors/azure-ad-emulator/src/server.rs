@@ -63,7 +63,9 @@ async fn answer(State(shared): State<Arc<Shared>>, ConnectInfo(wire): ConnectInf
         return respond(200, Vec::new(), HttpBody::from(page), Some("text/html; charset=utf-8"));
     }
     let speaks = |header: &str, kind: &str| headers.get(header).is_some_and(|value| value.contains(kind));
-    let from_a_form = speaks("content-type", "application/x-www-form-urlencoded");
+    // `curl -d` calls everything a form, the JSON of the guide's examples too.
+    let is_json = bytes.trim_ascii_start().starts_with(b"{");
+    let from_a_form = speaks("content-type", "application/x-www-form-urlencoded") && !is_json;
     if path == "/_tenant/device-codes" && (from_a_form || speaks("accept", "text/html")) {
         let form = from_a_form.then(|| String::from_utf8_lossy(&bytes).into_owned());
         let page = sign_in_page(&mut shared.core(), form.as_deref());
