@@ -32,7 +32,8 @@ pub(crate) struct Cli {
 
 static AFTER_HELP: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
     format!(
-        "Exit codes:\n{}\nA first look: `metasync demo`. A deployment of your own: `metasync init`.",
+        "Exit codes:\n{}\nA first look: `metasync demo`. A deployment of your own: assess, init, check, cycle initial, pending, match, cycle, \
+         in this order.",
         crate::exit::table()
     )
 });
@@ -156,8 +157,11 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Source {
+    /// A domain controller, by LDAP
     ActiveDirectory,
+    /// A file as ldifde and ldapsearch write it
     Ldif,
+    /// A table with columns named as in Active Directory
     Csv,
 }
 
@@ -173,6 +177,7 @@ pub(crate) enum Goal {
 pub(crate) enum MatchingMode {
     /// List match candidates and join only what an approved list names
     Review,
+    /// Join every match candidate at once
     Automatic,
     /// A new candidate is an error on that object
     Closed,
@@ -202,7 +207,9 @@ pub(crate) enum PackageChoice {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EncryptionMode {
+    /// TLS from the first byte, port 636
     Ldaps,
+    /// TLS by StartTLS, port 389
     Starttls,
 }
 
@@ -444,6 +451,7 @@ pub(crate) struct RunOptionsArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RunArgs {
+    /// A connector of metasync.toml, such as `ad` or `cloud`
     pub(crate) connector: String,
     /// A run profile of metasync.toml, such as `full-import`
     pub(crate) profile: String,
@@ -456,11 +464,13 @@ pub(crate) enum CycleKindArg {
     /// Full imports and full synchronisations
     Initial,
     #[default]
+    /// What changed since the last one
     Delta,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct CycleArgs {
+    /// How much is read and decided
     #[arg(value_enum, default_value_t)]
     pub(crate) kind: CycleKindArg,
     /// Import and synchronise only, export nothing, whatever metasync.toml says
@@ -608,6 +618,7 @@ pub(crate) struct DumpArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct PendingArgs {
+    /// The connector that would be written to, such as `cloud`
     pub(crate) connector: String,
     /// CSV on stdout, with object modification type (OMODT) and attribute modification type (AMODT) columns
     #[arg(long, conflicts_with = "json")]
@@ -682,6 +693,7 @@ pub(crate) struct SwitchModeArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct JoinArgs {
+    /// The connector whose object is joined
     pub(crate) connector: String,
     /// DN, anchor, sign-in name, mail, sAMAccountName or display name
     pub(crate) object: String,
@@ -698,6 +710,7 @@ pub(crate) struct JoinArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DisconnectArgs {
+    /// The connector whose object is kept apart
     pub(crate) connector: String,
     /// DN, anchor, sign-in name, mail, sAMAccountName or display name
     pub(crate) object: String,
@@ -901,7 +914,8 @@ mod tests {
                 6  a rule test failed
               130  stopped by Ctrl-C at a clean place; the next run carries on
 
-            A first look: `metasync demo`. A deployment of your own: `metasync init`.
+            A first look: `metasync demo`. A deployment of your own: assess, init, check, cycle initial,
+            pending, match, cycle, in this order.
         "#]]
         .assert_eq(&help);
     }
