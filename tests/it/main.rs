@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod into_directory;
 mod load_server;
+mod migration_guide;
 mod password_sign_in;
 mod passwords_source;
 mod passwords_story;

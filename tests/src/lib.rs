@@ -4,6 +4,7 @@
 pub mod budget;
 pub mod crash;
 pub mod faults;
+pub mod guide;
 pub mod lab;
 pub mod operator;
 pub mod people;
