@@ -134,7 +134,7 @@ fn base64_at_any_place(raw: &[u8], alphabet: &base64::alphabet::Alphabet) -> Vec
     let places = (0..3).map(|before| {
         let text = engine.encode([vec![0; before], raw.to_vec()].concat());
         let own = &text[(before * 8).div_ceil(6)..];
-        let whole = (before + raw.len()) % 3 == 0;
+        let whole = (before + raw.len()).is_multiple_of(3);
         own[..own.len() - usize::from(!whole)].to_owned()
     });
     places.collect()
