@@ -7,7 +7,7 @@ mod recycle_bin;
 mod starting_over;
 mod switched;
 mod takeover;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use world::World;
 

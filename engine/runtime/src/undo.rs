@@ -55,7 +55,7 @@ pub struct UndoObject {
     pub stays: Vec<(String, String)>,
     /// What is set to give the source of authority back (`isCloudManaged`).
     pub authority: Option<String>,
-    /// Groups to which this engine added it: it stays a member.
+    /// Groups to which this engine added it: the undo leaves it there, the next cycle takes it out.
     pub memberships: Vec<String>,
     /// Members that this engine added to it: they stay.
     pub members: u64,

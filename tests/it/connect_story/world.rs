@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-const BIND_PASSWORD: &str = "svc-Passw0rd-2";
-pub(super) const ADMIN: &str = "admin@contoso.onmicrosoft.com";
+pub(crate) const BIND_PASSWORD: &str = "svc-Passw0rd-2";
+pub(crate) const ADMIN: &str = "admin@contoso.onmicrosoft.com";
 
 /// A running story: both sides and what is between them.
 pub(crate) struct World {
@@ -22,17 +22,22 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn start(test: &str) -> Self {
-        let controller = DomainController::start(test, &directory());
+        World::between(test, &directory(), &cloud())
+    }
+
+    /// The same deployment between others.
+    pub(crate) fn between(test: &str, directory: &str, cloud: &Value) -> Self {
+        let controller = DomainController::start(test, directory);
         controller.rights(&["replication", "svc-metasync"]);
         controller.rights(&["deleted-objects", "svc-metasync"]);
-        let tenant = TenantProcess::start(&cloud());
+        let tenant = TenantProcess::start(cloud);
         let deployment = deployment(&controller, &tenant);
         World { controller, tenant, deployment }
     }
 
     /// Runs cycles, approving what each asks for but the kinds that are left alone, until nothing else waits and a cycle writes
     /// nothing any more; returns the kinds that were approved, in order.
-    pub(super) fn settle(&self, kind: &str, leave: &[&str]) -> Vec<String> {
+    pub(crate) fn settle(&self, kind: &str, leave: &[&str]) -> Vec<String> {
         let mut approved = Vec::new();
         let mut kind = kind;
         for _ in 0..8 {
@@ -53,21 +58,21 @@ impl World {
     }
 
     /// Changes the directory as its administrator does.
-    pub(super) fn in_directory(&self, ldif: &str) {
+    pub(crate) fn in_directory(&self, ldif: &str) {
         self.controller.seed(ldif);
     }
 
     /// What waits and what is held for a name, as `explain` tells it.
-    pub(super) fn explain(&self, object: &str) -> Ran {
+    pub(crate) fn explain(&self, object: &str) -> Ran {
         self.deployment.run(&["explain", object]).expect(&[0])
     }
 
-    pub(super) fn pending(&self) -> String {
+    pub(crate) fn pending(&self) -> String {
         self.deployment.run(&["pending", "cloud"]).expect(&[0]).out
     }
 
     /// The anchors of the directory's users, groups and contacts by name, as the tenant shows them.
-    pub(super) fn anchors(&self) -> BTreeMap<String, String> {
+    pub(crate) fn anchors(&self) -> BTreeMap<String, String> {
         let filter = "(|(objectClass=user)(objectClass=group)(objectClass=contact))";
         let objects = self.dump(DOMAIN, filter, &["cn", "objectGUID"]);
         objects.into_iter().map(|object| (text(&object["cn"]).to_lowercase(), object["objectGUID"].clone())).collect()
@@ -94,7 +99,7 @@ impl World {
     }
 
     /// That no cycle, delta or full, writes anything now.
-    pub(super) fn expect_an_empty_plan(&self, when: &str) {
+    pub(crate) fn expect_an_empty_plan(&self, when: &str) {
         self.tenant.forget_requests();
         for kind in ["delta", "initial"] {
             let ran = self.deployment.run(&["cycle", kind]);
@@ -115,22 +120,22 @@ fn text(base64: &str) -> String {
 }
 
 /// The lists of a cycle's report that wait for an approval: kind and digest.
-pub(super) fn waiting(cycle: &Value) -> Vec<(String, String)> {
+pub(crate) fn waiting(cycle: &Value) -> Vec<(String, String)> {
     let lists = cycle["result"]["waiting"].as_array().cloned().unwrap_or_default();
     let text = |list: &Value, name: &str| list[name].as_str().unwrap_or_default().to_owned();
     lists.iter().map(|list| (text(list, "kind"), text(list, "digest"))).collect()
 }
 
 /// A text without its layout.
-pub(super) fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn mail(name: &str) -> String {
+pub(crate) fn mail(name: &str) -> String {
     format!("{name}@contoso.example")
 }
 
-pub(super) fn dn(name: &str, container: &str) -> String {
+pub(crate) fn dn(name: &str, container: &str) -> String {
     format!("CN={name},OU={container},{DOMAIN}")
 }
 
@@ -280,7 +285,7 @@ fn deployment(controller: &DomainController, tenant: &TenantProcess) -> Deployme
 
 /// What is otherwise in the second dump of an object, a line for each property: what it was and what it is. Values that no two
 /// runs have in common are named instead of shown.
-pub(super) fn differences(before: &Value, after: &Value) -> String {
+pub(crate) fn differences(before: &Value, after: &Value) -> String {
     let keys = |object: &Value| object.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
     let all: BTreeSet<String> = BTreeSet::union(&keys(before), &keys(after)).cloned().collect();
     let mut told = String::new();
@@ -305,7 +310,7 @@ fn shown(key: &str, value: &Value) -> String {
 }
 
 /// The same for each object that both have under its name, those without a difference left out; and who is only in one of them.
-pub(super) fn all_differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> String {
+pub(crate) fn all_differences(before: &BTreeMap<String, Value>, after: &BTreeMap<String, Value>) -> String {
     let mut told = String::new();
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     for name in names {

@@ -82,8 +82,11 @@ fn body(text: &mut String, object: &UndoObject, plan: &UndoPlan) {
         }
     }
     if !object.memberships.is_empty() {
-        let _ =
-            writeln!(text, "    member of {}: it was added there by this deployment", object.memberships.join(", "));
+        let _ = writeln!(
+            text,
+            "    member of {}, where this deployment put it: the next cycle takes it out of groups that it synchronises",
+            object.memberships.join(", ")
+        );
     }
     if object.members > 0 {
         let _ = writeln!(text, "    {} that this deployment added", counted(object.members, "member", "members"));
