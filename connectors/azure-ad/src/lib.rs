@@ -247,6 +247,12 @@ impl Exporter for AzureAd {
         matches!(self.way, Way::Graph(_))
     }
 
+    fn not_yet_seen(&self, anchors: &[Anchor]) {
+        if let Way::Graph(desk) = &self.way {
+            anchors.iter().map(ToString::to_string).filter(|id| !desk.is_fresh(id)).for_each(|id| desk.made(&id));
+        }
+    }
+
     async fn export(&self, items: &[ExportItem]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
         match &self.way {
             Way::Graph(desk) => desk.export(items).await,

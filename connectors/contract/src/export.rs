@@ -133,6 +133,10 @@ pub trait Exporter: Send + Sync {
         false
     }
 
+    /// Told before objects are written that the engine created and no import has returned yet, perhaps by a process that broke
+    /// off a moment ago: the system may not show them for a while.
+    fn not_yet_seen(&self, _anchors: &[Anchor]) {}
+
     /// Sends the items. Returns one outcome per item, by its number, in any order; an item without an outcome counts as
     /// not settled. An error ends the step after the outcomes already known were kept, so it is only returned when
     /// nothing of this call was sent.

@@ -9,7 +9,7 @@ use crate::send::{Outcome, Sending, unanswered_create};
 use crate::status;
 use crate::step::{End, StepRun};
 use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Exporter};
-use metaverse_schema::Attributes;
+use metaverse_schema::{Anchor, Attributes};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -293,6 +293,9 @@ impl Engine {
             // They stay pending, and go with the next pass.
             entries.iter_mut().filter(|entry| creates(entry)).for_each(|entry| entry.references.clear());
         }
+        let unseen: Vec<Anchor> =
+            entries.iter().filter(|entry| entry.unseen).filter_map(|entry| entry.anchor.clone()).collect();
+        exporter.not_yet_seen(&unseen);
         // SF11: what a takeover changes can be looked at afterwards.
         self.store.keep_before_takeover(&entries, self.clock.now())?;
         // Committed before the first byte leaves: whatever happens now, the next run knows what may have arrived.

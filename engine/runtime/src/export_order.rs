@@ -155,6 +155,7 @@ mod tests {
             waits_for: None,
             holds_others: false,
             reclaims: false,
+            unseen: false,
         }
     }
 

@@ -39,6 +39,7 @@ fn sending(lab: &Lab, in_flight: usize) -> Sending {
                 waits_for: None,
                 holds_others: false,
                 reclaims: false,
+                unseen: false,
             }
         })
         .collect();

@@ -57,6 +57,8 @@ pub struct ExportEntry {
     pub waits_for: Option<CsId>,
     /// Other objects of the space stand in it: a delete of it waits for theirs, and for moves out of it.
     pub holds_others: bool,
+    /// Created by an export, and returned by no import yet.
+    pub unseen: bool,
     /// A takeover of what was taken over once and given back: an operator approved it anew (SF11).
     pub reclaims: bool,
 }
@@ -314,6 +316,7 @@ impl Db {
         );
         Ok(Some(ExportEntry {
             reclaims: is_takeover && self.was_given_back(head)?,
+            unseen: head.is_made_here(),
             id: CsId(head.id),
             object_type: self.type_name(head)?,
             anchor: head.anchor()?,

@@ -149,10 +149,10 @@ impl Db {
     }
 
     /// An object whose delete was sent, and whose anchor comes back as another type (a recycle bin), is gone: the delete
-    /// arrived, though its answer was lost. What came is a new object.
+    /// arrived, though its answer was lost. What came is a new object. Its person may be gone, too, and its link with it.
     fn without_the_deleted(&self, known: Option<Head>, object_type: &ObjectType) -> Inner<Option<Head>> {
         let Some(head) = known else { return Ok(None) };
-        if head.link.is_none() || self.type_name(&head)? == *object_type {
+        if self.type_name(&head)? == *object_type {
             return Ok(Some(head));
         }
         let was_sent = self.load_pending(head.id, head.connector)?.is_some_and(|pending| {
