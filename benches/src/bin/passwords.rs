@@ -14,7 +14,7 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, and its result")]
+#[expect(clippy::print_stderr, reason = "a program of its own")]
 fn main() -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let (programs, plan, json) = match read(&given) {
@@ -26,17 +26,7 @@ fn main() -> ExitCode {
     };
     let mut report = Report { machine: machine(plan.cores), commit: commit(), ..Report::default() };
     let outcome = passwords::run(&programs, plan, &mut report, &|text| eprintln!("{text}"));
-    println!("{}", report.text());
-    if let Some(file) = json
-        && let Err(error) = std::fs::write(&file, format!("{:#}\n", report.json()))
-    {
-        eprintln!("passwords: {}: {error}", file.display());
-    }
-    if let Err(error) = outcome {
-        eprintln!("passwords: {error}");
-        return ExitCode::FAILURE;
-    }
-    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    report.end("passwords", json.as_deref(), outcome)
 }
 
 fn read(given: &[String]) -> Result<(Programs, Plan, Option<PathBuf>), String> {

@@ -19,7 +19,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const ALL: &str = "S1,S2,S2b,S8,S3a,S3,S5,S6,S7";
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own, and its result")]
+#[expect(clippy::print_stderr, reason = "a program of its own")]
 fn main() -> ExitCode {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let (programs, plan, json) = match read(&given) {
@@ -31,17 +31,7 @@ fn main() -> ExitCode {
     };
     let mut report = Report { machine: machine(plan.cores), commit: commit(), ..Report::default() };
     let outcome = scenarios::run(&programs, &plan, &mut report, &|text| eprintln!("{text}"));
-    println!("{}", report.text());
-    if let Some(file) = json
-        && let Err(error) = std::fs::write(&file, format!("{:#}\n", report.json()))
-    {
-        eprintln!("scenarios: {}: {error}", file.display());
-    }
-    if let Err(error) = outcome {
-        eprintln!("scenarios: {error}");
-        return ExitCode::FAILURE;
-    }
-    if report.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    report.end("scenarios", json.as_deref(), outcome)
 }
 
 fn read(given: &[String]) -> Result<(Programs, Plan, Option<PathBuf>), String> {

@@ -1,9 +1,11 @@
 //! What was measured, as a table for people and as JSON. Judges nothing but counts that were given with what they must be.
 
+use super::Measured;
 use super::process::Cost;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, ExitCode};
 
 /// One measured piece of work of the engine, beside its limit.
 #[derive(Debug, Clone, Default)]
@@ -85,6 +87,23 @@ impl Report {
 
     pub fn part(&mut self, users: u64, what: &str, objects: u64, seconds: f64) {
         self.parts.push(Part { users, what: what.to_owned(), objects, seconds });
+    }
+
+    /// Prints the report of a program, writes it to `json` where that is wanted, and tells how the program ends: 1 when it
+    /// could not go on, or a check does not hold.
+    #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the result of a program of its own")]
+    pub fn end(&self, program: &str, json: Option<&Path>, outcome: Measured<()>) -> ExitCode {
+        println!("{}", self.text());
+        if let Some(file) = json
+            && let Err(error) = std::fs::write(file, format!("{:#}\n", self.json()))
+        {
+            eprintln!("{program}: {}: {error}", file.display());
+        }
+        if let Err(error) = outcome {
+            eprintln!("{program}: {error}");
+            return ExitCode::FAILURE;
+        }
+        if self.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 
     pub fn failed(&self) -> bool {

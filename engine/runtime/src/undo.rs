@@ -235,7 +235,9 @@ impl Engine {
         let mut found: BTreeMap<ConnectorName, Vec<CsId>> = BTreeMap::new();
         match target {
             UndoTarget::Between { connector, from, to } => {
-                let ids = self.store.taken_over_between(connector, *from, *to)?;
+                let sent = self.store.taken_over(connector)?.into_iter();
+                let mut ids: Vec<CsId> = sent.filter(|(_, at)| (*from..=*to).contains(at)).map(|(id, _)| id).collect();
+                ids.sort();
                 if !ids.is_empty() {
                     found.insert(connector.clone(), ids);
                 }

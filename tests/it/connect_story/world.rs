@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-pub(crate) const BIND_PASSWORD: &str = "svc-Passw0rd-2";
+const BIND_PASSWORD: &str = "svc-Passw0rd-2";
 pub(crate) const ADMIN: &str = "admin@contoso.onmicrosoft.com";
 
 /// A running story: both sides and what is between them.
@@ -142,15 +142,20 @@ pub(crate) fn dn(name: &str, container: &str) -> String {
 /// People of the directory, by the name that is theirs everywhere: `ann` signs in as `ann@contoso.example`.
 const PEOPLE: [&str; 12] = ["ann", "ben", "cleo", "dora", "emil", "finn", "gus", "hanna", "ida", "jon", "kim", "lea"];
 
-fn directory() -> String {
+/// Units, and the account that reads: what every directory of these stories has.
+pub(crate) fn units_and_account() -> Vec<Value> {
     let unit = |name: &str| json!({ "dn": format!("OU={name}"), "class": "organizationalUnit" });
-    let mut objects = vec![
+    vec![
         unit("Staff"),
         unit("Groups"),
         unit("Partners"),
         json!({ "dn": "CN=svc-metasync,CN=Users", "class": "user", "enabled": true, "password": BIND_PASSWORD,
                 "attributes": { "sAMAccountName": "svc-metasync", "userPrincipalName": "svc-metasync@contoso.example" } }),
-    ];
+    ]
+}
+
+fn directory() -> String {
+    let mut objects = units_and_account();
     for name in PEOPLE {
         let mut attributes = json!({
             "sAMAccountName": name,

@@ -1,6 +1,6 @@
 //! Connect mode: assess, mend the directory, approve, take over, and give two of the users back.
 
-use crate::connect_story::world::{ADMIN, BIND_PASSWORD, World, differences, mail};
+use crate::connect_story::world::{ADMIN, World, differences, mail, units_and_account};
 use base64::Engine as _;
 use expect_test::expect;
 use metasync_tests::lab::DOMAIN;
@@ -13,14 +13,7 @@ use std::fmt::Write as _;
 const PEOPLE: [&str; 5] = ["ann", "ben", "cora", "dora", "emil"];
 
 fn directory() -> String {
-    let unit = |name: &str| json!({ "dn": format!("OU={name}"), "class": "organizationalUnit" });
-    let mut objects = vec![
-        unit("Staff"),
-        unit("Groups"),
-        unit("Partners"),
-        json!({ "dn": "CN=svc-metasync,CN=Users", "class": "user", "enabled": true, "password": BIND_PASSWORD,
-                "attributes": { "sAMAccountName": "svc-metasync", "userPrincipalName": "svc-metasync@contoso.example" } }),
-    ];
+    let mut objects = units_and_account();
     for name in PEOPLE {
         let mut attributes = json!({
             "sAMAccountName": name,

@@ -92,19 +92,6 @@ impl Store {
             }
         })
     }
-
-    /// The objects of this connector whose takeover was about to be sent between two instants, both included.
-    pub fn taken_over_between(&self, connector: &str, from: i64, to: i64) -> Result<Vec<CsId>, StoreError> {
-        self.db.read("listing what was taken over", |db| {
-            let Some(connector) = db.find_connector(connector) else { return Ok(Vec::new()) };
-            let ids = db.ids(
-                "SELECT h.id FROM kept_before k JOIN head h ON h.connector = k.connector AND h.anchor = k.anchor \
-                 WHERE k.connector = ?1 AND k.at BETWEEN ?2 AND ?3 ORDER BY h.id",
-                (connector, from, to),
-            )?;
-            Ok(ids.into_iter().map(CsId).collect())
-        })
-    }
 }
 
 impl Db {

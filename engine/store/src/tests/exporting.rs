@@ -379,6 +379,21 @@ fn a_delete_in_flight_is_settled_by_what_lies_in_the_recycle_bin() {
     }
 }
 
+/// The same when nobody is behind the object any more, and its link is gone: what lies in the bin is not deleted once more.
+#[test]
+fn a_delete_in_flight_is_settled_without_a_person_too() {
+    let operation = PendingOperation::Delete { cause: DeleteCause::DeletedInSource, ownership: Ownership::Provisioned };
+    let (mut world, _, id) = adopted(PendingExport { operation, state: SentState::Pending, grace: None });
+    let removals = world.store.export_page("cloud", ExportPhase::Removals, None, 9, 9).unwrap();
+    world.store.mark_in_flight(&removals).unwrap();
+    let unlink = "UPDATE head SET link_mv = NULL, link_rule = NULL, ownership = NULL WHERE id = ?1";
+    world.store.db.write("ending a link", |db| db.run(unlink, [id.0])).unwrap();
+    let (page, _) = world.delta("cloud", vec![object("c deletedUser - mail=a@x")]);
+    assert_eq!((page.counters.add, page.counters.delete_add), (1, 0));
+    assert_eq!(world.object("cloud", "c").pending, None);
+    assert_eq!(world.store.object(id).unwrap(), None);
+}
+
 /// SF11: what an object held is kept when its takeover is about to be sent: the first time, for 30 days, and of takeovers alone.
 #[test]
 fn sf11_what_was_before_a_takeover_is_kept() {
@@ -432,8 +447,7 @@ fn sf11_an_undo_is_intended_then_sent_then_settled() {
     let entries = page(&world);
     assert!(!entries[0].reclaims);
     world.store.keep_before_takeover(&entries, NOW).unwrap();
-    assert_eq!(world.store.taken_over_between("cloud", NOW, NOW).unwrap(), [id]);
-    assert_eq!(world.store.taken_over_between("cloud", NOW + 1, NOW + 9).unwrap(), []);
+    assert_eq!(world.store.taken_over("cloud").unwrap(), [(id, NOW)]);
     assert_eq!(world.store.undo_of(id).unwrap(), None);
     let word = PairWord { verdict: MatchVerdict::Undone, by: "jo".into(), note: String::new() };
     world.store.begin_undo(&[(id, Some(mv))], &["mail"], &word, NOW + 5).unwrap();
