@@ -37,6 +37,7 @@ mod hand_back;
 mod members;
 mod password;
 mod password_hash;
+mod pbkdf2_lanes;
 mod remove;
 mod source_of_authority;
 mod update;

@@ -1,8 +1,8 @@
 //! What Azure AD keeps of a password (entra-protocols C): PBKDF2-HMAC-SHA256 over the NT hash in upper-case hexadecimal. Made
 //! on all cores, away from the threads that wait for the network; only so many at a time. Never logs or keeps a hash.
 
+use crate::pbkdf2_lanes::{DERIVED, Derived, Key, LANES, derive};
 use connector_contract::{ConnectorError, ErrorKind, NtHash, Secret};
-use sha2::Sha256;
 use std::num::NonZero;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -12,11 +12,10 @@ use zeroize::Zeroizing;
 const SALT: usize = 10;
 /// P5. More of them may keep the user from signing in (C).
 const ITERATIONS: u32 = 1_000;
-const DERIVED: usize = 32;
 /// `v1;PPH1_MD4,` salt `,1000,` hash `;`
 const LENGTH: usize = 12 + 2 * SALT + 6 + 2 * DERIVED + 1;
 /// Hashes that one task makes: about two milliseconds of one core.
-const CHUNK: usize = 16;
+const CHUNK: usize = 4 * LANES;
 
 type Salt = [u8; SALT];
 
@@ -47,7 +46,7 @@ impl Hasher {
             let core = Arc::clone(&self.cores).acquire_owned().await.map_err(|_| cancelled())?;
             tasks.push(tokio::task::spawn_blocking(move || {
                 let _core = core;
-                chunk.iter().map(|hash| Ok(credential(hash, &draw()?))).collect::<Result<Vec<Secret>, _>>()
+                salted(&chunk)
             }));
         }
         let mut credentials = Vec::new();
@@ -71,22 +70,32 @@ fn draw() -> Result<Salt, ConnectorError> {
     Ok(salt)
 }
 
+/// The credentials of some hashes, each with a salt that was drawn for it.
+fn salted(hashes: &[NtHash]) -> Result<Vec<Secret>, ConnectorError> {
+    let salts = hashes.iter().map(|_| draw()).collect::<Result<Vec<Salt>, _>>()?;
+    Ok(credentials(hashes, &salts))
+}
+
+fn credentials(hashes: &[NtHash], salts: &[Salt]) -> Vec<Secret> {
+    let asked: Vec<(Key, Salt)> = hashes.iter().map(input).zip(salts.iter().copied()).collect();
+    let derived = derive(&asked, ITERATIONS);
+    salts.iter().zip(&derived).map(|(salt, derived)| credential(salt, derived)).collect()
+}
+
 /// `v1;PPH1_MD4,<salt>,<iterations>,<hash>;`, which the closing semicolon belongs to.
-fn credential(hash: &NtHash, salt: &Salt) -> Secret {
-    let mut derived = Zeroizing::new([0u8; DERIVED]);
-    pbkdf2::pbkdf2_hmac::<Sha256>(&*input(hash), salt, ITERATIONS, &mut *derived);
+fn credential(salt: &Salt, derived: &Derived) -> Secret {
     // Whole from the beginning: a text that grows leaves copies of itself behind.
     let mut text = String::with_capacity(LENGTH);
     text.push_str("v1;PPH1_MD4,");
     push_hex(&mut text, salt);
     text.push_str(",1000,");
-    push_hex(&mut text, &*derived);
+    push_hex(&mut text, &**derived);
     text.push(';');
     Secret::new(text)
 }
 
 /// The NT hash as 32 upper-case digits in UTF-16LE (P3): lower-case ones give another hash, which no sign-in fits.
-fn input(hash: &NtHash) -> Zeroizing<[u8; 64]> {
+fn input(hash: &NtHash) -> Key {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut input = Zeroizing::new([0u8; 64]);
     for (place, byte) in input.chunks_exact_mut(4).zip(hash.expose()) {
@@ -113,6 +122,10 @@ mod tests {
         std::array::from_fn(|place| u8::from_str_radix(&hex[2 * place..2 * place + 2], 16).unwrap())
     }
 
+    fn one(hash: NtHash, salt: Salt) -> Secret {
+        credentials(&[hash], &[salt]).remove(0)
+    }
+
     fn vectors() -> Value {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/contracts/pph1-md4-vectors.json");
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
@@ -126,7 +139,7 @@ mod tests {
         assert_eq!(all.len(), 4);
         for vector in all {
             let hash = NtHash::new(bytes(vector["nt"].as_str().unwrap()));
-            let made = credential(&hash, &bytes(vector["salt"].as_str().unwrap()));
+            let made = one(hash, bytes(vector["salt"].as_str().unwrap()));
             assert_eq!(made.expose(), vector["credentialData"].as_str().unwrap());
             assert_eq!(made.expose().len(), LENGTH);
             assert!(!made.expose().contains(vectors["negative"]["hash"].as_str().unwrap()));
@@ -137,7 +150,7 @@ mod tests {
     #[test]
     fn p07_the_vector_of_the_engines_semantics() {
         let hash = NtHash::new(bytes("a4f49c406510bdcab6824ee7c30fd852"));
-        let made = credential(&hash, &bytes("0102030405060708090A"));
+        let made = one(hash, bytes("0102030405060708090A"));
         let expected = "3efaeb5889705eff7061686d6cb96cb563fc7ed2479ebeacdd0e5a96a91daa85";
         assert_eq!(made.expose(), format!("v1;PPH1_MD4,0102030405060708090a,1000,{expected};"));
     }
@@ -150,7 +163,7 @@ mod tests {
         assert_eq!(made.len(), 50);
         for (hash, made) in hashes.iter().zip(&made) {
             let salt = made.expose().strip_prefix("v1;PPH1_MD4,").unwrap();
-            assert_eq!(credential(hash, &bytes(salt)).expose(), made.expose());
+            assert_eq!(one(hash.clone(), bytes(salt)).expose(), made.expose());
         }
         let different: std::collections::BTreeSet<&str> = made.iter().map(Secret::expose).collect();
         assert_eq!(different.len(), 50);
