@@ -1,5 +1,5 @@
 //! Directory roles of match candidates (SF6): active and eligible, direct and through groups. What cannot be read is
-//! `Unreadable`, or `OutOfReach` when the tenant did not answer at all; never "none". Reads only.
+//! `Unreadable`, or `OutOfReach` and `Refused` when the tenant told nothing at all; never "none". Reads only.
 
 use crate::batch::{Call, Settled};
 use crate::client::GraphClient;
@@ -66,11 +66,13 @@ pub(crate) async fn privileges(graph: &GraphClient, anchors: &[Anchor]) -> Vec<F
     anchors.iter().zip(roles).map(fact).collect()
 }
 
-/// A tenant that could not be reached said nothing; one that refused, or answered something else, did not tell.
+/// A tenant that could not be reached said nothing, nor did one that let nobody in; one that refused this question alone, or
+/// answered something else, did not tell.
 fn unknown(error: &ConnectorError) -> PrivilegeFact {
     let reason = error.to_string();
     match error.kind {
         ErrorKind::Connection | ErrorKind::BackOff { .. } => PrivilegeFact::OutOfReach { reason },
+        ErrorKind::Credential => PrivilegeFact::Refused { reason, remedy: error.remedy.clone() },
         _ => PrivilegeFact::Unreadable { reason },
     }
 }

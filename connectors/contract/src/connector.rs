@@ -112,6 +112,8 @@ pub enum PrivilegeFact {
     /// The system could not be reached. Nothing was learned: what was read last stands, and an account whose roles were
     /// never read counts as privileged.
     OutOfReach { reason: String },
+    /// The system refused the credential that it was asked with. As `OutOfReach`, and the credential is not tried again (SF23).
+    Refused { reason: String, remedy: String },
 }
 
 /// An account that the deployment signs in with.

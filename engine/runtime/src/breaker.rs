@@ -89,19 +89,36 @@ impl Engine {
     /// Opens the breaker where a step has ended because of its credential.
     pub(crate) fn credential_was(&mut self, mark: Option<&CredentialMark>, end: &End) -> Result<(), StoreError> {
         let Some(mark) = mark.filter(|_| end.status == status::NO_START_CREDENTIALS) else { return Ok(()) };
-        tracing::error!(credential = mark.name, "refused, and not tried again: {}", end.message);
-        open(&mut self.store, mark, &end.message, &end.remedy, self.clock.now())
+        self.credential_refused(mark, &end.message, &end.remedy)
     }
 
-    /// Whether a connector's credential was refused and is what it was.
-    pub(crate) fn is_refused(&self, connector: &ConnectorName) -> Result<bool, StoreError> {
-        let mark = self.connectors.get(connector).and_then(|connector| connector.credential());
-        let Some(mark) = mark else { return Ok(false) };
-        Ok(self.store.breaker(&mark.name)?.is_some_and(|open| open.stamp == mark.stamp))
+    /// Opens the breaker.
+    pub(crate) fn credential_refused(
+        &mut self,
+        mark: &CredentialMark,
+        message: &str,
+        remedy: &str,
+    ) -> Result<(), StoreError> {
+        tracing::error!(credential = mark.name, "refused, and not tried again: {message}");
+        open(&mut self.store, mark, message, remedy, self.clock.now())
+    }
+
+    /// Whether a connector may be asked for roles, and what it signs in with, where it does; None: it was refused and is what it was.
+    pub(crate) async fn credential_for_roles(
+        &mut self,
+        connector: &ConnectorName,
+    ) -> Result<Option<Option<CredentialMark>>, StoreError> {
+        let Some(connected) = self.connectors.get(connector).cloned() else { return Ok(Some(None)) };
+        let Some(mark) = connected.credential() else { return Ok(Some(None)) };
+        if let Standing::Refused(_) = standing(&mut self.store, &mark)? {
+            return Ok(None);
+        }
+        connected.forget_refusals().await;
+        Ok(Some(Some(mark)))
     }
 }
 
-/// A synchronisation reads roles at most, and asks for itself.
+/// A synchronisation reads roles at most, and asks [`Engine::credential_for_roles`].
 fn reaches_out(step: StepType) -> bool {
     !matches!(step, StepType::FullSynchronization | StepType::DeltaSynchronization)
 }

@@ -29,8 +29,16 @@ pub(crate) fn candidates(store: &Store, wanted: impl IntoIterator<Item = CsId>) 
 #[derive(Debug, Default)]
 pub(crate) struct Learned {
     pub(crate) facts: BTreeMap<CsId, Privilege>,
-    /// Connectors whose system could not be reached, with the reason: there is no point in asking them again soon.
-    pub(crate) out_of_reach: BTreeMap<ConnectorName, String>,
+    /// Connectors whose system could not be reached: there is no point in asking them again soon.
+    pub(crate) out_of_reach: BTreeMap<ConnectorName, OutOfReach>,
+}
+
+/// Why a system told nothing.
+#[derive(Debug)]
+pub(crate) struct OutOfReach {
+    pub(crate) reason: String,
+    /// It refused the credential that it was asked with; what an operator can do (SF23).
+    pub(crate) refused: Option<String>,
 }
 
 /// Asks the candidates' connectors, in requests of at most `limit` anchors. A connector that is not there, cannot tell,
@@ -65,7 +73,11 @@ pub(crate) async fn read_facts(
                     PrivilegeFact::Privileged { roles } => Privilege::Roles(roles),
                     PrivilegeFact::Unreadable { reason } => Privilege::Unreadable(reason),
                     PrivilegeFact::OutOfReach { reason } => {
-                        out_of_reach.insert(connector.clone(), reason);
+                        out_of_reach.insert(connector.clone(), OutOfReach { reason, refused: None });
+                        continue;
+                    }
+                    PrivilegeFact::Refused { reason, remedy } => {
+                        out_of_reach.insert(connector.clone(), OutOfReach { reason, refused: Some(remedy) });
                         continue;
                     }
                 };

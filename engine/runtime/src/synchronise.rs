@@ -6,7 +6,7 @@ use crate::decide_page::{Decided, decide_one, decide_page};
 use crate::digest::PlanSum;
 use crate::engine::Engine;
 use crate::event::Event;
-use crate::facts::{candidates, read_facts};
+use crate::facts::{OutOfReach, candidates, read_facts};
 use crate::look_ahead::{LookAhead, MAX_THREADS};
 use crate::report::ErrorNote;
 use crate::space::RULES_CHANGED;
@@ -43,7 +43,7 @@ struct Sync {
     /// Candidates whose roles were read in this step.
     asked: BTreeSet<CsId>,
     /// Connectors whose system did not answer when it was asked for roles: it is not waited for twice in a step.
-    out_of_reach: BTreeMap<ConnectorName, String>,
+    out_of_reach: BTreeMap<ConnectorName, OutOfReach>,
     /// Subjects that are in error after this step looked at them; they stay in the queues (R76).
     failed: HashSet<Subject>,
     redecided: u64,
@@ -114,7 +114,8 @@ impl Engine {
             early => early,
         };
         step.report.digest = Some(sync.plans.text());
-        for (connector, reason) in &sync.out_of_reach {
+        for (connector, out_of_reach) in &sync.out_of_reach {
+            let reason = &out_of_reach.reason;
             step.note(
                 "roles-not-read",
                 format!("`{connector}` could not be asked for roles, so those that were read last stand: {reason}"),
@@ -410,15 +411,22 @@ impl Engine {
             return Ok(());
         }
         let mut candidates = candidates(&self.store, self.to_be_read(wanted)?)?;
+        let mut marks = BTreeMap::new();
         for connector in candidates.keys().cloned().collect::<Vec<_>>() {
             let is_left_alone = self.silent.contains(&connector) || sync.out_of_reach.contains_key(&connector);
-            if is_left_alone || self.is_refused(&connector)? {
-                candidates.remove(&connector);
+            match if is_left_alone { None } else { self.credential_for_roles(&connector).await? } {
+                Some(mark) => drop(marks.insert(connector, mark)),
+                None => drop(candidates.remove(&connector)),
             }
         }
         let learned = read_facts(&self.connectors, candidates, self.limits.facts).await;
         let facts: Vec<_> = learned.facts.into_iter().collect();
         self.store.save_privileges(&facts, sync.run.now)?;
+        for (connector, out_of_reach) in &learned.out_of_reach {
+            if let (Some(Some(mark)), Some(remedy)) = (marks.get(connector), &out_of_reach.refused) {
+                self.credential_refused(mark, &out_of_reach.reason, remedy)?;
+            }
+        }
         sync.out_of_reach.extend(learned.out_of_reach);
         sync.asked.extend(wanted.iter().copied());
         Ok(())

@@ -1,8 +1,8 @@
 //! Existing objects of the target: matched, held, or left alone (SF1-SF8, SF20).
 
 use super::setup::{Lab, Settings, object};
-use crate::{CycleKind, Engine, RunOptions, Severity};
-use connector_contract::{OwnAccount, PrivilegeFact};
+use crate::{CycleKind, Engine, RunOptions, Severity, status};
+use connector_contract::{CredentialMark, OwnAccount, PrivilegeFact};
 use metaverse_schema::Value;
 use sync_kernel::{ApprovalKind, Ownership};
 use sync_store::{Approved, HoldFilter, Store};
@@ -246,4 +246,45 @@ async fn sf06_roles_that_were_read_stand_while_the_target_is_out_of_reach() {
     });
     lab.run("hr", "full-synchronization").await;
     assert_eq!(held(&lab), ["privileged-unreadable"; 3]);
+}
+
+/// SF23: a credential that is refused first when roles are read is tried once; no step and no other question about roles uses it until
+/// its secret changes. Nothing was learned meanwhile: who has no role by what was read last is not held.
+#[tokio::test]
+async fn sf23_a_credential_that_is_refused_only_while_roles_are_read_is_left_alone_afterwards() {
+    let lab = Lab::new();
+    (1..=2).for_each(|number| lab.hr.put_person(number));
+    (1..=2).for_each(|number| twin(&lab, number));
+    for connector in ["hr", "dir"] {
+        lab.run(connector, "full-import").await;
+    }
+    let behave = |refuses: bool, stamp: &str| {
+        let mark = CredentialMark { name: "application 1".into(), stamp: stamp.into() };
+        lab.dir.behave(|behaviour| (behaviour.credential, behaviour.refuses_sign_in) = (Some(mark), refuses));
+    };
+    let sign_ins = || std::mem::take(&mut lab.dir.state().sign_ins);
+    let held = || {
+        let held = lab.engine().store().holds(&HoldFilter::default(), 10).unwrap();
+        held.into_iter().map(|line| line.hold.code).collect::<Vec<_>>()
+    };
+    behave(true, "secret 1");
+    sign_ins();
+    let report = lab.run("hr", "full-synchronization").await;
+    assert_eq!(sign_ins(), 1, "one attempt");
+    let note = report.steps[0].notes.iter().find(|note| note.code == "roles-not-read").unwrap();
+    assert!(note.message.contains("`dir`") && note.message.contains("data 52e"), "{note:?}");
+    assert_eq!(held(), ["privileged-unreadable"; 2]);
+    let breaker = lab.engine().store().breakers().unwrap().remove(0);
+    assert_eq!((breaker.credential.as_str(), breaker.remedy.as_str()), ("application 1", "check the password"));
+
+    for _ in 0..2 {
+        lab.run("hr", "full-synchronization").await;
+        assert_eq!(lab.run("dir", "full-import").await.status, status::NO_START_CREDENTIALS);
+    }
+    assert_eq!(sign_ins(), 0, "roles are not asked for, nor anything else");
+
+    behave(false, "secret 2");
+    lab.run("hr", "full-synchronization").await;
+    assert_eq!((sign_ins(), held()), (1, Vec::new()));
+    assert!(lab.engine().store().breakers().unwrap().is_empty());
 }

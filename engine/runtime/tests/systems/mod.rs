@@ -637,7 +637,7 @@ impl MatchFacts for Directory {
             .map(|anchor| Fact {
                 anchor: anchor.clone(),
                 privilege: if let Err(error) = &signed_in {
-                    PrivilegeFact::OutOfReach { reason: error.message.clone() }
+                    PrivilegeFact::Refused { reason: error.message.clone(), remedy: error.remedy.clone() }
                 } else if behaviour.roles_unreadable {
                     PrivilegeFact::Unreadable { reason: "forbidden".into() }
                 } else if behaviour.roles_out_of_reach {
