@@ -282,12 +282,15 @@ pub(crate) fn check(vocabulary: &Vocabulary, check: &mut Check) {
             check.add(Severity::Error, error.step_status(), message, error.remedy);
         }
         Ok(file) => {
-            check.add(Severity::Ok, "passwords-readable", format!("{file}: {passwords} password hashes"), "");
+            let hashes =
+                |number: u64| if number == 1 { "1 password hash".into() } else { format!("{number} password hashes") };
+            check.add(Severity::Ok, "passwords-readable", format!("{file}: {}", hashes(passwords)), "");
             let message = format!("{file} holds password hashes: it is for rehearsals, and as good as the passwords");
             let remedy = "let nobody but this user read it, and delete it when the rehearsal is over";
             check.add(Severity::Warning, "passwords-in-file", message, remedy);
             if timeless > 0 {
-                let message = format!("{timeless} password hashes have no readable time of change");
+                let verb = if timeless == 1 { "has" } else { "have" };
+                let message = format!("{} {verb} no readable time of change", hashes(timeless));
                 let remedy = "write pwdLastSet as a directory counts it, or a time such as 2026-11-26T05:00:00Z";
                 check.add(Severity::Warning, "passwords-without-time", message, remedy);
             }

@@ -83,7 +83,7 @@ pub use inputs::RunInputs;
 pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
 pub use neighbourhood::{KeyHit, Neighbourhood, Question};
 pub use passwords::{
-    PasswordDecision, PasswordEnd, PasswordState, PasswordSubject, decide_password, is_protected_group,
+    PasswordDecision, PasswordEnd, PasswordState, PasswordSubject, decide_password, has_password, is_protected_group,
 };
 pub use plan::{
     AttributeDecision, Candidate, InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError,

@@ -7,7 +7,7 @@ use crate::inputs::{Run, RunInputs};
 use crate::scope::rule_in_scope;
 use crate::selection::decide_selection;
 use crate::view::{CsObject, MvObject};
-use metaverse_schema::{Anchor, Attributes, Sid, Value};
+use metaverse_schema::{Anchor, Attributes, ObjectType, Sid, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use sync_rules::{Direction, Inputs, Rule, RuleId};
@@ -101,6 +101,14 @@ pub enum PasswordDecision {
     },
 }
 
+/// Kinds of a directory's objects that nobody signs in as.
+const WITHOUT_PASSWORD: [&str; 5] = ["group", "contact", "container", "organizationalUnit", "foreignSecurityPrincipal"];
+
+/// Whether objects of this type can have a password at all; there is nothing to tell of the passwords of others.
+pub fn has_password(object_type: &ObjectType) -> bool {
+    !WITHOUT_PASSWORD.iter().any(|without| object_type.as_str().eq_ignore_ascii_case(without))
+}
+
 fn not(state: PasswordState, reason: impl Into<String>) -> PasswordDecision {
     PasswordDecision::Not { state, reason: reason.into() }
 }
@@ -121,6 +129,9 @@ pub fn decide_password(
     let Some(imported) = account.imported() else {
         return not(SourceConnectorNotPresent, "the account is deleted or left the selected containers");
     };
+    if !has_password(&account.object_type) {
+        return not(NotInScope, format!("a {} has no password", account.object_type));
+    }
     if account.object_type == "inetOrgPerson" {
         return not(NotInScope, "passwords of inetOrgPersons are not synchronised");
     }
@@ -371,6 +382,7 @@ scope = [["kind EQUAL User"]]
                 ("deleted", &|world| {
                     world.account().staged = Some(Staged::Deleted(crate::DeleteCause::DeletedInSource));
                 }),
+                ("a group", &|world| world.account().object_type = "group".into()),
                 ("inetOrgPerson (P11)", &|world| world.account().object_type = "inetOrgPerson".into()),
                 ("not joined", &|world| world.account().link = None),
                 ("disabled (P13)", &|world| world.image("userAccountControl", Value::Integer(514))),
@@ -392,6 +404,7 @@ scope = [["kind EQUAL User"]]
                 all is well -> push to c1 by in-enabled, out-join
                 never imported -> SourceConnectorNotPresent: the connector space does not hold this account
                 deleted -> SourceConnectorNotPresent: the account is deleted or left the selected containers
+                a group -> NotInScope: a group has no password
                 inetOrgPerson (P11) -> NotInScope: passwords of inetOrgPersons are not synchronised
                 not joined -> NoTargetConnection: the account is not joined to a metaverse object
                 disabled (P13) -> NotInScope: no inbound rule with `password_sync = true` applies to the account

@@ -7,6 +7,7 @@ use crate::report::ErrorNote;
 use crate::space::imported_count;
 use crate::status;
 use crate::step::{End, StepRun, count};
+use crate::text::counted;
 use connector_contract::{
     Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, Held, ImportEnd, ImportItem, ImportPage,
     ImportSink, ObjectIssue, Print, Watermark,
@@ -364,9 +365,10 @@ impl Engine {
         if summary.contradictions > 0 {
             step.note(
                 "exported-change-not-reimported",
-                format!(
-                    "{} exported values came back as something else and are held (`metasync pending`)",
-                    summary.contradictions
+                counted(
+                    summary.contradictions,
+                    "exported value came back as something else and is held (`metasync pending`)",
+                    "exported values came back as something else and are held (`metasync pending`)",
                 ),
             );
         }
@@ -374,7 +376,8 @@ impl Engine {
             End::because(
                 status::COMPLETED_DISCOVERY_ERRORS,
                 format!(
-                    "{errors} objects could not be read; nothing was obsoleted and the next import starts where this one did"
+                    "{} could not be read; nothing was obsoleted and the next import starts where this one did",
+                    counted(errors, "object", "objects")
                 ),
                 "correct them in the connected system and import again",
             )
@@ -383,7 +386,11 @@ impl Engine {
         } else if summary.transient > 0 {
             End::because(
                 status::COMPLETED_TRANSIENT_OBJECTS,
-                format!("{} objects lost their place to another one and wait for their own import", summary.transient),
+                counted(
+                    summary.transient,
+                    "object lost its place to another one and waits for its own import",
+                    "objects lost their place to another one and wait for their own import",
+                ),
                 "",
             )
         } else if summary.contradictions > 0 {

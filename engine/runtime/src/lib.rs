@@ -11,6 +11,7 @@ mod space;
 pub mod status;
 mod step;
 mod stop;
+mod text;
 
 mod profile;
 

@@ -195,6 +195,10 @@ impl Db {
 
     /// The number of an attribute with values of this kind. A kind that a known attribute did not have before is a new
     /// number, and the connector needs a full import: its older images still hold the old kind.
+    pub(crate) fn object_types(&self) -> Vec<(i64, ObjectType)> {
+        self.names.0.borrow().types.iter().map(|(id, name)| (*id, name.clone())).collect()
+    }
+
     pub(crate) fn attribute_id(&self, space: i64, name: &AttributeName, kind: ValueKind) -> Inner<i64> {
         self.intern_attribute(space, name, kind_code(kind)?)
     }

@@ -157,7 +157,7 @@ async fn check_counts_and_warns() {
     expect![[r#"
         Ok passwords-readable: f: 2 password hashes
         Warning passwords-in-file: f holds password hashes: it is for rehearsals, and as good as the passwords
-        Warning passwords-without-time: 1 password hashes have no readable time of change
+        Warning passwords-without-time: 1 password hash has no readable time of change
     "#]]
     .assert_eq(&said);
 }

@@ -11,7 +11,7 @@ use metaverse_schema::Anchor;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
-use sync_kernel::{CsId, Subject};
+use sync_kernel::{CsId, Subject, has_password};
 use sync_rules::ConnectorName;
 use sync_runtime::{
     PassKind, PasswordLimits, PasswordParts, PasswordReport, Reading, Space, SystemClock, Watch, password_status,
@@ -121,9 +121,8 @@ pub(crate) fn of_subject(
     let mut found = Vec::new();
     for id in accounts_of(reading.store, subject)? {
         let Some(object) = reading.store.object(id)? else { continue };
-        let Some(anchor) = object.anchor.filter(|_| deployment.passwords.from.contains(&object.connector)) else {
-            continue;
-        };
+        let is_told = deployment.passwords.from.contains(&object.connector) && has_password(&object.object_type);
+        let Some(anchor) = object.anchor.filter(|_| is_told) else { continue };
         found.extend(user_passwords(reading, deployment, &object.connector, &anchor)?);
     }
     Ok(found)

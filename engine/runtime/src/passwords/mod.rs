@@ -52,6 +52,8 @@ pub struct PasswordLimits {
     pub singles: usize,
     /// Batches on their way to one target at the same time.
     pub batches_in_flight: usize,
+    /// A read of everything says how far it is after so many accounts (619).
+    pub told_after: u64,
     /// A target that was given nothing for so long is asked whether it is ready (654).
     pub heartbeat: Duration,
 }
@@ -63,6 +65,7 @@ impl Default for PasswordLimits {
             pages: 2,
             singles: 500,
             batches_in_flight: 16,
+            told_after: 5_000,
             heartbeat: Duration::from_secs(30 * 60),
         }
     }

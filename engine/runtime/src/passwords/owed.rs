@@ -64,7 +64,7 @@ impl Pass {
         for (anchor, verdict) in page.into_iter().zip(verdicts) {
             match verdict {
                 Verdict::InScope(user) if user.owed && !pusher.was_handed(&anchor) => owed.push(anchor),
-                Verdict::InScope(_) | Verdict::NotLetThrough => {}
+                Verdict::InScope(_) | Verdict::NotLetThrough | Verdict::NoPassword => {}
                 other => others.push((anchor, None, other)),
             }
         }

@@ -5,6 +5,7 @@ use super::events::instant;
 use super::scope::InScope;
 use super::{Pass, Paused, SourceReport};
 use crate::engine::EngineError;
+use crate::text::counted;
 use connector_contract::{Connector, ConnectorError, NtHash, PasswordOutcome, PasswordPush};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -138,7 +139,9 @@ impl Pass {
         if pusher.waiting.is_empty() || pusher.failed {
             return;
         }
-        self.journal.note(650, format!("{} passwords of {source} go to {}", pusher.waiting.len(), pusher.target));
+        let (count, to) = (pusher.waiting.len() as u64, &pusher.target);
+        let (one, many) = (format!("password of {source} goes to {to}"), format!("passwords of {source} go to {to}"));
+        self.journal.note(650, counted(count, &one, &many));
         for push in &pusher.waiting {
             let Some(wanted) = pusher.about.get(&push.id) else { continue };
             self.journal.note(
@@ -207,7 +210,9 @@ impl Pass {
         report: &mut SourceReport,
     ) -> Result<(), EngineError> {
         let target = pusher.target.clone();
-        self.journal.error(652, format!("{} passwords of {source} did not reach {target}: {error}", ids.len()));
+        let (one, many) = (format!("password of {source}"), format!("passwords of {source}"));
+        let which = counted(ids.len() as u64, &one, &many);
+        self.journal.error(652, format!("{which} did not reach {target}: {error}"));
         pusher.failed = true;
         pusher.waiting.clear();
         let lines: Vec<PasswordLogLine> = ids
@@ -284,7 +289,9 @@ impl Pass {
             }
             lines.push(self.log_line(&wanted, state, reason, report));
         }
-        self.journal.note(651, format!("{} passwords of {source} were answered by {target}", lines.len()));
+        let one = format!("password of {source} was answered by {target}");
+        let many = format!("passwords of {source} were answered by {target}");
+        self.journal.note(651, counted(lines.len() as u64, &one, &many));
         self.ledger.add(source, &target, settled, lines);
         self.keep_if_due()
     }

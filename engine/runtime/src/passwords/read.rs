@@ -13,9 +13,6 @@ use sync_kernel::PasswordState;
 use sync_rules::ConnectorName;
 use sync_store::{PasswordLogLine, SettledPassword};
 
-/// A read of everything says how far it is after so many accounts (619).
-const TOLD_AFTER: u64 = 5_000;
-
 /// Which of a page's users are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Push {
@@ -51,9 +48,10 @@ impl Pass {
             if self.parts.stop.is_stopped() {
                 break;
             }
-            let before = report.read / TOLD_AFTER;
+            let told_after = self.parts.limits.told_after.max(1);
+            let before = report.read / told_after;
             taken = self.take_page(source, page, Push::Owed, pushers, report).await;
-            if is_full && report.read / TOLD_AFTER > before {
+            if is_full && report.read / told_after > before {
                 self.journal.note(619, format!("{} passwords of {source} were read so far", report.read));
             }
             if taken.is_err() {

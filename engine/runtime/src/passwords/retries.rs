@@ -2,6 +2,7 @@
 //! itself (605, 606, 620 of 7.4). Decides nothing: what is owed follows from versions (SF22).
 
 use super::{Pass, SourceReport};
+use crate::text::counted;
 use sync_kernel::PasswordState;
 use sync_rules::ConnectorName;
 
@@ -14,16 +15,16 @@ impl Pass {
             let again =
                 count(&[RetryRequestedByTarget, TargetNotExportedToDirectory, Unknown, Error]).saturating_sub(left);
             if again > 0 {
-                let text = format!(
-                    "{again} passwords of {source} are owed to {} and sent again by later passes",
-                    target.target
-                );
-                self.journal.note(605, text);
+                let to = &target.target;
+                let one = format!("password of {source} is owed to {to} and sent again by later passes");
+                let many = format!("passwords of {source} are owed to {to} and sent again by later passes");
+                self.journal.note(605, counted(again, &one, &many));
             }
             if left > 0 {
-                let text =
-                    format!("{left} passwords of {source} are not sent to {} again until they change", target.target);
-                self.journal.warn(620, text);
+                let to = &target.target;
+                let one = format!("password of {source} is not sent to {to} again until it changes");
+                let many = format!("passwords of {source} are not sent to {to} again until they change");
+                self.journal.warn(620, counted(left, &one, &many));
             }
         }
     }
@@ -31,7 +32,9 @@ impl Pass {
     /// Owed passwords that a target has taken at last.
     pub(super) fn tell_of_arrivals(&mut self, source: &ConnectorName, target: &str, arrived: u64) {
         if arrived > 0 {
-            self.journal.note(606, format!("{arrived} passwords of {source} that were owed to {target} have arrived"));
+            let one = format!("password of {source} that was owed to {target} has arrived");
+            let many = format!("passwords of {source} that were owed to {target} have arrived");
+            self.journal.note(606, counted(arrived, &one, &many));
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Pass, report::SourceReport};
 use crate::engine::EngineError;
 use metaverse_schema::Anchor;
-use sync_kernel::{PasswordDecision, PasswordState, decide_password};
+use sync_kernel::{PasswordDecision, PasswordState, decide_password, has_password};
 use sync_rules::ConnectorName;
 use sync_store::{PasswordLine, PasswordLogLine};
 
@@ -23,6 +23,8 @@ pub(super) enum Verdict {
     InScope(InScope),
     /// In scope, and its first password waits for an operator's word (SF12).
     NotLetThrough,
+    /// A group, a contact: nothing is told of it.
+    NoPassword,
     Not {
         name: String,
         state: PasswordState,
@@ -68,6 +70,9 @@ impl Pass {
     }
 
     pub(super) fn decide(&self, line: PasswordLine, target: &str) -> Verdict {
+        if line.subject.account.as_ref().is_some_and(|account| !has_password(&account.object_type)) {
+            return Verdict::NoPassword;
+        }
         let privileged = self.parts.deployment.passwords.privileged;
         match decide_password(&line.subject, target, privileged, &self.inputs) {
             PasswordDecision::Push { target: to, .. } => match line.versions {

@@ -9,9 +9,9 @@ use crate::error::Inner;
 use crate::head::Head;
 use crate::{Store, StoreError};
 use metaverse_schema::{Anchor, Sid, Value};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use sync_kernel::{PasswordEnd, PasswordSubject, PendingOperation, is_protected_group};
+use std::collections::{BTreeSet, HashMap};
+use sync_kernel::{PasswordEnd, PasswordSubject, PendingOperation, has_password, is_protected_group};
 
 /// One user and one target.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ impl Store {
     }
 
     /// Users of a source that have an object in the target, and whose password is owed or was never let through: a page of
-    /// them in order of their anchors, from behind `after`.
+    /// them in order of their anchors, from behind `after`. Groups and contacts have no password.
     pub fn password_candidates(
         &self,
         source: &str,
@@ -57,13 +57,15 @@ impl Store {
             let (Some(source), Some(target)) = (db.find_connector(source), db.find_connector(target)) else {
                 return Ok(Vec::new());
             };
+            let types = db.types_without_password();
             let rows: Vec<Vec<u8>> = db.all(
-                "SELECT s.anchor FROM head s INDEXED BY head_by_anchor \
+                &format!("SELECT s.anchor FROM head s INDEXED BY head_by_anchor \
                  CROSS JOIN head t INDEXED BY head_by_link ON t.link_mv = s.link_mv AND t.connector = ?2 AND t.anchor IS NOT NULL \
                  LEFT JOIN password p ON p.source = ?1 AND p.target = ?2 AND p.anchor = s.anchor \
                  WHERE s.connector = ?1 AND s.anchor > ?3 AND s.anchor IS NOT NULL AND s.link_mv IS NOT NULL \
+                 AND s.object_type NOT IN ({types}) \
                  AND (p.anchor IS NULL OR p.pushed IS NOT p.seen OR p.pushed_to IS NOT t.anchor) \
-                 ORDER BY s.anchor LIMIT ?4",
+                 ORDER BY s.anchor LIMIT ?4"),
                 (source, target, after.map(anchor_bytes).unwrap_or_default(), i64::try_from(limit).unwrap_or(i64::MAX)),
                 |row| row.get(0),
             )?;
@@ -77,6 +79,13 @@ impl Store {
 }
 
 impl Db {
+    /// Their numbers, for a list in SQL.
+    fn types_without_password(&self) -> String {
+        let types = self.object_types().into_iter().filter(|(_, name)| !has_password(name));
+        let numbers: BTreeSet<i64> = types.map(|(id, _)| id).collect();
+        numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
+    }
+
     fn password_line(
         &self,
         source: &str,

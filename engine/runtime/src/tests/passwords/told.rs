@@ -1,12 +1,16 @@
 //! What is told of passwords: events, the log of seven days, status; and that none of it, and nothing in the store, is a hash.
 
 use super::world::{World, error, hash_of, states};
-use crate::{CycleKind, PassKind, Reading, StopSignal, Watch, password_status, user_passwords, watch_passwords};
+use crate::{
+    CycleKind, EngineError, PassKind, Reading, StopSignal, Watch, password_status, synchronise_passwords,
+    user_passwords, watch_passwords,
+};
 use connector_contract::ErrorKind;
 use expect_test::expect;
 use metaverse_schema::Anchor;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use sync_store::StoreError;
 
 /// 7.4: a batch between 650 and 651, in it a request and a result for each user, the hash not shown.
 #[tokio::test]
@@ -62,10 +66,10 @@ async fn events_605_606_614_620_and_667_tell_of_what_went_wrong_and_of_its_end()
     expect![[r#"
         667 Person 3, changed 2023-11-14T22:13:21Z: asking dc1: the hash does not fit its check sum; look at dc1
         605 2 passwords of hr are owed to dir and sent again by later passes
-        620 1 passwords of hr are not sent to dir again until they change
+        620 1 password of hr is not sent to dir again until it changes
         667 Person 3, changed 2023-11-14T22:13:21Z: asking dc1: the hash does not fit its check sum; look at dc1
-        606 1 passwords of hr that were owed to dir have arrived
-        605 1 passwords of hr are owed to dir and sent again by later passes
+        606 1 password of hr that was owed to dir has arrived
+        605 1 password of hr is owed to dir and sent again by later passes
     "#]]
     .assert_eq(&told(&world));
     // The loop is lost, as by a kill, and started again.
@@ -84,6 +88,75 @@ async fn events_605_606_614_620_and_667_tell_of_what_went_wrong_and_of_its_end()
     watch_passwords(&world.parts(), Watch::default(), |_| ()).await.unwrap();
     let numbers = world.numbers();
     assert_eq!(numbers[numbers.len() - 4..], [614, 601, 602, 609]);
+}
+
+/// 619: a read of everything says how far it is; one of changes has no need to.
+#[tokio::test]
+async fn event_619_tells_how_far_a_full_read_is() {
+    let world = World::settled(5).await;
+    let mut parts = world.parts();
+    parts.limits.told_after = 2;
+    synchronise_passwords(&parts, &PassKind::Changes).await.unwrap();
+    let told = |world: &World| -> Vec<String> {
+        let events = world.events().into_iter().filter(|event| event.number == 619);
+        events.map(|event| event.message).collect()
+    };
+    let both = ["2 passwords of hr were read so far", "4 passwords of hr were read so far"];
+    assert_eq!(told(&world), both);
+    (1..=5).for_each(|number| world.source.set(&format!("p{number}"), "another"));
+    synchronise_passwords(&parts, &PassKind::Changes).await.unwrap();
+    assert_eq!(told(&world), both);
+}
+
+/// 665: what is stored of a person is damaged; the pass breaks off, opens nobody's hash, and says so.
+#[tokio::test]
+async fn event_665_tells_of_a_store_that_failed_and_no_hash_is_opened() {
+    let world = World::settled(2).await;
+    let path = world.parts().deployment.store;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let name = b"Person 1";
+    let places: Vec<usize> = (0..bytes.len() - name.len()).filter(|at| bytes[*at..].starts_with(name)).collect();
+    assert!(!places.is_empty(), "the store was closed, and its log with it");
+    // No text in UTF-8 has this byte.
+    places.iter().for_each(|at| bytes[*at] = 0xff);
+    std::fs::write(&path, bytes).unwrap();
+    let error = world.try_pass(&PassKind::Changes).await.unwrap_err();
+    assert!(matches!(error, EngineError::Store(StoreError::Damaged { .. })), "{error}");
+    let last = world.events().pop().unwrap();
+    assert_eq!(last.number, 665);
+    assert!(last.message.starts_with("the pass broke off: ") && last.message.contains("damaged"), "{}", last.message);
+    assert_eq!((world.arrived(), world.source.calls()), (Vec::new(), Vec::new()));
+}
+
+/// What the log of the process says, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// 607: a loop that cannot start has no store to write to; the log of the process says so.
+#[tokio::test]
+async fn event_607_a_loop_that_cannot_start_says_so_in_the_log() {
+    let world = World::settled(1).await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let mut parts = world.parts();
+    parts.deployment.store = parts.deployment.store.with_file_name("another.db");
+    let error = watch_passwords(&parts, Watch::default(), |_| panic!("no pass is made")).await.unwrap_err();
+    assert!(matches!(error, EngineError::Store(StoreError::NotFound { .. })), "{error}");
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("ERROR") && text.contains("event=607"), "{text}");
+    assert!(text.contains("password synchronisation cannot start") && text.contains("another.db"), "{text}");
 }
 
 /// P38: idle for half an hour, the target is asked whether it is ready, and not more often.
