@@ -16,7 +16,7 @@ It works on DIR/private/sam.ldb while the server runs. The JSON form is a list o
 
 DNs are relative to the domain unless they end in the domain's DN; {n} counts from 1. "enabled": users get
 userAccountControl 512 (true) or 514 (false, the default). "password" sets a clear-text password (57 a second);
-"nt_hash" (32 hex digits) sets the hash itself, without key derivation (1,200 a second).
+"nt_hash" (32 hex digits, or {n:032x}) sets the hash itself, without key derivation (1,200 a second).
 """
 
 import base64
@@ -92,7 +92,7 @@ def message(sam, entry, n, domain):
     if "password" in entry:
         msg["unicodePwd"] = ldb.MessageElement(('"%s"' % entry["password"]).encode("utf-16-le"), ldb.FLAG_MOD_ADD, "unicodePwd")
     elif "nt_hash" in entry:
-        msg["unicodePwd"] = ldb.MessageElement(bytes.fromhex(entry["nt_hash"]), ldb.FLAG_MOD_ADD, "unicodePwd")
+        msg["unicodePwd"] = ldb.MessageElement(bytes.fromhex(number(entry["nt_hash"], n)), ldb.FLAG_MOD_ADD, "unicodePwd")
         controls.append(BYPASS_PASSWORD_HASH)
     return msg, controls, late
 
