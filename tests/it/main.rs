@@ -9,6 +9,7 @@ mod demo;
 mod faults;
 mod files;
 mod into_directory;
+mod licenses;
 mod load_server;
 mod migration_guide;
 mod password_sign_in;

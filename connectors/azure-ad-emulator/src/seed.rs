@@ -25,7 +25,7 @@
 //!     "roles": { "active": ["Global Administrator"], "eligible": [] },
 //!     "manager": "bob@contoso.com"
 //!   }],
-//!   "groups": [{ "displayName": "Sales", "members": ["ann@contoso.com"] }],
+//!   "groups": [{ "displayName": "Sales", "members": ["ann@contoso.com"], "assignedLicenses": ["ENTERPRISEPACK"] }],
 //!   "contacts": [{ "displayName": "Supplier", "mail": "x@supplier.example" }],
 //!   "deletedUsers": [{ "userPrincipalName": "old@contoso.com", "displayName": "Old", "deletedDaysAgo": 3 }]
 //! }
@@ -35,6 +35,8 @@
 //! `mail` without `proxyAddresses` gives the object that one `SMTP:` address. Members and managers are named by object
 //! id, sign-in name, a contact's mail address or a group's display name. A user with `password` signs in with it. Roles are named by display name or role
 //! definition id. Ids left out are derived from the tenant id, so the same seed always gives the same ids.
+
+mod licences;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -49,9 +51,7 @@ use crate::password::KeptPassword;
 pub use crate::password::SeedPassword;
 use crate::schema::{self, Kind, Shape};
 use crate::synchronisation::DeletionPrevention;
-use crate::tenant_facts::{
-    Application, Domain, RoleGrant, ServicePlan, Sku, SyncClient, TenantFacts, default_features, role_definition,
-};
+use crate::tenant_facts::{Application, Domain, RoleGrant, SyncClient, TenantFacts, default_features, role_definition};
 
 /// The content of a new tenant. `Seed::default()` is an empty tenant of the domain `contoso.onmicrosoft.com`.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -105,6 +105,25 @@ pub struct SkuSeed {
     pub sku_id: Option<Guid>,
     #[serde(default = "many_units")]
     pub enabled_units: u64,
+    /// Of a subscription that ended and is in its grace period.
+    #[serde(default)]
+    pub warning_units: u64,
+    #[serde(default)]
+    pub suspended_units: u64,
+    #[serde(default)]
+    pub locked_out_units: u64,
+    /// `Enabled`, `Warning`, `Suspended`, `Deleted` or `LockedOut`.
+    #[serde(default = "crate::tenant_facts::enabled")]
+    pub capability_status: String,
+    /// `User`, or `Company`: nobody is given it.
+    #[serde(default = "crate::tenant_facts::user")]
+    pub applies_to: String,
+    /// Part numbers that no user has beside this one.
+    #[serde(default)]
+    pub excludes: Vec<String>,
+    /// Usage locations where it is not sold.
+    #[serde(default)]
+    pub prohibited_in: Vec<String>,
     #[serde(default)]
     pub service_plans: Vec<ServicePlanSeed>,
 }
@@ -194,6 +213,9 @@ pub struct GroupSeed {
     pub members: Vec<String>,
     #[serde(default)]
     pub owners: Vec<String>,
+    /// SKU part numbers or ids that every member that is a user is given.
+    #[serde(default)]
+    pub assigned_licenses: Vec<String>,
     #[serde(default)]
     pub roles: RolesSeed,
     #[serde(default)]
@@ -272,8 +294,11 @@ pub(crate) fn plant(
     for (user, id) in seed.users.iter().zip(users) {
         planting.user_links(user, id);
     }
+    for (group, id) in seed.groups.iter().zip(&groups) {
+        planting.group_links(group, *id);
+    }
     for (group, id) in seed.groups.iter().zip(groups) {
-        planting.group_links(group, id);
+        planting.group_licences(group, id);
     }
     for (user, id) in seed.deleted_users.iter().zip(deleted) {
         planting.user_links(user, id);
@@ -362,23 +387,6 @@ impl Planting {
         self.directory.facts.domains = domains;
     }
 
-    fn skus(&mut self, seed: &Seed) {
-        for sku in &seed.skus {
-            let sku_id = sku.sku_id.unwrap_or_else(|| self.directory.draw_id());
-            let mut service_plans = Vec::new();
-            for plan in &sku.service_plans {
-                let service_plan_id = plan.service_plan_id.unwrap_or_else(|| self.directory.draw_id());
-                service_plans.push(ServicePlan { service_plan_id, service_plan_name: plan.service_plan_name.clone() });
-            }
-            self.directory.facts.skus.push(Sku {
-                sku_id,
-                sku_part_number: sku.sku_part_number.clone(),
-                enabled_units: sku.enabled_units,
-                service_plans,
-            });
-        }
-    }
-
     fn user(&mut self, seed: &UserSeed) -> Guid {
         let what = format!("user {}", seed.user_principal_name);
         let mut properties = self.properties(Kind::User, &what, &seed.properties);
@@ -392,9 +400,9 @@ impl Planting {
         let local = seed.user_principal_name.split('@').next().unwrap_or_default().to_owned();
         set_default(&mut properties, "displayName", json!(local));
         set_default(&mut properties, "mailNickname", json!(local));
-        let licences = self.licences(&what, &seed.assigned_licenses);
-        if !licences.is_empty() {
-            properties.insert("assignedLicenses".to_owned(), json!(licences));
+        if let Some((in_force, states)) = self.given(&what, &seed.assigned_licenses) {
+            properties.insert("assignedLicenses".to_owned(), in_force);
+            properties.insert("licenseAssignmentStates".to_owned(), states);
         }
         let id = self.add(Kind::User, &what, seed.id, properties);
         self.directory.set_cloud_managed(id, seed.is_cloud_managed);
@@ -532,21 +540,6 @@ impl Planting {
         }
         self.directory.create(id, kind, properties, 0);
         id
-    }
-
-    fn licences(&mut self, what: &str, wanted: &[String]) -> Vec<Value> {
-        let mut licences = Vec::new();
-        for name in wanted {
-            let skus = &self.directory.facts.skus;
-            let found = skus
-                .iter()
-                .find(|sku| sku.sku_part_number.eq_ignore_ascii_case(name) || Guid::parse(name) == Some(sku.sku_id));
-            match found.map(|sku| sku.sku_id) {
-                Some(sku_id) => licences.push(json!({ "disabledPlans": [], "skuId": sku_id })),
-                None => self.mistake(format!("{what}: no SKU '{name}' among the seed's skus")),
-            }
-        }
-        licences
     }
 
     fn roles(&mut self, what: &str, principal: Guid, roles: &RolesSeed) {

@@ -63,7 +63,41 @@ pub(crate) struct Sku {
     pub(crate) sku_id: Guid,
     pub(crate) sku_part_number: String,
     pub(crate) enabled_units: u64,
+    /// In the grace period of an ended subscription: still of use.
+    #[serde(default)]
+    pub(crate) warning_units: u64,
+    #[serde(default)]
+    pub(crate) suspended_units: u64,
+    #[serde(default)]
+    pub(crate) locked_out_units: u64,
+    #[serde(default = "enabled")]
+    pub(crate) capability_status: String,
+    #[serde(default = "user")]
+    pub(crate) applies_to: String,
+    /// Part numbers that no user has beside this one.
+    #[serde(default)]
+    pub(crate) excludes: Vec<String>,
+    /// Usage locations where it is not sold.
+    #[serde(default)]
+    pub(crate) prohibited_in: Vec<String>,
     pub(crate) service_plans: Vec<ServicePlan>,
+}
+
+impl Sku {
+    /// Whether its units can be given.
+    pub(crate) fn is_usable(&self) -> bool {
+        matches!(self.capability_status.as_str(), "Enabled" | "Warning")
+    }
+}
+
+/// The state of most subscriptions.
+pub(crate) fn enabled() -> String {
+    "Enabled".to_owned()
+}
+
+/// Whom most of what is sold is for.
+pub(crate) fn user() -> String {
+    "User".to_owned()
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

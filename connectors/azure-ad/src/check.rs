@@ -3,6 +3,7 @@
 
 use crate::client::GraphClient;
 use crate::credential::{Credential, Proof};
+use crate::licences;
 use crate::roles;
 use crate::schema::{CONTACT, DELETED_USER, GROUP, USER};
 use crate::settings::Mode;
@@ -71,6 +72,7 @@ pub(crate) async fn check(graph: &GraphClient) -> Check {
         ),
         Err(error) => failed(&mut check, "RoleManagement.Read.Directory", error),
     }
+    check.add(Severity::Ok, "licences", licences::probe(graph).await, "");
     clock(graph, &mut check);
     if graph.settings().mode == Mode::Connect {
         return check;

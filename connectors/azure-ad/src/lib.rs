@@ -34,6 +34,7 @@ mod check;
 mod create;
 mod export;
 mod hand_back;
+mod licences;
 mod members;
 mod password;
 mod password_hash;
@@ -63,7 +64,8 @@ use connect::ConnectMode;
 use connector_contract::{
     Authority, Check, Connector, ConnectorError, CreateRequest, CredentialMark, DeltaImport, ExportItem, ExportOutcome,
     ExportProblem, Exporter, Fact, FullImport, HandBack, HandBackReach, HandBackRequest, ImportEnd, ImportItem,
-    ImportSink, MatchFacts, ObjectReader, PasswordTarget, StateOfSystem, SystemState, Watermark,
+    ImportSink, LicenceOrder, LicenceProduct, Licences, LicensedUser, MatchFacts, ObjectReader, PasswordTarget,
+    StateOfSystem, SystemState, Watermark,
 };
 use export::ExportDesk;
 use metaverse_schema::{Anchor, ConnectorSchema, ObjectType};
@@ -147,6 +149,10 @@ impl Connector for AzureAd {
         Some(self)
     }
 
+    fn licences(&self) -> Option<&dyn Licences> {
+        Some(self)
+    }
+
     fn credential(&self) -> Option<CredentialMark> {
         Some(self.graph.settings().credential_mark())
     }
@@ -223,6 +229,26 @@ impl HandBack for AzureAd {
 impl MatchFacts for AzureAd {
     async fn privileges(&self, anchors: &[Anchor]) -> Vec<Fact> {
         roles::privileges(&self.graph, anchors).await
+    }
+}
+
+/// Over Graph in both modes: the provisioning service knows no licences.
+#[async_trait]
+impl Licences for AzureAd {
+    async fn products(&self) -> Result<Vec<LicenceProduct>, ConnectorError> {
+        licences::products(&self.graph).await
+    }
+
+    async fn standing(&self, users: &[Anchor]) -> Result<Vec<LicensedUser>, ConnectorError> {
+        licences::standing(&self.graph, users).await
+    }
+
+    fn batch_size(&self) -> usize {
+        licences::batch_size(&self.graph)
+    }
+
+    async fn assign(&self, orders: &[LicenceOrder]) -> Result<Vec<(i64, ExportOutcome)>, ConnectorError> {
+        licences::assign(&self.graph, orders).await
     }
 }
 

@@ -106,7 +106,7 @@ pub(crate) async fn refuse_cloud_managed(desk: &ExportDesk, asked: Vec<Asked<'_>
     }
 }
 
-fn cloud_managed(class: &Class, id: &str) -> ExportProblem {
+pub(crate) fn cloud_managed(class: &Class, id: &str) -> ExportProblem {
     let message = format!(
         "the source of authority of the {} {id} was moved to the cloud (isCloudManaged): it is managed there",
         class.name

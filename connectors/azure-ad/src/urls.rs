@@ -47,6 +47,21 @@ pub(crate) fn any_synced_user() -> String {
     format!("/users?$filter={}&$select=id&$top=1", encoded("onPremisesSyncEnabled eq true"))
 }
 
+/// All users with the given properties.
+pub(crate) fn users_selecting(select: &str) -> String {
+    format!("/users?$select={select}&$top={PAGE}")
+}
+
+/// What the tenant has subscribed to (A.3).
+pub(crate) fn subscribed_skus() -> &'static str {
+    "/subscribedSkus"
+}
+
+/// Gives a user licences.
+pub(crate) fn assign_license(user: &str) -> String {
+    format!("/users/{}/assignLicense", encoded(user))
+}
+
 /// The recycle bin's users.
 pub(crate) fn deleted_users(select: &str) -> String {
     format!("/directory/deletedItems/graph.user?$select={select}&$top={PAGE}")

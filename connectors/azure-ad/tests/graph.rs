@@ -18,6 +18,8 @@ mod hand_back;
 mod hostile;
 #[path = "graph/imports.rs"]
 mod imports;
+#[path = "graph/licences.rs"]
+mod licences;
 #[path = "graph/passwords.rs"]
 mod passwords;
 #[path = "graph/safety.rs"]

@@ -1,8 +1,8 @@
 //! The capability traits. A connector that cannot do something does not implement it.
 
 use crate::{
-    ConnectorError, CredentialMark, Exporter, FullImport, HandBack, ImportEnd, ImportItem, ImportSink, PasswordSource,
-    PasswordTarget, SystemState, Watermark,
+    ConnectorError, CredentialMark, Exporter, FullImport, HandBack, ImportEnd, ImportItem, ImportSink, Licences,
+    PasswordSource, PasswordTarget, SystemState, Watermark,
 };
 use async_trait::async_trait;
 use metaverse_schema::{Anchor, ConnectorSchema, Value};
@@ -43,6 +43,11 @@ pub trait Connector: Send + Sync {
     }
 
     fn match_facts(&self) -> Option<&dyn MatchFacts> {
+        None
+    }
+
+    /// Whether its users need licences that can be given.
+    fn licences(&self) -> Option<&dyn Licences> {
         None
     }
 

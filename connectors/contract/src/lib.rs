@@ -2,8 +2,8 @@
 //! `metaverse-schema`, and on nothing else of metasync. No engine decision lives here.
 //!
 //! A connector implements [`Connector`] and, by returning itself from the capability methods, whichever of
-//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`HandBack`], [`MatchFacts`], [`SystemState`], [`PasswordSource`] and [`PasswordTarget`] it can
-//! truly do.
+//! [`DeltaImport`], [`ObjectReader`], [`Exporter`], [`HandBack`], [`Licences`], [`MatchFacts`], [`SystemState`], [`PasswordSource`] and
+//! [`PasswordTarget`] it can truly do.
 
 mod connector;
 mod credential;
@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod hand_back;
 mod import;
+mod licences;
 mod password;
 mod secret;
 mod state;
@@ -28,6 +29,9 @@ pub use hand_back::{Authority, HandBack, HandBackReach, HandBackRequest};
 pub use import::{
     Absence, DeletionCause, FullImport, Held, HeldPrints, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink,
     ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
+};
+pub use licences::{
+    LicenceHeld, LicenceOrder, LicencePlan, LicenceProduct, LicenceUnits, LicenceWay, Licences, LicensedUser,
 };
 pub use password::{
     NtHash, PasswordChange, PasswordOutcome, PasswordPush, PasswordReadEnd, PasswordSink, PasswordSource,

@@ -27,6 +27,7 @@ mod join;
 mod join_tests;
 mod keys;
 mod leaving;
+mod licences;
 mod life;
 #[cfg(test)]
 mod link_tests;
@@ -81,6 +82,10 @@ pub use digest::{Digest, fingerprint};
 pub use guard::{ApprovalList, GuardCounts, GuardKind, GuardLine, GuardVerdict, judge};
 pub use inputs::RunInputs;
 pub use keys::{ObjectKeys, connector_keys, metaverse_keys};
+pub use licences::{
+    HeldLicence, LicenceDecision, LicenceObstacle, LicencePresent, LicenceSubject, LicenceWish, decide_licence,
+    licence_obstacle, licence_units,
+};
 pub use neighbourhood::{KeyHit, Neighbourhood, Question};
 pub use passwords::{
     PasswordDecision, PasswordEnd, PasswordState, PasswordSubject, decide_password, has_password, is_protected_group,

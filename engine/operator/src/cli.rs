@@ -1,6 +1,7 @@
 //! The command tree. Says what can be typed and what it means; carries nothing out.
 
 mod deciding;
+mod licenses;
 mod looking;
 mod matching;
 mod running;
@@ -9,6 +10,7 @@ mod setting_up;
 mod tenant;
 
 pub(crate) use deciding::{ApproveArgs, DisconnectArgs, JoinArgs, UndoTakeoverArgs};
+pub(crate) use licenses::{LicensesAction, LicensesArgs, LicensesAssignArgs, LicensesListArgs, LicensesSelection};
 pub(crate) use looking::{
     DumpArgs, EvalArgs, ExplainArgs, HistoryArgs, PendingArgs, PreviewArgs, SearchArgs, TestArgs,
 };
@@ -20,12 +22,14 @@ pub(crate) use running::{
     CycleArgs, CycleKindArg, PasswordsArgs, PasswordsCommand, PasswordsStatusArgs, PasswordsSyncArgs,
     PasswordsWatchArgs, RunArgs, RunOptionsArgs,
 };
-pub(crate) use scope::{ScopeAction, ScopeArgs, ScopeContainer, ScopeNames, ScopeSave};
+pub(crate) use scope::{ScopeAction, ScopeArgs, ScopeContainer, ScopeSave};
 pub(crate) use setting_up::{
     AssessArgs, CheckArgs, DemoArgs, EncryptionMode, Goal, InitArgs, MatchingMode, PackageChoice, Source,
     SourceAnchorChoice,
 };
-pub(crate) use tenant::{ModeChoice, SwitchModeArgs, TenantArgs, TenantSyncArgs, TenantSyncCommand};
+#[cfg(test)]
+pub(crate) use tenant::ModeChoice;
+pub(crate) use tenant::{SwitchModeArgs, TenantArgs, TenantSyncArgs, TenantSyncCommand};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -120,6 +124,8 @@ pub(crate) enum Command {
     Disconnect(DisconnectArgs),
     /// Give existing objects that were taken over back, with the values they had before; shows what it would do first
     UndoTakeover(UndoTakeoverArgs),
+    /// Show the tenant's subscriptions and who of the synchronised users has which licence; give licences to some
+    Licenses(LicensesArgs),
     /// Show past runs: steps, counters, errors down to the object
     History(HistoryArgs),
     /// Compute one expression, with the attributes and parameters given; needs no deployment
@@ -155,6 +161,7 @@ impl Command {
             Command::Join(_) => "join",
             Command::Disconnect(_) => "disconnect",
             Command::UndoTakeover(_) => "undo-takeover",
+            Command::Licenses(_) => "licenses",
             Command::History(_) => "history",
             Command::Eval(_) => "eval",
             Command::Tenant(_) => "tenant",
@@ -212,6 +219,8 @@ mod tests {
                              rules find
               undo-takeover  Give existing objects that were taken over back, with the values they had before;
                              shows what it would do first
+              licenses       Show the tenant's subscriptions and who of the synchronised users has which
+                             licence; give licences to some
               history        Show past runs: steps, counters, errors down to the object
               eval           Compute one expression, with the attributes and parameters given; needs no
                              deployment
@@ -266,6 +275,7 @@ mod tests {
             ("approve", vec!["0123"]),
             ("join", vec!["cloud", "Ann", "mv:7"]),
             ("disconnect", vec!["cloud", "Ann"]),
+            ("licenses", vec!["list"]),
             ("history", vec![]),
             ("tenant", vec![]),
             ("tenant-sync", vec!["status"]),

@@ -165,6 +165,14 @@ pub(crate) fn mistakes(drawn: Drawn) -> Failure {
     failure
 }
 
+/// Account of the operating system, as sudo or the shell tells it: for history.
+pub(crate) fn operator() -> String {
+    ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_else(|| "unknown".to_owned())
+}
+
 /// A path as the operator can type it: relative to the current folder where that is shorter.
 pub(crate) fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();

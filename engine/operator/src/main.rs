@@ -82,6 +82,7 @@ async fn carry_out(cli: Cli, output: Output) -> Exit {
             | Command::Passwords(_)
             | Command::Preview(_)
             | Command::Assess(_)
+            | Command::Licenses(_)
             | Command::Tenant(_)
     );
     stop_on_ctrl_c(stop.clone(), output, stops_cleanly);
@@ -121,6 +122,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Report, Failure
         Command::Join(args) => commands::join::run(context, &args),
         Command::UndoTakeover(args) => commands::undo_takeover::run(context, &args).await,
         Command::Disconnect(args) => commands::disconnect::run(context, &args),
+        Command::Licenses(args) => commands::licenses::run(context, &args).await,
         Command::History(args) => commands::history::run(context, &args),
         Command::Eval(args) => commands::eval::run(context, &args),
         Command::Tenant(args) => commands::tenant::run(context, &args).await,

@@ -32,6 +32,8 @@ mod send;
 mod system_state;
 mod undo;
 
+mod licences;
+
 mod applied;
 mod digest;
 mod explain;
@@ -68,6 +70,11 @@ pub use explain::{
 pub use explain_members::{Membership, MissingMember};
 pub use explain_rules::{FailingClause, LookupExplanation, ScopeExplanation, SelectionExplanation};
 pub use hypothesis::scratch_with_values;
+pub use licences::{
+    LicenceEnd, LicenceHolding, LicenceLine, LicenceOverview, LicencePlan, LicencePlanLine, LicenceProductLine,
+    LicenceReport, LicenceRequest, LicenceResult, LicenceSelection, UnknownLocation, UsageLocation, licence_overview,
+    plan_licences,
+};
 pub use links::LinkOrdered;
 pub use names::{ObjectName, Space};
 pub use overview::{ConnectorStatus, LastRun, Status};

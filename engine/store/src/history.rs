@@ -114,6 +114,14 @@ pub enum EventLevel {
     Error,
 }
 
+/// Something to be told between runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEvent {
+    pub level: EventLevel,
+    pub code: String,
+    pub message: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EventRecord {
     pub run: Option<RunId>,
@@ -229,6 +237,13 @@ impl Store {
         now: i64,
     ) -> Result<(), StoreError> {
         self.db.record_for_good("recording an event", |db| db.insert_event(run, level, code, message, now))
+    }
+
+    /// Keeps several events between runs, all of them or none.
+    pub fn add_events(&mut self, events: &[NewEvent], now: i64) -> Result<(), StoreError> {
+        self.db.record_for_good("recording events", |db| {
+            events.iter().try_for_each(|event| db.insert_event(None, event.level, &event.code, &event.message, now))
+        })
     }
 
     /// Events, newest first; of one run, or of all.

@@ -51,8 +51,8 @@ pub use export::{
 };
 pub use guards::GuardRoles;
 pub use history::{
-    EventLevel, EventRecord, IN_PROGRESS, PageMark, Run, RunFilter, RunId, RunRecord, StepCounters, StepEnd, StepId,
-    StepNote, StepRecord,
+    EventLevel, EventRecord, IN_PROGRESS, NewEvent, PageMark, Run, RunFilter, RunId, RunRecord, StepCounters, StepEnd,
+    StepId, StepNote, StepRecord,
 };
 pub use import::{
     FinishImport, HeldPrints, ImportMode, ImportSession, ImportSummary, StagedChange, StagedItem, StagedObject,

@@ -13,6 +13,7 @@ mod delta;
 
 mod batch_and_faults;
 
+mod licences;
 mod lifecycle;
 
 mod tenant_facts;

@@ -19,6 +19,8 @@ pub(crate) mod preview;
 pub(crate) mod search;
 pub(crate) mod test;
 
+pub(crate) mod licenses;
+
 pub(crate) mod history;
 
 pub(crate) mod eval;

@@ -3,7 +3,7 @@
 
 use crate::cli::UndoTakeoverArgs;
 use crate::commands::history;
-use crate::context::Context;
+use crate::context::{Context, operator};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -76,10 +76,4 @@ fn exit_of(report: &UndoReport) -> Exit {
         }
     }
     exit
-}
-
-/// The account of the operating system, for history.
-fn operator() -> String {
-    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    named.filter(|name| !name.is_empty()).unwrap_or_else(|| "an operator".to_owned())
 }

@@ -183,6 +183,15 @@ fn history_is_kept_and_purged() {
     assert_eq!(store.details(step, "stage-add", 9).unwrap(), vec![CsId(1), CsId(3)]);
     store.add_event(Some(first.id), EventLevel::Warning, "clock-skew", "70 s", NOW).unwrap();
     assert_eq!(store.events(Some(first.id), 9).unwrap()[0].code, "clock-skew");
+    let told = |number: u64| NewEvent {
+        level: EventLevel::Information,
+        code: "licence-given".into(),
+        message: format!("user {number}"),
+    };
+    store.add_events(&[told(1), told(2)], NOW + 1).unwrap();
+    let newest = store.events(None, 2).unwrap();
+    assert_eq!(newest.iter().map(|event| event.message.as_str()).collect::<Vec<_>>(), ["user 2", "user 1"]);
+    assert!(newest.iter().all(|event| event.run.is_none() && event.occurred == NOW + 1));
     store.record_step_error(step, "line 7", ErrorPhase::Import, &Problem::new("parse-error", "no colon"), NOW).unwrap();
     assert_eq!(store.begin_run("cloud", "Full Import", NOW + 20).unwrap().number, 1);
     let second = store.begin_run("ad", "Delta Import", NOW + 20).unwrap();

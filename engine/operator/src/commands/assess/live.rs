@@ -19,8 +19,8 @@ use sync_runtime::{Trial, TrialRequest};
 /// How the tenant's state names its domains.
 const VERIFIED_DOMAIN: &str = "verified domain ";
 /// What a check says of a system that is in order, and that is no news in this report.
-const NO_NEWS: [&str; 6] =
-    ["readable", "attributes", "attribute-not-imported", "writes-not-tried", "own-account", "connected"];
+const NO_NEWS: [&str; 7] =
+    ["readable", "attributes", "attribute-not-imported", "writes-not-tried", "own-account", "connected", "licences"];
 
 pub(super) async fn run(context: &Context, args: &AssessArgs) -> Result<Assessment, Failure> {
     let opened = context.open()?;

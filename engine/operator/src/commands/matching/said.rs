@@ -5,7 +5,7 @@ use super::list::table_of;
 use super::pairs;
 use crate::assess::decoded;
 use crate::cli::{MatchApproveArgs, MatchRejectArgs};
-use crate::context::Context;
+use crate::context::{Context, operator};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::{Report, to_json};
@@ -176,12 +176,4 @@ fn from_file<'p>(file: &Path, lines: &'p [PairLine], note: &str) -> Result<Vec<S
         sayings.push((found, verdict, if own.is_empty() { note.to_owned() } else { own.to_owned() }));
     }
     Ok(sayings)
-}
-
-/// Account of the operating system, as sudo or the shell tells it.
-fn operator() -> String {
-    ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-        .unwrap_or_else(|| "unknown".to_owned())
 }
