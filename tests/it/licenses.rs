@@ -245,7 +245,8 @@ fn who_has_what_by_which_way_and_why_not_as_text_csv_and_json() {
             }
           ],
           "passed_over": 0
-        }"#]].assert_eq(&plain(&serde_json::to_string_pretty(&told).expect("JSON")));
+        }"#]]
+    .assert_eq(&plain(&serde_json::to_string_pretty(&told).expect("JSON")));
     assert_eq!(tenant.writes(), 0, "looking writes nothing");
 }
 

@@ -287,8 +287,8 @@ mod tests {
             .collect();
         expect![[r#"
             01 Direct Active - [p-1] true
-            01 Group(Anchor("g-1")) Active - [] true
-            02 Group(Anchor("g-1")) Error CountViolation [] false
+            01 Group(g-1) Active - [] true
+            02 Group(g-1) Error CountViolation [] false
             09 Direct Active - [p-9] true
         "#]]
         .assert_eq(&told);
