@@ -3,6 +3,7 @@
 
 use crate::error::{Fault, Inner, StoreError};
 use crate::names::Names;
+use foldhash::fast::FixedState;
 use metaverse_schema::Dn;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Params, Row, Statement, StatementStatus};
@@ -23,14 +24,14 @@ pub(crate) struct Rules {
     pub(crate) watched: Vec<WatchedGroup>,
 }
 
-/// What plans of one page have changed so far.
+/// What plans of one page have changed so far: asked for everything that each plan has read.
 #[derive(Debug, Default)]
 pub(crate) struct Touched {
-    pub(crate) objects: HashSet<i64>,
-    pub(crate) metaverse: HashSet<i64>,
-    pub(crate) keys: HashSet<(i64, Vec<u8>)>,
+    pub(crate) objects: HashSet<i64, FixedState>,
+    pub(crate) metaverse: HashSet<i64, FixedState>,
+    pub(crate) keys: HashSet<(i64, Vec<u8>), FixedState>,
     /// Connectors in which a place changed.
-    pub(crate) places: HashSet<i64>,
+    pub(crate) places: HashSet<i64, FixedState>,
 }
 
 /// Objects, each with the metaverse object whose other objects are meant too.
@@ -56,7 +57,7 @@ pub(crate) struct Db {
     /// The same for groups that scope clauses name.
     pub(crate) watched_stale: Cell<bool>,
     /// Whether anybody carries a key, by its number, as far as it was asked in this view or transaction.
-    pub(crate) carried_keys: RefCell<HashMap<i64, bool>>,
+    pub(crate) carried_keys: RefCell<HashMap<i64, bool, FixedState>>,
     /// The object asked last for its connector, which it never changes.
     pub(crate) last_connector: Cell<Option<(i64, i64)>>,
     /// Rows of run history among those that this connection has written.
@@ -91,6 +92,11 @@ impl Db {
     }
 
     /// Runs a statement; returns the number of rows it changed.
+    ///
+    /// SQLite undoes by itself what a failing statement has changed. For that it copies each page of the file before a statement
+    /// that may change several rows, or has triggers, writes to it. A failure undoes the whole transaction here, so statements
+    /// that run for every object say `OR FAIL` and spare the copies. Not where a trigger relies on `OR IGNORE`, which the word of
+    /// the statement takes the place of.
     pub(crate) fn run(&self, statement: &str, parameters: impl Params) -> Inner<usize> {
         let mut statement = self.sql.prepare_cached(statement)?;
         let changed = statement.execute(parameters)?;

@@ -7,6 +7,7 @@ use crate::db::Db;
 use crate::error::{Fault, Inner};
 use metaverse_schema::{Anchor, Attributes, ObjectType};
 use rusqlite::{Row, ToSql};
+use std::sync::LazyLock;
 use sync_kernel::{ConnectorState, DeleteCause, ExportMemory, Ownership};
 
 /// Lost its place to another object in the running import (O39).
@@ -46,9 +47,10 @@ pub(crate) struct Head {
     stored: Keys,
 }
 
-/// What the large indexes of the table are made of, in their order: by anchor, by place, by link.
+/// What the triggers of the table look at, and what its large indexes are made of, in their order: by anchor, by place, by link.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Keys {
+    state: i64,
     anchor: Option<Vec<u8>>,
     place: (Option<i64>, Option<String>),
     link: Option<i64>,
@@ -104,20 +106,31 @@ fn read_head(row: &Row<'_>) -> rusqlite::Result<Head> {
 }
 
 /// Columns in no index, or in one of few rows: each saving of a row writes them.
-const PLAIN: &str = "rdn = ?2, object_type = ?3, state = ?4, link_rule = ?5, ownership = ?6, hash = ?7, staged = ?8, cause = ?9, \
-                     synchronised_body = ?10, staged_body = ?11, memory_body = ?12, flags = ?13, generation = ?14, item_print = ?15";
-/// The others, by index.
+const PLAIN: &str = "rdn = ?2, object_type = ?3, link_rule = ?4, ownership = ?5, hash = ?6, staged = ?7, cause = ?8, \
+                     synchronised_body = ?9, staged_body = ?10, memory_body = ?11, flags = ?12, generation = ?13, item_print = ?14";
+/// The others: what triggers wait for, and the columns of each index.
+const STATE: &str = "state";
 const ANCHOR: &str = "anchor";
 const PLACE: &str = "parent, rdn_key";
 const LINK: &str = "link_mv";
 
+/// The statement for each of the sixteen ways in which the groups may differ, and the same for rows that become placeholders.
+static SAVING: LazyLock<[String; 32]> = LazyLock::new(|| {
+    let differs = |way: usize| [way & 1 != 0, way & 2 != 0, way & 4 != 0, way & 8 != 0];
+    std::array::from_fn(|way| saving(differs(way), way & 16 != 0))
+});
+
 /// How a row is saved of which these groups of columns differ: SQLite writes an index anew when a column of it is named, the
-/// same value or not, and the entries of one page of objects lie all over an index by anchor.
-fn saving(changed: [bool; 3]) -> String {
-    let groups = [ANCHOR, PLACE, LINK].into_iter().zip(changed).filter(|(_, differs)| *differs);
+/// same value or not, and the entries of one page of objects lie all over an index by anchor. In the same way a named state, or
+/// place, calls a trigger. That for states has nothing to do unless the row becomes a placeholder, so `OR FAIL` may be said
+/// ([`Db::run`]).
+fn saving(changed: [bool; 4], becomes_placeholder: bool) -> String {
+    let [_, _, moves, _] = changed;
+    let verb = if moves || becomes_placeholder { "UPDATE" } else { "UPDATE OR FAIL" };
+    let groups = [STATE, ANCHOR, PLACE, LINK].into_iter().zip(changed).filter(|(_, differs)| *differs);
     let columns = groups.flat_map(|(columns, _)| columns.split(", "));
-    let keys: String = (16..).zip(columns).map(|(number, column)| format!(", {column} = ?{number}")).collect();
-    format!("UPDATE head SET {PLAIN}{keys} WHERE id = ?1")
+    let keys: String = (15..).zip(columns).map(|(number, column)| format!(", {column} = ?{number}")).collect();
+    format!("{verb} head SET {PLAIN}{keys} WHERE id = ?1")
 }
 
 impl Head {
@@ -148,6 +161,7 @@ impl Head {
 
     fn keys(&self) -> Keys {
         Keys {
+            state: self.state,
             anchor: self.anchor.clone(),
             place: (self.parent, self.rdn_key.clone()),
             link: self.link.map(|link| link.mv),
@@ -233,11 +247,12 @@ impl Db {
         Ok(head)
     }
 
-    /// Writes a row that is not in the table yet, and gives it its number.
+    /// Writes a row that is not in the table yet, and gives it its number. `OR FAIL`, see [`Db::run`]: what the trigger for
+    /// placeholders writes of a new number is not there yet.
     pub(crate) fn insert_head(&self, head: &mut Head) -> Inner<()> {
         head.generation += 1;
         self.run(
-            "INSERT INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
+            "INSERT OR FAIL INTO head (connector, anchor, parent, rdn_key, rdn, object_type, state, link_mv, link_rule, ownership, hash, \
              staged, cause, synchronised_body, staged_body, memory_body, flags, generation, item_print) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
             rusqlite::params![
@@ -277,7 +292,6 @@ impl Db {
             &head.id,
             &head.rdn,
             &head.object_type,
-            &head.state,
             &rule,
             &ownership,
             &head.hash,
@@ -291,8 +305,16 @@ impl Db {
             &head.item_print,
         ];
         let before = &head.stored;
-        let changed = [keys.anchor != before.anchor, keys.place != before.place, keys.link != before.link];
-        let [anchor, place, link] = changed;
+        let changed = [
+            keys.state != before.state,
+            keys.anchor != before.anchor,
+            keys.place != before.place,
+            keys.link != before.link,
+        ];
+        let [state, anchor, place, link] = changed;
+        if state {
+            values.push(&keys.state);
+        }
         if anchor {
             values.push(&keys.anchor);
         }
@@ -302,7 +324,9 @@ impl Db {
         if link {
             values.push(&keys.link);
         }
-        self.run(&saving(changed), values.as_slice())?;
+        let way = usize::from(state) | usize::from(anchor) << 1 | usize::from(place) << 2 | usize::from(link) << 3;
+        let way = way | usize::from(state && head.is_placeholder()) << 4;
+        self.run(&SAVING[way], values.as_slice())?;
         head.stored = keys;
         self.touch_object(head.id);
         Ok(())
@@ -503,18 +527,25 @@ impl Db {
 mod tests {
     use super::saving;
 
-    /// Spec 10.1: an index is written anew for a column that a statement names, so a row whose keys stayed names none of them.
+    /// Spec 10.1: an index is written anew for a column that a statement names, so a row whose keys stayed names none of them,
+    /// and one whose state and place stayed calls no trigger.
     #[test]
     fn a_saved_row_names_the_keys_that_changed_and_no_other() {
         let keys = |changed| {
-            let statement = saving(changed);
-            let named =
-                statement.split([',', ' ']).filter(|word| ["anchor", "parent", "rdn_key", "link_mv"].contains(word));
+            let statement = saving(changed, false);
+            let keys = ["state", "anchor", "parent", "rdn_key", "link_mv"];
+            let named = statement.split([',', ' ']).filter(|word| keys.contains(word));
             named.map(str::to_owned).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(keys([false; 3]), "");
-        assert_eq!(keys([true, false, true]), "anchor link_mv");
-        assert_eq!(keys([true; 3]), "anchor parent rdn_key link_mv");
-        assert!(saving([false, true, false]).ends_with("item_print = ?15, parent = ?16, rdn_key = ?17 WHERE id = ?1"));
+        assert_eq!(keys([false; 4]), "");
+        assert_eq!(keys([false, true, false, true]), "anchor link_mv");
+        assert_eq!(keys([true; 4]), "state anchor parent rdn_key link_mv");
+        let moved = saving([false, false, true, false], false);
+        assert!(moved.ends_with("item_print = ?14, parent = ?15, rdn_key = ?16 WHERE id = ?1"), "{moved}");
+        assert_eq!(super::SAVING[0b0101], saving([true, false, true, false], false), "each way has its statement");
+        // A trigger that relies on `OR IGNORE` is not overruled.
+        for (way, verb) in [(0b0_0001, "UPDATE OR FAIL head"), (0b1_0001, "UPDATE head"), (0b0_0101, "UPDATE head")] {
+            assert!(super::SAVING[way].starts_with(verb), "{}", super::SAVING[way]);
+        }
     }
 }

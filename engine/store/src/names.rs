@@ -3,6 +3,7 @@
 
 use crate::db::Db;
 use crate::error::{Fault, Inner, StoreError};
+use foldhash::fast::FixedState;
 use metaverse_schema::{AttributeName, ObjectType, ValueKind};
 use rusqlite::Connection;
 use std::cell::RefCell;
@@ -19,20 +20,24 @@ pub(crate) const METAVERSE_ERRORS: i64 = 0;
 /// Kind of an attribute that was only ever cleared, so that no value tells its kind.
 const KIND_UNKNOWN: i64 = 0;
 
+/// Asked several times for each value that is stored or read.
+type Map<K, V> = HashMap<K, V, FixedState>;
+
 #[derive(Default)]
 struct Cache {
     connectors: Table,
     rules: Table,
-    type_numbers: HashMap<ObjectType, i64>,
-    types: HashMap<i64, ObjectType>,
-    attribute_numbers: HashMap<(i64, AttributeName), Vec<(i64, i64)>>,
-    attributes: HashMap<i64, Attribute>,
+    type_numbers: Map<ObjectType, i64>,
+    types: Map<i64, ObjectType>,
+    /// By space and name: numbers with their kind codes, oldest first.
+    attribute_numbers: Map<i64, Map<AttributeName, Vec<(i64, i64)>>>,
+    attributes: Map<i64, Attribute>,
 }
 
 #[derive(Default)]
 struct Table {
-    numbers: HashMap<Arc<str>, i64>,
-    names: HashMap<i64, Arc<str>>,
+    numbers: Map<Arc<str>, i64>,
+    names: Map<i64, Arc<str>>,
 }
 
 impl Table {
@@ -119,8 +124,12 @@ impl Names {
 }
 
 impl Cache {
+    fn attributes_of(&self, space: i64, name: &AttributeName) -> &[(i64, i64)] {
+        self.attribute_numbers.get(&space).and_then(|names| names.get(name)).map_or(&[], Vec::as_slice)
+    }
+
     fn add_attribute(&mut self, id: i64, space: i64, name: AttributeName, kind: i64) -> Inner<()> {
-        self.attribute_numbers.entry((space, name.clone())).or_default().push((id, kind));
+        self.attribute_numbers.entry(space).or_default().entry(name.clone()).or_default().push((id, kind));
         self.attributes.insert(id, Attribute { space, name, kind: kind_of(kind)? });
         Ok(())
     }
@@ -204,11 +213,11 @@ impl Db {
     }
 
     fn intern_attribute(&self, space: i64, name: &AttributeName, kind: i64) -> Inner<i64> {
-        let known = self.find_attributes(space, name);
-        if let Some((id, _)) = known.iter().find(|(_, known)| *known == kind) {
-            return Ok(*id);
+        if let Some(id) = self.find_attribute(space, name, |known| known == kind) {
+            return Ok(id);
         }
         self.may_intern()?;
+        let known = self.names.0.borrow().attributes_of(space, name).to_vec();
         self.run("INSERT INTO attribute (space, name, kind) VALUES (?1, ?2, ?3)", (space, name.as_str(), kind))?;
         let id = self.sql.last_insert_rowid();
         self.names.0.borrow_mut().add_attribute(id, space, name.clone(), kind)?;
@@ -224,19 +233,20 @@ impl Db {
 
     /// A number that names the attribute, whatever its kind.
     pub(crate) fn any_attribute_id(&self, space: i64, name: &AttributeName) -> Inner<i64> {
-        match self.find_attributes(space, name).first() {
-            Some((id, _)) => Ok(*id),
+        match self.find_attribute(space, name, |_| true) {
+            Some(id) => Ok(id),
             None => self.intern_attribute(space, name, KIND_UNKNOWN),
         }
     }
 
-    /// All numbers of a name, with their kind codes, oldest first.
-    pub(crate) fn find_attributes(&self, space: i64, name: &AttributeName) -> Vec<(i64, i64)> {
-        self.names.0.borrow().attribute_numbers.get(&(space, name.clone())).cloned().unwrap_or_default()
+    /// The oldest number of a name of which the kind code is wanted.
+    fn find_attribute(&self, space: i64, name: &AttributeName, is_wanted: impl Fn(i64) -> bool) -> Option<i64> {
+        let cache = self.names.0.borrow();
+        cache.attributes_of(space, name).iter().find(|(_, kind)| is_wanted(*kind)).map(|(id, _)| *id)
     }
 
     pub(crate) fn find_reference_attribute(&self, space: i64, name: &str) -> Option<i64> {
-        self.find_attributes(space, &AttributeName::new(name)).iter().find(|(_, kind)| *kind == 5).map(|(id, _)| *id)
+        self.find_attribute(space, &AttributeName::new(name), |kind| kind == 5)
     }
 
     pub(crate) fn attribute(&self, id: i64) -> Inner<Attribute> {

@@ -369,7 +369,7 @@ impl Db {
             )?;
         }
         if added {
-            self.run("UPDATE reference INDEXED BY reference_unsynchronised SET state = 0 WHERE source = ?1 AND state <> 0 AND state = 1", [source])?;
+            self.run("UPDATE OR FAIL reference INDEXED BY reference_unsynchronised SET state = 0 WHERE source = ?1 AND state <> 0 AND state = 1", [source])?;
         }
         Ok(())
     }

@@ -216,8 +216,11 @@ impl Db {
             }
         };
         self.run(
-            "INSERT OR REPLACE INTO pending_export (object, connector, operation, content, state, code, message, remedy, retry, attempts, not_before, if_deleted) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            "INSERT INTO pending_export (object, connector, operation, content, state, code, message, remedy, retry, attempts, not_before, if_deleted) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (object) DO UPDATE SET connector = excluded.connector, \
+             operation = excluded.operation, content = excluded.content, state = excluded.state, code = excluded.code, \
+             message = excluded.message, remedy = excluded.remedy, retry = excluded.retry, attempts = excluded.attempts, \
+             not_before = excluded.not_before, if_deleted = excluded.if_deleted",
             rusqlite::params![
                 object,
                 connector,

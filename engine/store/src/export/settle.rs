@@ -135,7 +135,7 @@ impl Db {
             self.save_pending(head.id, head.connector, None)?;
             // What was refused with the object as it was is tried again with the object as it is.
             self.run(
-                "UPDATE pending_reference SET state = ?2 WHERE object = ?1 AND state = ?3",
+                "UPDATE OR FAIL pending_reference SET state = ?2 WHERE object = ?1 AND state = ?3",
                 (head.id, REFERENCE_PENDING, REFERENCE_REFUSED),
             )?;
         }

@@ -47,6 +47,44 @@ struct Flow {
     keep_foreign: bool,
 }
 
+/// Whether the target holds a value, and what was made pending of it: an addition or a removal, and its state.
+type Standing = (bool, Option<(bool, i64)>);
+
+/// A row of a source, seen from one of its flows.
+struct Row {
+    /// None: there is no such member.
+    ends: Option<Ends>,
+    /// It is in force: imported and synchronised, its removal not synchronised yet.
+    is_effective: bool,
+    /// It is among those that wait.
+    waits: bool,
+    /// Of the object at the other end, in the target.
+    standing: Standing,
+}
+
+/// The member of a row, and the object of the target that is linked to what it is linked to. What is pending for that one is
+/// read without what would be sent: a member's row asks for nothing else.
+struct Ends {
+    state: i64,
+    link: Option<i64>,
+    target: Option<TargetEnd>,
+    /// The target's object is in its grace period (SF18).
+    in_grace: bool,
+}
+
+/// Of the columns state and link of the member; number, anchor, and what is pending of the other: operation, state, code and
+/// message, and whether it is in its grace period.
+fn read_ends(row: &rusqlite::Row<'_>) -> rusqlite::Result<Ends> {
+    let target = match row.get::<_, Option<i64>>(2)? {
+        Some(object) => {
+            let pending = pending_of_end((row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?));
+            Some(TargetEnd { object: CsId(object), anchored: row.get(3)?, pending })
+        }
+        None => None,
+    };
+    Ok(Ends { state: row.get(0)?, link: row.get(1)?, target, in_grace: row.get(8)? })
+}
+
 /// What is known of one member of one target attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wish {
@@ -152,21 +190,22 @@ impl Db {
         if flows.is_empty() {
             return Ok(());
         }
-        let row = self.is_effective(source, attribute, member)?;
         for flow in flows {
             let connector = self.connector_of(flow.target)?;
-            let (verdict, in_grace) = match row {
-                true => self.weighed(member, connector)?,
+            let found = self.find_row((source, attribute, member), flow, connector)?;
+            let (verdict, in_grace) = match found.is_effective {
+                true => self.weigh(member, connector, found.ends)?,
                 false => (None, false),
             };
-            self.save_waiting((flow, connector), member, verdict.as_ref(), page)?;
+            self.save_waiting((flow, connector), member, verdict.as_ref(), found.waits, page)?;
             if let Some(ReferenceVerdict::Flows { target: end } | ReferenceVerdict::AfterCreate { target: end }) =
                 verdict
                 && (!flow.single || self.is_only_value(flow, member, end.0)?)
             {
                 // This very row wants it, so no other need be asked.
                 let wish = if in_grace { Wish::Held } else { Wish::Wanted };
-                self.fulfil(flow.target, flow.attribute, end.0, wish, &[], flow.single, page)?;
+                let key = (flow.target, flow.attribute, end.0);
+                self.fulfil_known(key, wish, found.standing, &[], flow.single, page)?;
                 continue;
             }
             if flow.single {
@@ -208,14 +247,6 @@ impl Db {
         Ok(connector)
     }
 
-    /// The row is in force: imported and synchronised, its removal not synchronised yet.
-    fn is_effective(&self, source: i64, attribute: i64, member: i64) -> Inner<bool> {
-        self.exists(
-            "SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state IN (0, 2)",
-            (source, attribute, member),
-        )
-    }
-
     /// Whether a row to this member flows to a connector, and why not.
     pub(crate) fn verdict(&self, member: i64, target_connector: i64) -> Inner<ReferenceVerdict> {
         let (verdict, _) = self.weighed(member, target_connector)?;
@@ -233,26 +264,44 @@ impl Db {
     }
 
     /// The verdict, and whether the object at the other end is in its grace period (SF18); none: there is no such member.
-    /// What is pending for it is read without what would be sent: a member's row asks for nothing else.
     fn weighed(&self, member: i64, target_connector: i64) -> Inner<(Option<ReferenceVerdict>, bool)> {
-        let found = self.one(
+        let ends = self.one(
             "SELECT m.state, m.link_mv, e.id, e.anchor IS NOT NULL, p.operation, p.state, p.code, p.message, p.not_before IS NOT NULL \
              FROM head m LEFT JOIN head e ON e.link_mv = m.link_mv AND e.connector = ?2 LEFT JOIN pending_export p ON p.object = e.id \
              WHERE m.id = ?1 ORDER BY e.id LIMIT 1",
             (member, target_connector),
+            read_ends,
+        )?;
+        self.weigh(member, target_connector, ends)
+    }
+
+    /// Everything that is asked about one row of a source and one flow of it, in one look.
+    fn find_row(&self, (source, attribute, member): (i64, i64, i64), flow: &Flow, connector: i64) -> Inner<Row> {
+        let found = self.one(
+            "SELECT m.state, m.link_mv, e.id, e.anchor IS NOT NULL, p.operation, p.state, p.code, p.message, p.not_before IS NOT NULL, \
+             EXISTS (SELECT 1 FROM reference WHERE source = ?3 AND attribute = ?4 AND target = ?1 AND state IN (0, 2)), \
+             EXISTS (SELECT 1 FROM waiting_reference WHERE object = ?5 AND attribute = ?6 AND member = ?1), \
+             EXISTS (SELECT 1 FROM reference WHERE source = ?5 AND attribute = ?6 AND target = e.id AND state <> 2), s.adds, s.state \
+             FROM head m LEFT JOIN head e ON e.link_mv = m.link_mv AND e.connector = ?2 LEFT JOIN pending_export p ON p.object = e.id \
+             LEFT JOIN pending_reference s ON s.object = ?5 AND s.attribute = ?6 AND s.member = e.id \
+             WHERE m.id = ?1 ORDER BY e.id LIMIT 1",
+            (member, connector, source, attribute, flow.target, flow.attribute),
             |row| {
-                let end = match row.get::<_, Option<i64>>(2)? {
-                    Some(object) => {
-                        let pending = (row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?);
-                        Some((CsId(object), row.get(3)?, pending_of_end(pending)))
-                    }
-                    None => None,
-                };
-                Ok(((row.get::<_, i64>(0)?, row.get::<_, Option<i64>>(1)?), end, row.get::<_, bool>(8)?))
+                let (adds, state) = (row.get::<_, Option<bool>>(12)?, row.get::<_, Option<i64>>(13)?);
+                Ok(Row {
+                    ends: Some(read_ends(row)?),
+                    is_effective: row.get(9)?,
+                    waits: row.get(10)?,
+                    standing: (row.get(11)?, adds.zip(state)),
+                })
             },
         )?;
-        let Some(((state, link), end, in_grace)) = found else { return Ok((None, false)) };
-        let target = end.map(|(object, anchored, pending)| TargetEnd { object, anchored, pending });
+        // Of a member that is gone nothing is left but, perhaps, that somebody waits for it.
+        Ok(found.unwrap_or(Row { ends: None, is_effective: false, waits: true, standing: (false, None) }))
+    }
+
+    fn weigh(&self, member: i64, target_connector: i64, ends: Option<Ends>) -> Inner<(Option<ReferenceVerdict>, bool)> {
+        let Some(Ends { state, link, target, in_grace }) = ends else { return Ok((None, false)) };
         let held = match (link, &target) {
             (Some(mv), None) => self.load_holds(mv, target_connector)?.into_iter().next(),
             _ => None,
@@ -267,11 +316,13 @@ impl Db {
         Ok((Some(verdict), in_grace))
     }
 
+    /// `waits`: it waited before.
     fn save_waiting(
         &self,
         (flow, connector): (&Flow, i64),
         member: i64,
         verdict: Option<&ReferenceVerdict>,
+        waits: bool,
         page: &mut ReferencePage,
     ) -> Inner<()> {
         let key = (flow.target, flow.attribute, member);
@@ -285,9 +336,10 @@ impl Db {
                     (flow.target, flow.attribute, member, connector, code, message),
                 )?;
             }
-            _ => {
+            _ if waits => {
                 self.run("DELETE FROM waiting_reference WHERE object = ?1 AND attribute = ?2 AND member = ?3", key)?;
             }
+            _ => {}
         }
         Ok(())
     }
@@ -303,7 +355,7 @@ impl Db {
             return self.settle_single(target, attribute, &flows, page);
         }
         let wish = self.wish(&flows, member)?;
-        self.fulfil(target, attribute, member, wish, &flows, false, page)
+        self.fulfil((target, attribute, member), wish, &flows, false, page)
     }
 
     /// At most one value: a wanted one takes the place of every other, whoever put it there.
@@ -346,7 +398,7 @@ impl Db {
                 (None, Wish::Unwanted) if someone_waits => Wish::Held,
                 (_, wish) => wish,
             };
-            self.fulfil(target, attribute, member, wish, flows, chosen.is_some(), page)?;
+            self.fulfil((target, attribute, member), wish, flows, chosen.is_some(), page)?;
         }
         Ok(())
     }
@@ -376,19 +428,28 @@ impl Db {
         Ok(wish)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the row, the wish, and how it is weighed")]
     fn fulfil(
         &self,
-        target: i64,
-        attribute: i64,
-        member: i64,
+        key: (i64, i64, i64),
         wish: Wish,
         flows: &[Flow],
         replaced: bool,
         page: &mut ReferencePage,
     ) -> Inner<()> {
-        let key = (target, attribute, member);
-        let (present, sent) = self.present_and_sent(key)?;
+        self.fulfil_known(key, wish, self.present_and_sent(key)?, flows, replaced, page)
+    }
+
+    /// The same of a value of which it is known how it stands.
+    fn fulfil_known(
+        &self,
+        key: (i64, i64, i64),
+        wish: Wish,
+        (present, sent): Standing,
+        flows: &[Flow],
+        replaced: bool,
+        page: &mut ReferencePage,
+    ) -> Inner<()> {
+        let (target, attribute, member) = key;
         match wish {
             Wish::Held => self.cancel(target, attribute, member),
             Wish::Wanted if present => match sent {
@@ -444,8 +505,7 @@ impl Db {
         }
     }
 
-    /// Whether the target holds the value, and what was made pending of it: an addition or a removal, and its state.
-    fn present_and_sent(&self, key: (i64, i64, i64)) -> Inner<(bool, Option<(bool, i64)>)> {
+    fn present_and_sent(&self, key: (i64, i64, i64)) -> Inner<Standing> {
         type Row = (bool, Option<bool>, Option<i64>);
         let row: Option<Row> = self.one(
             "SELECT EXISTS (SELECT 1 FROM reference WHERE source = ?1 AND attribute = ?2 AND target = ?3 AND state <> 2), \
@@ -462,7 +522,9 @@ impl Db {
         let (target, attribute, member) = key;
         let connector = self.connector_of(target)?;
         self.run(
-            "INSERT OR REPLACE INTO pending_reference (object, attribute, member, connector, adds, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO pending_reference (object, attribute, member, connector, adds, state) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+             ON CONFLICT (object, attribute, member) DO UPDATE SET connector = excluded.connector, adds = excluded.adds, \
+             state = excluded.state, code = NULL, message = NULL, remedy = NULL, retry = 0, attempts = 0",
             (target, attribute, member, connector, adds, REFERENCE_PENDING),
         )?;
         match adds {

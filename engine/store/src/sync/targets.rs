@@ -149,7 +149,7 @@ impl Db {
         }
         for (position, hold) in (0i64..).zip(holds) {
             self.run(
-                "INSERT INTO hold (mv, connector, position, code, attribute, wanted, present, message, remedy, candidate, approvable) \
+                "INSERT OR FAIL INTO hold (mv, connector, position, code, attribute, wanted, present, message, remedy, candidate, approvable) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 rusqlite::params![
                     mv,
@@ -224,8 +224,9 @@ impl Db {
             };
             let attribute = self.attribute_id(connector, &flow.target_attribute, ValueKind::Reference)?;
             self.run(
-                "INSERT OR REPLACE INTO reference_flow (object, attribute, source, source_attribute, rule, single, keep_foreign) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                "INSERT INTO reference_flow (object, attribute, source, source_attribute, rule, single, keep_foreign) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (object, attribute, source, source_attribute) DO UPDATE \
+                 SET rule = excluded.rule, single = excluded.single, keep_foreign = excluded.keep_foreign",
                 (
                     target,
                     attribute,
