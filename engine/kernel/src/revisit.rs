@@ -3,15 +3,15 @@
 use crate::decide::Change;
 use crate::evaluate::{ConnectorInputs, MetaverseInputs};
 use crate::inputs::Run;
-use crate::keys::{SourceKeys, key_values};
+use crate::keys::SourceKeys;
 use crate::neighbourhood::{KeyHit, Reader};
 use crate::plan::ObjectPlan;
 use crate::search::metaverse_hits;
 use crate::view::{CsObject, MvId, MvRef, MvValue};
-use metaverse_schema::{AttributeName, ByName, ObjectType};
+use metaverse_schema::{AttributeName, ByName, MatchKey, ObjectType};
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use sync_rules::{ConnectorName, Direction, Expression, JoinClause, Rule};
+use sync_rules::{ConnectorName, Direction, Expression, JoinClause, KeyId, Rule};
 
 /// All join clauses of a rule.
 fn clauses(rule: &Rule) -> impl Iterator<Item = &JoinClause> {
@@ -109,6 +109,9 @@ pub(crate) fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, r
         return;
     }
     let images = [object.synchronised.as_ref(), object.imported()];
+    // Several rules look for one key. What it is found by does not depend on the rule: the object stands in one space.
+    let known = [SourceKeys::default(), SourceKeys::default()];
+    let mut looked_for: BTreeSet<(KeyId, MatchKey)> = BTreeSet::new();
     for rule in run
         .rules
         .rules
@@ -116,12 +119,14 @@ pub(crate) fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, r
         .filter(|rule| rule.direction == Direction::Outbound && rule.connector == object.connector)
     {
         for clause in clauses(rule) {
-            let mut values: BTreeSet<_> = BTreeSet::new();
-            for image in images.into_iter().flatten() {
-                values.extend(key_values(&clause.target, clause.exact, &ConnectorInputs::of(object, image, run)));
-            }
-            for value in values {
-                plan.revisit.extend(metaverse_hits(clause.source_key, &value, reader));
+            for (image, known) in images.into_iter().zip(&known) {
+                let Some(image) = image else { continue };
+                let inputs = ConnectorInputs::of(object, image, run);
+                for value in known.values(&clause.target, clause.exact, &object.connector, &inputs).iter() {
+                    if looked_for.insert((clause.source_key, value.clone())) {
+                        plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
+                    }
+                }
             }
         }
     }
