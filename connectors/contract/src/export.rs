@@ -128,7 +128,8 @@ pub trait Exporter: Send + Sync {
 
     /// Whether references of an object that is to be created wait until all creates of the step have gone. So it is where
     /// references are requests of their own and what was just made cannot be seen for a while: that while is then waited for
-    /// once, and not once for each batch of creates.
+    /// once, and not once for each batch of creates. Nothing of an export page then waits for the one before it, so the two may be
+    /// on their way together.
     fn references_follow_creates(&self) -> bool {
         false
     }

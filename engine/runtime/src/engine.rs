@@ -46,7 +46,7 @@ pub struct Limits {
     pub page: usize,
     /// Objects of the next page that are worth a thread of their own: neighbours share what is read about them.
     pub smallest_part: usize,
-    /// Pages that a reader may be ahead of the store.
+    /// Pages that a reader may be ahead of those that are gathered.
     pub import_pages: usize,
     /// Pages of a reader are gathered to one transaction until it holds so many items ...
     pub gather_items: usize,
@@ -75,12 +75,20 @@ pub struct Limits {
     pub reference_page: usize,
 }
 
+impl Limits {
+    /// Objects of the first page of a synchronisation of several: the threads that look ahead have nothing to do until it is
+    /// decided.
+    pub(crate) fn first_page(&self) -> usize {
+        (self.page / 8).max(self.smallest_part).min(self.page)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {
             page: 1_000,
             smallest_part: 64,
-            import_pages: 3,
+            import_pages: 2,
             gather_items: 1_000,
             gather_ms: 250,
             shrunken_objects: 20,

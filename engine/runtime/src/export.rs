@@ -2,7 +2,7 @@
 //! What comes of each object is settled in the store; an export confirms nothing, only an import does (O44).
 
 use crate::engine::Engine;
-use crate::export_order::layers;
+use crate::export_order::{Together, layers};
 use crate::profile::RunOptions;
 use crate::report::ErrorNote;
 use crate::send::{Outcome, Sending, unanswered_create};
@@ -10,7 +10,7 @@ use crate::status;
 use crate::step::{End, StepRun};
 use connector_contract::{Connector, ConnectorError, ErrorKind, ExportItem, Exporter};
 use metaverse_schema::{Anchor, Attributes};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use sync_kernel::{CsId, PendingExport, PendingOperation};
@@ -86,6 +86,50 @@ impl Stage {
 
     fn takes(self, entry: &ExportEntry) -> bool {
         self != Stage::RemoveEmpty || !entry.holds_others
+    }
+
+    /// What of a page goes now.
+    fn sendable(self, page: Vec<ExportEntry>, tally: &Tally) -> Vec<ExportEntry> {
+        let in_page: BTreeSet<CsId> = page.iter().map(|entry| entry.id).collect();
+        page.into_iter()
+            .filter(|entry| self.takes(entry) && tally.may_be_sent(entry.id))
+            // Its container comes with this page, or has to come with a later one of this pass.
+            .filter(|entry| entry.waits_for.is_none_or(|id| in_page.contains(&id) || !tally.may_still_come(id)))
+            .filter(|entry| entry.pending.is_some() || !entry.references.is_empty())
+            .collect()
+    }
+}
+
+/// How far a pass is.
+struct Pass {
+    stage: Stage,
+    /// The last object that was read.
+    after: Option<CsId>,
+    /// Nothing is left to be read.
+    is_read: bool,
+    /// Of the last page, what was not put into batches yet.
+    layers: VecDeque<Vec<Together>>,
+    /// `Tally::outcomes` when the last page was taken; none before the first.
+    outcomes_before: Option<u64>,
+    /// Objects of it stand in containers, and take and leave names there.
+    has_places: bool,
+}
+
+impl Pass {
+    fn of(stage: Stage) -> Self {
+        Pass { stage, after: None, is_read: false, layers: VecDeque::new(), outcomes_before: None, has_places: false }
+    }
+
+    /// Whether the next page is to be taken now: when nothing is on its way; or when little is, the system has answered, and
+    /// nothing can wait for what is under way, neither a reference for the object that it names, nor an object for its container,
+    /// nor a name for who leaves it. So it is where references follow creates by themselves, and nothing has a place.
+    fn takes_a_page(&self, exporter: &dyn Exporter, sending: &Sending, tally: &Tally, page: usize) -> bool {
+        if self.is_read || !self.layers.is_empty() {
+            return false;
+        }
+        let has_answered = self.outcomes_before.is_some_and(|before| tally.outcomes() > before);
+        let waits_for_nothing = exporter.references_follow_creates() && !self.has_places;
+        !sending.is_under_way() || (has_answered && waits_for_nothing && sending.unanswered() <= page / 2)
     }
 }
 
@@ -219,7 +263,8 @@ impl Engine {
         Ok(None)
     }
 
-    /// One pass over everything that is pending in a phase.
+    /// One pass over everything that is pending in a phase. Where nothing of a page can wait for the one before it, it is prepared
+    /// while that one is still on its way, so that the system is kept busy.
     async fn export_pass(
         &mut self,
         step: &mut StepRun,
@@ -227,64 +272,94 @@ impl Engine {
         stage: Stage,
         tally: &mut Tally,
     ) -> Result<Option<Halt>, StoreError> {
-        let phase = stage.phase();
-        let mut after: Option<CsId> = None;
-        loop {
-            if self.stop.is_stopped() {
-                return Ok(Some(Halt::Operator));
-            }
-            let page = self.store.export_page(
-                &step.connector,
-                phase,
-                after,
-                self.limits.export_page,
-                self.limits.references_per_object,
-            )?;
-            let Some(last) = page.last().map(|entry| entry.id) else {
-                return Ok(None);
-            };
-            after = Some(last);
-            let in_page: BTreeSet<CsId> = page.iter().map(|entry| entry.id).collect();
-            let entries: Vec<ExportEntry> = page
-                .into_iter()
-                .filter(|entry| stage.takes(entry) && tally.may_be_sent(entry.id))
-                // Its container comes with this page, or has to come with a later one of this pass.
-                .filter(|entry| entry.waits_for.is_none_or(|id| in_page.contains(&id) || !tally.may_still_come(id)))
-                .filter(|entry| entry.pending.is_some() || !entry.references.is_empty())
-                .collect();
-            if entries.is_empty() {
-                continue;
-            }
-            let outcomes_before = tally.outcomes();
-            let halt = self.export_entries(step, connector, phase, entries, tally).await?;
-            step.report.processed = tally.settled();
-            self.store.step_progress(step.id, &step.counters())?;
-            step.progress("exporting", tally.settled(), Some(tally.total.max(tally.settled())));
-            if halt.is_some() {
-                return Ok(halt);
-            }
-            if tally.outcomes() == outcomes_before {
-                return Ok(Some(Halt::NothingGoes));
-            }
-            if tally.refused.len() as u64 > status::error_limit(self.deployment.error_limit) {
-                return Ok(Some(Halt::ErrorLimit));
-            }
-        }
-    }
-
-    /// Sends the entries of one page, layer by layer, and settles each.
-    async fn export_entries(
-        &mut self,
-        step: &mut StepRun,
-        connector: &Arc<dyn Connector>,
-        phase: ExportPhase,
-        entries: Vec<ExportEntry>,
-        tally: &mut Tally,
-    ) -> Result<Option<Halt>, StoreError> {
         let Some(exporter) = connector.exporter() else {
             return Ok(None);
         };
         let batch_size = exporter.batch_size().max(1);
+        let wait = Duration::from_millis(self.limits.settle_ms);
+        let mut sending = Sending::new(Arc::clone(connector), self.limits.batches_in_flight);
+        let mut pass = Pass::of(stage);
+        let mut halt = None;
+        loop {
+            if halt.is_none() && self.stop.is_stopped() {
+                halt = Some(Halt::Operator);
+            }
+            if halt.is_none() && pass.takes_a_page(exporter, &sending, tally, self.limits.export_page) {
+                halt = self.next_page(step, exporter, &mut pass, &mut sending, tally).await?;
+                if let Some(layer) = pass.layers.pop_front() {
+                    sending.enqueue(&layer, batch_size);
+                }
+            }
+            if halt.is_some() {
+                pass.layers.clear();
+                sending.stop_sending();
+            }
+            let more = sending.advance(wait).await;
+            if let Some(error) = sending.take_failure() {
+                halt.get_or_insert(Halt::Connector(error));
+            }
+            if !more || sending.waiting() >= self.limits.settle_objects || sending.is_overdue(wait) {
+                self.settle(step, sending.take_outcomes(), tally)?;
+            }
+            if more {
+                continue;
+            }
+            match pass.layers.pop_front() {
+                // A layer waits for the one before.
+                Some(layer) => sending.enqueue(&layer, batch_size),
+                None if halt.is_some() || pass.is_read => break,
+                None => {}
+            }
+        }
+        let unsent = sending.take_unsent("not sent");
+        self.settle(step, unsent, tally)?;
+        if pass.outcomes_before.is_some() {
+            self.tell_progress(step, tally)?;
+        }
+        Ok(halt.or_else(|| self.too_many_refused(tally)))
+    }
+
+    /// Reads the next page that holds anything to send, marks it, and hands it over.
+    async fn next_page(
+        &mut self,
+        step: &mut StepRun,
+        exporter: &dyn Exporter,
+        pass: &mut Pass,
+        sending: &mut Sending,
+        tally: &mut Tally,
+    ) -> Result<Option<Halt>, StoreError> {
+        if let Some(before) = pass.outcomes_before {
+            self.tell_progress(step, tally)?;
+            if tally.outcomes() == before {
+                return Ok(Some(Halt::NothingGoes));
+            }
+            if let Some(halt) = self.too_many_refused(tally) {
+                return Ok(Some(halt));
+            }
+            // Whoever listened may have stopped it.
+            if self.stop.is_stopped() {
+                return Ok(Some(Halt::Operator));
+            }
+        }
+        let entries = loop {
+            let page = self.store.export_page(
+                &step.connector,
+                pass.stage.phase(),
+                pass.after,
+                self.limits.export_page,
+                self.limits.references_per_object,
+            )?;
+            let Some(last) = page.last().map(|entry| entry.id) else {
+                pass.is_read = true;
+                return Ok(None);
+            };
+            pass.after = Some(last);
+            let entries = pass.stage.sendable(page, tally);
+            if !entries.is_empty() {
+                break entries;
+            }
+        };
+        pass.outcomes_before = Some(tally.outcomes());
         let (mut entries, halt) = self.adopt_created(step, exporter, entries, tally).await?;
         if halt.is_some() {
             return Ok(halt);
@@ -302,39 +377,23 @@ impl Engine {
         self.store.mark_in_flight(&entries)?;
         #[cfg(feature = "fail-points")]
         fail::fail_point!("export-marked");
-        let order = layers(&entries, phase);
+        pass.layers = layers(&entries, pass.stage.phase()).into();
+        pass.has_places |= entries.iter().any(|entry| entry.dn.is_some());
         let ids: Vec<CsId> = entries.iter().map(|entry| entry.id).collect();
         let named_by = self.store.held_values(&ids, exporter.named_by())?;
-        let mut sending = Sending::new(Arc::clone(connector), entries, named_by, self.limits.batches_in_flight);
-        let mut halt = None;
-        for layer in order {
-            sending.enqueue(&layer, batch_size);
-            loop {
-                if halt.is_none() && self.stop.is_stopped() {
-                    halt = Some(Halt::Operator);
-                }
-                if halt.is_some() {
-                    sending.stop_sending();
-                }
-                let wait = Duration::from_millis(self.limits.settle_ms);
-                let more = sending.advance(wait).await;
-                if let Some(error) = sending.take_failure() {
-                    halt.get_or_insert(Halt::Connector(error));
-                }
-                if !more || sending.waiting() >= self.limits.settle_objects || sending.is_overdue(wait) {
-                    self.settle(step, sending.take_outcomes(), tally)?;
-                }
-                if !more {
-                    break;
-                }
-            }
-            if halt.is_some() {
-                break;
-            }
-        }
-        let unsent = sending.take_unsent("not sent");
-        self.settle(step, unsent, tally)?;
-        Ok(halt)
+        sending.add(entries, named_by);
+        Ok(None)
+    }
+
+    fn tell_progress(&mut self, step: &mut StepRun, tally: &Tally) -> Result<(), StoreError> {
+        step.report.processed = tally.settled();
+        self.store.step_progress(step.id, &step.counters())?;
+        step.progress("exporting", tally.settled(), Some(tally.total.max(tally.settled())));
+        Ok(())
+    }
+
+    fn too_many_refused(&self, tally: &Tally) -> Option<Halt> {
+        (tally.refused.len() as u64 > status::error_limit(self.deployment.error_limit)).then_some(Halt::ErrorLimit)
     }
 
     /// O28: a create that may have arrived before a crash is looked up before it is sent again, or removed. What is found is ours.

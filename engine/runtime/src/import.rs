@@ -22,6 +22,7 @@ use sync_store::{
     ErrorPhase, FinishImport, HeldPrints, ImportMode, ImportSession, NeverSyncGroup, OwnAccountFact, Problem,
     StagedChange, StagedItem, StagedObject, StagedPlace, StagingCounters, StoreError,
 };
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 /// Codes of discovery errors that this module raises itself (R69).
@@ -178,22 +179,22 @@ impl Engine {
         step: &mut StepRun,
         connector: &dyn Connector,
         incoming: &mut Incoming,
-        mut pages: tokio::sync::mpsc::Receiver<ImportPage>,
+        pages: mpsc::Receiver<ImportPage>,
         reader: JoinHandle<Result<ImportEnd, ConnectorError>>,
         total: Option<u64>,
     ) -> Result<Read, Failure> {
         let limit = status::error_limit(self.deployment.error_limit);
         let guard = AbortOnDrop(reader);
+        let mut pages = gathered(pages, self.limits.clone());
         loop {
-            let page = tokio::select! {
+            let items = tokio::select! {
                 biased;
                 () = self.stop.stopped() => {
                     return Ok(Read { end: Err(ConnectorError::cancelled("importing")), stopped: Some(End::by_operator()) });
                 }
-                page = pages.recv() => page,
+                items = pages.recv() => items,
             };
-            let Some(page) = page else { break };
-            let items = gather(page.items, &mut pages, &self.limits).await;
+            let Some(items) = items else { break };
             #[cfg(feature = "fail-points")]
             fail::fail_point!("import-page");
             self.stage(step, connector, incoming, items).await?;
@@ -466,11 +467,27 @@ impl Engine {
     }
 }
 
+/// What a reader reads, in pages as they are staged. They are gathered by a task of their own: while the store is at work, the
+/// reader goes on, however small its pages are.
+fn gathered(mut pages: mpsc::Receiver<ImportPage>, limits: Limits) -> mpsc::Receiver<Vec<ImportItem>> {
+    let (staging, gathered) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while let Some(page) = pages.recv().await {
+            let items = gather(page.items, &mut pages, &limits).await;
+            if staging.send(items).await.is_err() {
+                // Nobody stages any more.
+                return;
+            }
+        }
+    });
+    gathered
+}
+
 /// Small pages that follow one another soon become one: a transaction writes the same pages of the indexes anew, however few
 /// objects it holds.
 async fn gather(
     mut items: Vec<ImportItem>,
-    pages: &mut tokio::sync::mpsc::Receiver<ImportPage>,
+    pages: &mut mpsc::Receiver<ImportPage>,
     limits: &Limits,
 ) -> Vec<ImportItem> {
     let end = tokio::time::Instant::now() + Duration::from_millis(limits.gather_ms);

@@ -36,12 +36,14 @@ type Answer = Result<Vec<(i64, ExportOutcome)>, ConnectorError>;
 /// What a batch's task ends with: none, it had not left when sending was stopped.
 type Ended = (Vec<i64>, Option<Answer>);
 
-/// The entries of a page on their way.
+/// The entries of a page on their way, and what is left of the page before it.
 pub(crate) struct Sending {
     connector: Arc<dyn Connector>,
+    /// Those without an outcome.
     entries: HashMap<i64, ExportEntry>,
     /// What else names them in the system.
     named_by: BTreeMap<CsId, Attributes>,
+    /// Numbers of the page that came last, by position.
     order: Vec<i64>,
     queue: VecDeque<Vec<ExportItem>>,
     /// One for each batch that is known to be next: they leave in their order, as soon as one before has its answer, also while
@@ -59,18 +61,13 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    pub(crate) fn new(
-        connector: Arc<dyn Connector>,
-        entries: Vec<ExportEntry>,
-        named_by: BTreeMap<CsId, Attributes>,
-        in_flight: usize,
-    ) -> Self {
-        let order = entries.iter().map(|entry| entry.id.0).collect();
+    /// `in_flight`: so many batches are on their way at a time.
+    pub(crate) fn new(connector: Arc<dyn Connector>, in_flight: usize) -> Self {
         Sending {
             connector,
-            entries: entries.into_iter().map(|entry| (entry.id.0, entry)).collect(),
-            named_by,
-            order,
+            entries: HashMap::new(),
+            named_by: BTreeMap::new(),
+            order: Vec::new(),
             queue: VecDeque::new(),
             tasks: JoinSet::new(),
             ways: Arc::new(Semaphore::new(in_flight.max(1))),
@@ -82,7 +79,14 @@ impl Sending {
         }
     }
 
-    /// Puts the entries at these positions into batches; what goes together stands in one, if it fits. An entry that cannot
+    /// Takes a page over: everything of the one before has been put into batches.
+    pub(crate) fn add(&mut self, page: Vec<ExportEntry>, named_by: BTreeMap<CsId, Attributes>) {
+        self.order = page.iter().map(|entry| entry.id.0).collect();
+        self.entries.extend(page.into_iter().map(|entry| (entry.id.0, entry)));
+        self.named_by.extend(named_by);
+    }
+
+    /// Puts the entries at these positions of the last page into batches; what goes together stands in one, if it fits. An entry that cannot
     /// be sent as it is stored is refused here.
     pub(crate) fn enqueue(&mut self, layer: &[Together], batch_size: usize) {
         let mut items = Vec::new();
@@ -233,6 +237,16 @@ impl Sending {
         self.failure.take()
     }
 
+    /// Entries without an outcome.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// A batch is on its way, or next, or its outcome waits to be committed.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.tasks.is_empty() || !self.queue.is_empty() || !self.outcomes.is_empty()
+    }
+
     /// Outcomes that wait to be committed.
     pub(crate) fn waiting(&self) -> usize {
         self.outcomes.len()
@@ -249,7 +263,8 @@ impl Sending {
 
     /// What never left the process.
     pub(crate) fn take_unsent(&mut self, reason: &str) -> Vec<Outcome> {
-        let numbers: Vec<i64> = self.order.iter().filter(|number| self.entries.contains_key(number)).copied().collect();
+        let mut numbers: Vec<i64> = self.entries.keys().copied().collect();
+        numbers.sort_unstable();
         self.unsettled(&numbers, false, reason);
         self.take_outcomes()
     }

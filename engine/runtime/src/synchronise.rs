@@ -163,14 +163,19 @@ impl Engine {
                 format!("the last full synchronisation broke off after object {last}; this one continues there"),
             );
         }
+        let mut limit = match sync.workers > 1 && total > self.limits.page as u64 {
+            true => self.limits.first_page(),
+            false => self.limits.page,
+        };
         loop {
-            let page = self.page_after(&connector, scope, after)?;
+            let page = self.page_after(&connector, scope, after, limit)?;
             let Some(last) = page.last().copied() else { break };
             after = Some(last);
+            limit = self.limits.page;
             let subjects: Vec<Subject> = page.into_iter().map(Subject::Connector).collect();
             sync.next = match sync.workers {
                 0 | 1 => Vec::new(),
-                _ => self.page_after(&connector, scope, after)?,
+                _ => self.page_after(&connector, scope, after, limit)?,
             };
             let early = self.synchronise_page(step, sync, &subjects, Some(last).filter(|_| sync.is_full)).await?;
             step.progress("synchronising", step.report.processed, Some(total.max(step.report.processed)));
@@ -208,9 +213,14 @@ impl Engine {
         Ok(None)
     }
 
-    /// The objects of a step that follow `after`: at most one page of them, by their numbers.
-    fn page_after(&self, connector: &str, scope: &Scope, after: Option<CsId>) -> Result<Vec<CsId>, StoreError> {
-        let limit = self.limits.page;
+    /// The objects of a step that follow `after`: at most so many, by their numbers.
+    fn page_after(
+        &self,
+        connector: &str,
+        scope: &Scope,
+        after: Option<CsId>,
+        limit: usize,
+    ) -> Result<Vec<CsId>, StoreError> {
         Ok(match scope {
             Scope::All => self.store.staging_page(connector, after, limit)?,
             Scope::Due => self.store.dirty_page(connector, after, limit)?,

@@ -2,7 +2,7 @@
 
 use super::setup::{Lab, Settings};
 use crate::{CycleKind, RunOptions, Severity, status};
-use sync_store::PendingFilter;
+use sync_store::{ExportPhase, PendingFilter};
 
 /// Invariant 3: export, import, synchronise again: nothing is left, by delta and by full.
 #[tokio::test]
@@ -309,4 +309,47 @@ async fn references_of_new_objects_follow_all_creates() {
     assert_eq!(report.steps[0].export.get("export-update"), None, "{report:#?}");
     lab.good_cycle(CycleKind::Delta).await;
     lab.second_plan_is_empty().await;
+}
+
+/// Spec 10.9: while the rest of a page is on its way, the next one is read and marked as sent, so that the system is kept busy; and
+/// only where nothing of it can wait for an object that is under way.
+#[tokio::test]
+async fn the_next_page_is_prepared_while_one_is_on_its_way() {
+    for (references_apart, marked) in [(true, 2 + 4), (false, 2)] {
+        let lab = Lab::new();
+        lab.dir.behave(|behaviour| {
+            behaviour.batch = 1;
+            behaviour.references_apart = references_apart;
+            // Each create has a point before it and one behind it: the third of the first page is about to be made.
+            behaviour.crash_at = Some(5);
+        });
+        (1..=10).for_each(|number| lab.hr.put_person(number));
+        lab.run("dir", "full-import").await;
+        lab.run("hr", "full-import").await;
+        lab.run("hr", "full-synchronization").await;
+        let mut parts = lab.parts();
+        parts.limits.export_page = 4;
+        parts.limits.settle_objects = 1;
+        parts.limits.batches_in_flight = 1;
+        let mut engine = crate::Engine::open(parts).unwrap();
+        let options = RunOptions::default();
+        tokio::select! {
+            report = engine.run_profile("dir", "export", &options) => panic!("{report:#?}"),
+            () = async {
+                lab.dir.crashed.notified().await;
+                // The engine has all the time it wants before it is lost.
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            } => {}
+        }
+        drop(engine);
+        lab.dir.behave(|behaviour| behaviour.crash_at = None);
+        let engine = lab.engine();
+        let left = engine.store().export_page("dir", ExportPhase::Writes, None, 100, 10).unwrap();
+        let in_flight = left.iter().filter(|entry| entry.was_in_flight).count();
+        assert_eq!((left.len(), in_flight), (8, marked), "references apart: {references_apart}");
+        drop(engine);
+        lab.good_cycle(CycleKind::Delta).await;
+        assert_eq!(lab.dir.picture().len(), 10, "each once");
+        lab.second_plan_is_empty().await;
+    }
 }

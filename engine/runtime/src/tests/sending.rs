@@ -44,7 +44,8 @@ fn sending(lab: &Lab, in_flight: usize) -> Sending {
         })
         .collect();
     let order: Vec<Vec<usize>> = (0..entries.len()).map(|position| vec![position]).collect();
-    let mut sending = Sending::new(Arc::clone(&lab.dir) as _, entries, BTreeMap::new(), in_flight);
+    let mut sending = Sending::new(Arc::clone(&lab.dir) as _, in_flight);
+    sending.add(entries, BTreeMap::new());
     sending.enqueue(&order, 1);
     sending
 }
