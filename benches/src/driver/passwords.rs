@@ -29,7 +29,8 @@ const ADDRESSING: &str = "http://www.w3.org/2005/08/addressing";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 const PATH: &str = "/provisioningservice.svc";
 const SCOPE: &str = "6bf85cfa-ac8a-4be5-b5de-425a0d0dc016%2F.default";
-/// The wall time, and the share of PBKDF2 in the engine's CPU, that are aimed at.
+/// The wall time that is aimed at, and the share of the crate's PBKDF2 in the engine's CPU. The engine's own hashing costs half of the
+/// crate's, so the share also says what everything else costs.
 const MOST_TIMES_THE_LIMIT: f64 = 1.3;
 const LEAST_SHARE: f64 = 0.85;
 /// Sign-ins that are checked in one request.
@@ -93,7 +94,7 @@ pub fn run(programs: &Programs, plan: Plan, report: &mut Report, tell: &dyn Fn(&
         limit_seconds: Some(median(&hashing) + median(&posting)),
         goal: Some(MOST_TIMES_THE_LIMIT),
         tenant_rss_bytes: process::peak_rss_bytes(tenant.server.pid()),
-        note: format!("PBKDF2 alone is {share:.2} of the engine's CPU (goal {LEAST_SHARE})"),
+        note: format!("the crate's PBKDF2 alone costs {share:.2} of the engine's whole CPU (goal {LEAST_SHARE})"),
         ..line
     });
     Ok(())

@@ -37,29 +37,60 @@ pub(crate) fn derive<const SALT: usize>(asked: &[(Key, [u8; SALT])], iterations:
     derived
 }
 
+/// One password on its way. Aligned, as a block that lies across two lines of the cache is written and read again so slowly that the lanes
+/// gain nothing. Wiped on drop.
+#[repr(C, align(64))]
+struct Lane {
+    block: Block,
+    /// HMAC after its key, inside and outside: where each compression of a block begins.
+    inner: State,
+    outer: State,
+    state: State,
+    sum: State,
+}
+
+impl Lane {
+    fn new(key: &Key, salt: &[u8]) -> Lane {
+        let (inner, outer) = (after_key(key, 0x36), after_key(key, 0x5c));
+        Lane { block: first_block(salt), inner, outer, state: START, sum: [0; 8] }
+    }
+
+    fn compress(&mut self) {
+        compress256(&mut self.state, std::slice::from_ref(&self.block));
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        self.block.as_mut_slice().zeroize();
+        [&mut self.inner, &mut self.outer, &mut self.state, &mut self.sum]
+            .into_iter()
+            .for_each(|state| state.zeroize());
+    }
+}
+
 fn side_by_side<const N: usize, const SALT: usize>(asked: &[(Key, [u8; SALT]); N], iterations: u32) -> [Derived; N] {
-    let keyed = |pad: u8| Zeroizing::new(asked.each_ref().map(|(key, _)| after_key(key, pad)));
-    let (inner, outer) = (keyed(0x36), keyed(0x5c));
-    let mut blocks: [Block; N] = asked.each_ref().map(|(_, salt)| first_block(salt));
-    let mut sums = Zeroizing::new([[0u32; 8]; N]);
+    let mut lanes: [Lane; N] = asked.each_ref().map(|(key, salt)| Lane::new(key, salt));
     for iteration in 0..iterations {
-        for (block, keyed) in blocks.iter_mut().zip(&*inner) {
-            let state = after(keyed, block);
+        for lane in &mut lanes {
+            lane.state = lane.inner;
+            lane.compress();
             if iteration == 0 {
-                *block = padding_of(DERIVED);
+                // What it makes takes the place of the salt.
+                lane.block = padding_of(DERIVED);
             }
-            put(block, &state);
+            words(&mut lane.block, &lane.state);
         }
-        for ((block, keyed), sum) in blocks.iter_mut().zip(&*outer).zip(&mut *sums) {
-            let state = after(keyed, block);
-            put(block, &state);
-            sum.iter_mut().zip(&state).for_each(|(sum, word)| *sum ^= word);
+        for lane in &mut lanes {
+            lane.state = lane.outer;
+            lane.compress();
+            words(&mut lane.block, &lane.state);
+            lane.sum.iter_mut().zip(&lane.state).for_each(|(sum, word)| *sum ^= word);
         }
     }
-    blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
-    sums.map(|sum| {
+    lanes.each_ref().map(|lane| {
         let mut derived = Zeroizing::new([0u8; DERIVED]);
-        words(&mut *derived, &sum);
+        words(&mut *derived, &lane.sum);
         derived
     })
 }
@@ -68,14 +99,9 @@ fn side_by_side<const N: usize, const SALT: usize>(asked: &[(Key, [u8; SALT]); N
 fn after_key(key: &Key, pad: u8) -> State {
     let mut block = Block::default();
     block.iter_mut().zip(&**key).for_each(|(byte, key)| *byte = key ^ pad);
-    let state = after(&START, &block);
+    let mut state = START;
+    compress256(&mut state, std::slice::from_ref(&block));
     block.as_mut_slice().zeroize();
-    state
-}
-
-fn after(state: &State, block: &Block) -> State {
-    let mut state = *state;
-    compress256(&mut state, std::slice::from_ref(block));
     state
 }
 
@@ -93,10 +119,6 @@ fn padding_of(bytes: usize) -> Block {
     block.iter_mut().skip(bytes).take(1).for_each(|byte| *byte = 0x80);
     block.iter_mut().rev().zip(bits.to_le_bytes()).for_each(|(to, from)| *to = from);
     block
-}
-
-fn put(block: &mut Block, state: &State) {
-    words(block, state);
 }
 
 fn words(bytes: &mut [u8], state: &State) {
