@@ -290,6 +290,40 @@ async fn small_pages_of_a_reader_are_one_transaction() {
     assert_eq!(*staged.lock().unwrap(), [30, 50]);
 }
 
+/// Spec 10.10: while the store is at work, the reader goes on to the end of the next transaction, however small its pages are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_goes_on_while_the_store_is_at_work() {
+    let lab = Lab::new();
+    (1..=200).for_each(|number| lab.hr.put_person(number));
+    lab.hr.behave(|behaviour| behaviour.page = 10);
+    let mut parts = lab.parts();
+    parts.limits.import_pages = 1;
+    parts.limits.gather_items = 50;
+    parts.limits.gather_ms = 600_000;
+    let read = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let pages = std::sync::Arc::clone(&read);
+    *lab.hr.watcher.lock().unwrap() = Some(std::sync::Arc::new(move |_| {
+        pages.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }));
+    let meanwhile = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let seen = std::sync::Arc::clone(&meanwhile);
+    parts.events = std::sync::Arc::new(move |event: &crate::Event| {
+        if let crate::Event::Progress { done: 50, phase: "reading", .. } = event {
+            // Whoever listens holds the step up, as the store does.
+            let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while read.load(std::sync::atomic::Ordering::SeqCst) < 10 && std::time::Instant::now() < end {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            *seen.lock().unwrap() = Some(read.load(std::sync::atomic::Ordering::SeqCst));
+        }
+    });
+    let mut engine = crate::Engine::open(parts).unwrap();
+    let report = engine.run_profile("hr", "full-import", &RunOptions::default()).await.unwrap();
+    assert_eq!((report.status.as_str(), report.steps[0].staging["stage-add"]), (status::SUCCESS, 200));
+    let meanwhile = meanwhile.lock().unwrap().unwrap();
+    assert!(meanwhile >= 10, "{meanwhile} pages were read when the first five were stored");
+}
+
 /// O42: where rules read the DN, the objects below a renamed container are due again, also in a delta.
 #[tokio::test]
 async fn rules_that_read_the_dn_follow_a_renamed_container() {
