@@ -195,6 +195,14 @@ fn who_has_what_by_which_way_and_why_not_as_text_csv_and_json() {
         Person 1,person1@contoso.example,77777777-7777-4777-8777-000000000001,true,AT,true,ENTERPRISEPACK,6fd2c87f-b296-42f0-b197-1e91e994b900,Staff,88888888-7777-4777-8777-777777777771,Active,,,,
     "#]],
     );
+    // The readiness report says the same of who has a licence.
+    let report = deployment.json(&["assess"], &[0, 3]);
+    let licensed = |number: usize| {
+        let lines = report["result"]["lines"].as_array().expect("lines");
+        let line = lines.iter().find(|line| line["account"] == format!("person{number}")).expect("a line");
+        line["licensed"].clone()
+    };
+    assert_eq!((licensed(1), licensed(2), licensed(6)), (json!(true), json!(false), json!(false)));
     let listed = deployment.json(&["licenses", "list", "Person 1", "--unlicensed"], &[0]);
     assert_eq!(listed["result"]["users"], json!([]), "person 1 has one by a group");
     let listed = deployment.json(&["licenses", "list", "person6@contoso.example"], &[0]);
@@ -560,6 +568,25 @@ fn a_refusal_of_the_service_is_one_user_s_and_the_command_runs_again() {
     let word = digest(&deployment, &many[2..]);
     deployment.run(&[&many[..], &["--apply", &word]].concat()).expect(&[0]);
     assert_eq!(holders(&tenant).len(), 6);
+}
+
+/// SF23: a secret that is refused is tried once; from then on nothing is asked until it is another one.
+#[test]
+fn sf23_a_refused_credential_is_not_tried_again() {
+    let (tenant, mut deployment) = synchronised();
+    deployment.variable("METASYNC_CLIENT_SECRET", "another-secret");
+    let arguments = ["licenses", "assign", "--sku", E3, "person2", "--yes"];
+    let first = deployment.run(&arguments).expect(&[1]);
+    assert!(first.err.contains("7000215"), "{}", first.err);
+    let asked = || tenant.control("GET", "log", &Value::Null).to_string().matches("oauth2").count();
+    let before = asked();
+    let second = deployment.run(&arguments).expect(&[1]);
+    assert!(second.err.contains("was refused and is not tried again"), "{}", second.err);
+    deployment.run(&["licenses", "list"]).expect(&[1]);
+    assert_eq!(asked(), before, "nobody signs in");
+    deployment.variable("METASYNC_CLIENT_SECRET", CLIENT_SECRET);
+    deployment.run(&arguments).expect(&[0]);
+    assert_eq!(holders(&tenant), ["person1", "person2"]);
 }
 
 /// Without the right nothing is given, the right is named, and after the first refusals nobody else is asked for.

@@ -55,15 +55,22 @@ pub enum LicenceEnd {
 }
 
 impl Engine {
-    /// Who would be given a licence; writes nothing.
+    /// Who would be given a licence; writes nothing but, where the credential is refused, that it was (SF23).
     pub async fn plan_licences(
-        &self,
+        &mut self,
         name: &ConnectorName,
         selection: &LicenceSelection,
         request: &LicenceRequest,
     ) -> Result<LicencePlan, EngineError> {
         let (name, connector) = self.known_connector(name)?;
-        plan_licences(&self.reading(), &name, connector.as_ref(), selection, request).await
+        let mark = connector.credential();
+        let planned = plan_licences(&self.reading(), &name, connector.as_ref(), selection, request).await;
+        if let (Some(mark), Err(EngineError::LinkRefused { code, message, remedy })) = (&mark, &planned)
+            && *code == status::NO_START_CREDENTIALS
+        {
+            self.credential_refused(mark, message, remedy)?;
+        }
+        planned
     }
 
     /// How many users may be written to on a word that names no list: the limit that the guard has for each of its kinds (SF12).

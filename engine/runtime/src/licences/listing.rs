@@ -3,15 +3,22 @@
 
 use super::selection::{self, LicenceSelection};
 use super::users::{GroupNames, LinkedUser};
+use crate::breaker::Standing;
 use crate::engine::EngineError;
 use crate::names::ObjectName;
 use crate::reading::Reading;
-use connector_contract::{Connector, ConnectorError, LicenceHeld, LicenceProduct, LicenceWay, Licences, LicensedUser};
+use crate::status;
+use connector_contract::{
+    Connector, ConnectorError, ErrorKind, LicenceHeld, LicenceProduct, LicenceWay, Licences, LicensedUser,
+};
 use metaverse_schema::Anchor;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::{HeldLicence, LicenceObstacle, LicencePresent, LicenceSubject, licence_obstacle};
 use sync_rules::ConnectorName;
+
+/// The credential was refused before, and is what it was.
+const NOT_TRIED: &str = "credential-not-tried";
 
 /// Everything at one moment.
 #[derive(Debug, Clone, Serialize)]
@@ -92,9 +99,11 @@ pub(super) fn desk<'c>(name: &str, connector: &'c dyn Connector) -> Result<&'c d
 pub(super) async fn ask(
     reading: &Reading<'_>,
     name: &ConnectorName,
-    desk: &dyn Licences,
+    connector: &dyn Connector,
     selection: &LicenceSelection,
 ) -> Result<Asked, EngineError> {
+    let desk = desk(name, connector)?;
+    not_refused(reading, connector)?;
     let selected = selection::select(reading, name, selection)?;
     let products = desk.products().await.map_err(unreadable)?;
     let anchors: Vec<Anchor> = selected.users.iter().filter_map(|user| user.anchor.clone()).collect();
@@ -123,13 +132,25 @@ pub(super) async fn ask(
     Ok(Asked { products, users, strangers: selected.strangers, passed_over: selected.passed_over })
 }
 
+/// SF23: a credential that was refused is not tried again, by licences neither.
+fn not_refused(reading: &Reading<'_>, connector: &dyn Connector) -> Result<(), EngineError> {
+    let Some(mark) = connector.credential() else { return Ok(()) };
+    match reading.store.breaker(&mark.name)?.filter(|open| open.stamp == mark.stamp) {
+        None => Ok(()),
+        Some(open) => {
+            let (message, remedy) = Standing::told(&open);
+            Err(EngineError::LinkRefused { code: NOT_TRIED, message, remedy: remedy.to_owned() })
+        }
+    }
+}
+
 /// The end of the command, with the connector's own remedy.
 pub(super) fn unreadable(error: ConnectorError) -> EngineError {
-    EngineError::LinkRefused {
-        code: "licence-unreadable",
-        message: format!("{}: {}", error.attempted, error.message),
-        remedy: error.remedy,
-    }
+    let code = match error.kind {
+        ErrorKind::Credential => status::NO_START_CREDENTIALS,
+        _ => "licence-unreadable",
+    };
+    EngineError::LinkRefused { code, message: format!("{}: {}", error.attempted, error.message), remedy: error.remedy }
 }
 
 fn is_licensed(user: &LicensedUser) -> bool {
@@ -146,7 +167,7 @@ pub async fn licence_overview(
     connector: &dyn Connector,
     selection: &LicenceSelection,
 ) -> Result<LicenceOverview, EngineError> {
-    let asked = ask(reading, name, desk(name, connector)?, selection).await?;
+    let asked = ask(reading, name, connector, selection).await?;
     let mut groups = GroupNames::new(reading, name);
     let has_free_units = asked.products.iter().any(|product| product.free() > 0);
     let mut users = Vec::with_capacity(asked.users.len());

@@ -1,7 +1,7 @@
 //! Who would be given a licence, who has it and who cannot have it now, before anything is written; bound to a digest of exactly
 //! what would be written. Reads only.
 
-use super::listing::{self, LicenceProductLine, ask, desk, facts, held_of};
+use super::listing::{self, LicenceProductLine, ask, facts, held_of};
 use super::location::{self, UsageLocation};
 use super::selection::LicenceSelection;
 use super::users::GroupNames;
@@ -71,7 +71,7 @@ pub async fn plan_licences(
     selection: &LicenceSelection,
     request: &LicenceRequest,
 ) -> Result<LicencePlan, EngineError> {
-    let asked = ask(reading, name, desk(name, connector)?, selection).await?;
+    let asked = ask(reading, name, connector, selection).await?;
     let product = find_product(&asked.products, &request.product)?;
     let plan_ids = find_plans(product, &request.without_plans)?;
     let master = request.usage_location.as_ref().and_then(|_| location::master(reading.rules, name));
