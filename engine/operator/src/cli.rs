@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Assess(AssessArgs),
     /// Show every mistake in the configuration, and whether every system can be reached
     Check(CheckArgs),
-    /// List, add or remove the containers that a source connector reads
+    /// Show and edit who is synchronised: containers, pilot groups, names; shows who would come and go before it saves
     Scope(ScopeArgs),
     /// Run one run profile of one connector
     Run(RunArgs),
@@ -196,7 +196,8 @@ mod tests {
               assess         Tell who would be matched, created or held, and what to mend first: from the
                              systems, or from two CSV inventories
               check          Show every mistake in the configuration, and whether every system can be reached
-              scope          List, add or remove the containers that a source connector reads
+              scope          Show and edit who is synchronised: containers, pilot groups, names; shows who would
+                             come and go before it saves
               run            Run one run profile of one connector
               cycle          Run a whole cycle: imports, synchronisations, exports
               passwords      Synchronise passwords by their hashes, once or every two minutes, and show how they

@@ -106,7 +106,11 @@ impl Reading<'_> {
         sent.apply(&mut after);
         let mut lines = compared(before, &after, &target.holds);
         for flow in target.references.iter().filter(|flow| flow.source != ReferenceFlow::NOBODY) {
-            lines.push(self.reference(object, &target.connector, flow)?);
+            let line = self.reference(object, &target.connector, flow)?;
+            // Nobody before and nobody after is nothing to tell.
+            if !(line.before.is_empty() && line.after.is_empty() && line.note.is_none()) {
+                lines.push(line);
+            }
         }
         Ok(lines)
     }

@@ -5,10 +5,17 @@ use crate::tenant::CLIENT_SECRET;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// The executable built with fail points: `METASYNC_CRASH_BIN`, or `fail-points/metasync` beside the built one.
+/// The executable built with fail points: `METASYNC_CRASH_BIN`, or `fail-points/metasync` beside the built one. Compared with the
+/// sources once: a run of hours is of the executable it began with.
 pub fn binary() -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    FOUND.get_or_init(find).clone()
+}
+
+fn find() -> PathBuf {
     let path = std::env::var_os("METASYNC_CRASH_BIN").map(PathBuf::from).unwrap_or_else(|| {
         let own = std::env::current_exe().expect("a program has a path");
         let debug = own.ancestors().find(|folder| folder.ends_with("debug") || folder.ends_with("release"));

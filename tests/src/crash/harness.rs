@@ -2,7 +2,7 @@
 //! which fail points it passes, and then kills it again and again, each time from what was before.
 
 use super::child::{Death, Ended, Passage, binary, fail_points, passages, run};
-use super::picture::{Names, differences, names, of_store, of_tenant};
+use super::picture::{Names, differences, names, of_snapshot, of_store, of_tenant};
 use super::power::{Cut, Log};
 use super::report::{POWER, RANDOM, Tally};
 use super::stages::{STAGES, Stage};
@@ -11,6 +11,8 @@ use crate::tenant::Tenant;
 use azure_ad_emulator::KeptTenant;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use sync_kernel::{PendingOperation, SentState};
 use sync_store::Store;
@@ -44,6 +46,16 @@ pub struct Harness {
     random: u64,
     tally: Tally,
     points: Vec<String>,
+    /// The comparison of the kill before, which goes on beside the next one.
+    comparing: Option<JoinHandle<Differences>>,
+}
+
+/// What a resumed run came to that an undisturbed one did not.
+#[derive(Debug)]
+struct Differences {
+    what: String,
+    in_tenant: Vec<String>,
+    in_store: Vec<String>,
 }
 
 /// One way to end a run.
@@ -77,7 +89,7 @@ impl Harness {
         deploy(&keep.path().join("before"), &tenant, settings.mode, settings.people, &binary());
         let random = settings.seed;
         let points = fail_points().into_iter().filter(|point| settings.mode.passes(point)).collect();
-        Harness { settings, tenant, keep, random, tally: Tally::default(), points }
+        Harness { settings, tenant, keep, random, tally: Tally::default(), points, comparing: None }
     }
 
     /// All stages; what came of the kills.
@@ -89,11 +101,13 @@ impl Harness {
             planned += stage.share;
             let due = self.settings.kills * planned / shares - spent;
             spent += due;
-            let twin = self.undisturbed(number, stage);
+            let twin = Arc::new(self.undisturbed(number, stage));
             let kept = self.tenant.running.keep();
             for kill in self.choose(&twin, due) {
                 self.kill(&twin, stage, &kill);
             }
+            self.take_comparison();
+            (self.settings.tell)(&format!("  {} kills, {} problems", self.tally.kills, self.tally.problems.len()));
             self.tenant.running.go_back(&kept);
             replace(&self.folder("after"), &self.folder("before"));
         }
@@ -201,7 +215,7 @@ impl Harness {
         (mixed ^ (mixed >> 31)) % bound.max(1)
     }
 
-    fn kill(&mut self, twin: &Twin, stage: &Stage, kill: &Kill) {
+    fn kill(&mut self, twin: &Arc<Twin>, stage: &Stage, kill: &Kill) {
         let folder = self.folder("killed");
         let mut kill = kill.clone();
         let mut ended = self.begin_and_end(twin, stage, &folder, &kill);
@@ -242,7 +256,7 @@ impl Harness {
             self.tally.problems.push(format!("{what}: the next run: {resumed}"));
             return;
         }
-        self.compare(twin, &folder, &what);
+        self.compare(twin, &folder, what);
     }
 
     fn begin_and_end(&mut self, twin: &Twin, stage: &Stage, folder: &Path, kill: &Kill) -> Ended {
@@ -340,16 +354,30 @@ impl Harness {
         }
     }
 
-    fn compare(&mut self, twin: &Twin, folder: &Path, what: &str) {
-        let (tenant_lines, names) = of_tenant(&self.tenant);
-        let in_tenant = differences(&twin.tenant_lines, &tenant_lines);
+    /// Compares what came of it beside the next kill: both are serial, and there is more than one core.
+    fn compare(&mut self, twin: &Arc<Twin>, folder: &Path, what: String) {
+        self.take_comparison();
+        let compared = self.folder("compared");
+        let _old = std::fs::remove_dir_all(&compared);
+        std::fs::rename(folder, &compared).expect("a folder of its own");
+        let snapshot = self.tenant.running.snapshot();
+        let twin = Arc::clone(twin);
+        self.comparing = Some(std::thread::spawn(move || {
+            let (tenant_lines, names) = of_snapshot(&snapshot);
+            let in_store = match of_store(&compared.join(STORE), &names) {
+                Ok(lines) => differences(&twin.store_lines, &lines),
+                Err(error) => vec![error.to_string()],
+            };
+            Differences { what, in_tenant: differences(&twin.tenant_lines, &tenant_lines), in_store }
+        }));
+    }
+
+    fn take_comparison(&mut self) {
+        let Some(comparing) = self.comparing.take() else { return };
+        let Differences { what, in_tenant, in_store } = comparing.join().expect("a comparison ends");
         let lost = in_tenant.iter().filter(|line| line.starts_with('-')).count();
         self.tally.lost += lost;
         self.tally.doubled += in_tenant.len() - lost;
-        let in_store = match of_store(&folder.join(STORE), &names) {
-            Ok(lines) => differences(&twin.store_lines, &lines),
-            Err(error) => vec![error.to_string()],
-        };
         self.tally.differing += usize::from(!in_store.is_empty());
         for line in in_tenant.iter().chain(&in_store).take(SHOWN) {
             self.tally.problems.push(format!("{what}: {line}"));

@@ -33,8 +33,12 @@ pub(crate) fn names(snapshot: &Value) -> Names {
 
 /// Every object of the tenant, one line each.
 pub(crate) fn of_tenant(tenant: &Tenant) -> (Vec<String>, Names) {
-    let snapshot = tenant.running.snapshot();
-    let names = names(&snapshot);
+    of_snapshot(&tenant.running.snapshot())
+}
+
+/// The same of a tenant as it was.
+pub(crate) fn of_snapshot(snapshot: &Value) -> (Vec<String>, Names) {
+    let names = names(snapshot);
     let mut lines = Vec::new();
     for kind in ["users", "groups", "contacts", "deletedItems"] {
         for object in snapshot[kind].as_array().into_iter().flatten() {

@@ -9,15 +9,16 @@ pub(crate) struct ApproveArgs {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Without --apply or --yes nothing is written: what each object held before its takeover, holds now and will hold is shown, with the
-order of the writes and all that stays as it is. In Connect mode what only synchronisation can write (addresses) goes first, then the
-source of authority (isCloudManaged), the anchor last; in Graph mode the values, then the anchor. From then on the pair is rejected,
-until `metasync match approve`. What was broken off is run again, and ends the same. A password is not put back: set a new one.
+#[command(
+    after_help = "Without --apply or --yes nothing is written: what each object held before its takeover, holds now and will hold is shown, with the \
+    order of the writes and all that stays as it is. In Connect mode what only synchronisation can write (addresses) goes first, then the \
+    source of authority (isCloudManaged), the anchor last; in Graph mode the values, then the anchor. From then on the pair is rejected, \
+    until `metasync match approve`. What was broken off is run again, and ends the same. A password is not put back: set a new one.
 
-  metasync undo-takeover ann@contoso.com                         show it
-  metasync undo-takeover ann@contoso.com --apply 3f2a9c04        do exactly what was shown
-  metasync undo-takeover cloud/7 --yes                           all takeovers of a run, as they are now")]
+  metasync undo-takeover ann@contoso.com                    show it
+  metasync undo-takeover ann@contoso.com --apply 3f2a9c04   do exactly what was shown
+  metasync undo-takeover cloud/7 --yes                      all takeovers of a run, as they are now"
+)]
 pub(crate) struct UndoTakeoverArgs {
     /// A person or existing object by name, address or anchor; or a run that `metasync history` lists, such as 7 or cloud/7
     #[arg(value_name = "OBJECT|RUN")]

@@ -114,9 +114,9 @@ pub(crate) struct MatchCloseArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct MatchSheetArgs {
-    /// One pair [default: every pair that waits, was approved or was taken over]
+    /// Only these [default: every pair that waits, was approved or was taken over]
     #[arg(value_name = "PAIR")]
-    pub(crate) pair: Option<String>,
+    pub(crate) pairs: Vec<String>,
     /// Show what stays as it is too; CSV, JSON and HTML always have it
     #[arg(long)]
     pub(crate) all: bool,

@@ -22,12 +22,18 @@ pub(crate) fn run(context: &Context, connector: Option<&str>, args: &MatchSheetA
     let store = context.read_store(&opened)?;
     let reading = Reading::new(&store, &opened.rules, context.now());
     let lines = pairs::all(&reading, connector)?;
-    let chosen: Vec<PairLine> = match &args.pair {
-        Some(typed) => vec![pairs::named(&lines, typed)?.clone()],
-        None => {
-            let of_interest = [PairState::Waiting, PairState::Approved, PairState::Closed, PairState::TakenOver];
-            lines.into_iter().filter(|line| of_interest.contains(&line.state) || is_approvable(line)).collect()
+    let chosen: Vec<PairLine> = if args.pairs.is_empty() {
+        let of_interest = [PairState::Waiting, PairState::Approved, PairState::Closed, PairState::TakenOver];
+        lines.into_iter().filter(|line| of_interest.contains(&line.state) || is_approvable(line)).collect()
+    } else {
+        let mut named: Vec<PairLine> = Vec::new();
+        for typed in &args.pairs {
+            let line = pairs::named(&lines, typed)?;
+            if named.iter().all(|known| known.id != line.id) {
+                named.push(line.clone());
+            }
         }
+        named
     };
     let sheets = reading.sheets(chosen)?;
     let json = json!({ "sheets": to_json(&sheets) });
