@@ -149,6 +149,9 @@ impl Harness {
         let _old = std::fs::remove_file(&trace);
         let ended = run(&after, stage.command, None, Some(&trace));
         assert!(GOOD.contains(&ended.code), "{}: {ended}", stage.name);
+        if let Some(ended) = stage.settled_by.map(|command| run(&after, command, None, None)) {
+            assert!(GOOD.contains(&ended.code), "what follows {}: {ended}", stage.name);
+        }
         let (tenant_lines, names) = of_tenant(&self.tenant);
         let store_lines = of_store(&after.join(STORE), &names).expect("the store is whole");
         let passages = passages(&trace);
@@ -250,7 +253,10 @@ impl Harness {
             self.lose_power(&folder, power, &what);
         }
         self.look_at_the_store(twin, &folder, &what);
-        let resumed = run(&folder, stage.command, None, None);
+        let mut resumed = run(&folder, stage.command, None, None);
+        if let Some(command) = stage.settled_by.filter(|_| GOOD.contains(&resumed.code)) {
+            resumed = run(&folder, command, None, None);
+        }
         if !GOOD.contains(&resumed.code) {
             self.tally.not_resumed += 1;
             self.tally.problems.push(format!("{what}: the next run: {resumed}"));
