@@ -141,7 +141,7 @@ fn the_table_of_what_is_never_sent_is_held_against_what_was() {
     let all = contract.operations().into_iter().map(|(method, path)| format!("{method} {path}"));
     let (never, sent): (Vec<String>, Vec<String>) = all
         .partition(|name| coverage.report(&contract, &reasons).contains(&format!("{name} (asked by no test): NOBODY")));
-    assert!(never.len() > 30 && sent.len() > 15);
+    assert!(never.len() > 30 && sent.len() > 10);
     coverage.calls.extend(never.iter().map(|name| (name.clone(), 1)));
     assert_eq!(coverage.unexplained(&contract, &reasons), Vec::<String>::new());
     coverage.calls.remove("get /users");
@@ -150,7 +150,7 @@ fn the_table_of_what_is_never_sent_is_held_against_what_was() {
         get /users: never sent, and nobody says why
         post /groups: sent, and said to be never sent"#]]
     .assert_eq(&coverage.unexplained(&contract, &reasons).join("\n"));
-    coverage.by_tests.insert("get /subscribedSkus".to_owned(), 2);
+    coverage.by_tests.insert("get /domains/{domain-id}".to_owned(), 2);
     let report = coverage.report(&contract, &reasons);
-    assert!(report.contains("get /subscribedSkus (asked 2 times by tests): licences are the operator's"), "{report}");
+    assert!(report.contains("get /domains/{domain-id} (asked 2 times by tests): the list tells all"), "{report}");
 }
