@@ -2,7 +2,7 @@
 
 use crate::render::objects::{cut, values};
 use crate::text::{Table, count, counted, paragraph, words};
-use sync_runtime::{ChangeKind, ChangeLine, RuleChange};
+use sync_runtime::{ChangeKind, ChangeLine, RuleChange, TargetChange};
 
 /// The lines of one page.
 pub(crate) struct Page {
@@ -15,6 +15,20 @@ pub(crate) struct Page {
 
 pub(crate) fn kind_name(kind: ChangeKind) -> String {
     words(&crate::render::runs::kind_name(&kind))
+}
+
+/// What is pending for a target, now and with the change, kind by kind.
+pub(crate) fn pending_before_and_after(target: &TargetChange) -> String {
+    let mut table = Table::new(&["", ">now", ">then"]);
+    for (name, after) in &target.after {
+        let before = target.before.get(name).copied().unwrap_or(0);
+        if before > 0 || *after > 0 {
+            table.row([words(name), count(before), count(*after)]);
+        }
+    }
+    let rows = table.render();
+    let nothing = if rows.is_empty() { " nothing, now and then" } else { "" };
+    format!("\nPending for {}:{nothing}\n{rows}", target.connector)
 }
 
 pub(crate) fn text(report: &RuleChange, page: &Page) -> String {
@@ -30,16 +44,7 @@ pub(crate) fn text(report: &RuleChange, page: &Page) -> String {
     }
     text.push_str(&counts(report));
     for target in &report.targets {
-        let mut table = Table::new(&["", ">now", ">then"]);
-        for (name, after) in &target.after {
-            let before = target.before.get(name).copied().unwrap_or(0);
-            if before > 0 || *after > 0 {
-                table.row([words(name), count(before), count(*after)]);
-            }
-        }
-        let rows = table.render();
-        let nothing = if rows.is_empty() { " nothing, now and then" } else { "" };
-        text.push_str(&format!("\nPending for {}:{nothing}\n{rows}", target.connector));
+        text.push_str(&pending_before_and_after(target));
         match &target.guard {
             Some(guard) => {
                 text.push_str("  the guard would stop the export:\n");

@@ -6,6 +6,7 @@ use crate::context::{Context, Opened};
 use crate::failure::Failure;
 use crate::output::to_json;
 use crate::progress::Progress;
+use crate::render::rule_change::pending_before_and_after;
 use crate::text::{Table, count, counted, paragraph, time, words};
 use connector_contract::Connector;
 use serde_json::{Value, json};
@@ -111,16 +112,7 @@ impl Effect {
     }
 
     fn target(&self, target: &TargetChange) -> String {
-        let mut table = Table::new(&["", ">now", ">then"]);
-        for (name, after) in &target.after {
-            let before = target.before.get(name).copied().unwrap_or(0);
-            if before > 0 || *after > 0 {
-                table.row([words(name), count(before), count(*after)]);
-            }
-        }
-        let rows = table.render();
-        let nothing = if rows.is_empty() { " nothing, now and then" } else { "" };
-        let mut text = format!("\nPending for {}:{nothing}\n{rows}", target.connector);
+        let mut text = pending_before_and_after(target);
         text.push_str(&verdict("the guard", target));
         let then = self.then.iter().find(|then| then.connector == target.connector);
         if let (Some(day), Some(then)) = (self.leaves.filter(|_| !self.trial.goes.is_empty()), then) {
