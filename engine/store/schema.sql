@@ -93,6 +93,18 @@ CREATE TABLE connector_key (
     PRIMARY KEY (key, value, object)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE connector_key_carried (
+    object INTEGER PRIMARY KEY,
+    keys   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE connector_key_recent (
+    key    INTEGER NOT NULL,
+    value  BLOB NOT NULL,
+    object INTEGER NOT NULL,
+    PRIMARY KEY (key, value, object)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE credential_breaker (
     credential TEXT PRIMARY KEY,
     opened     INTEGER NOT NULL,
@@ -213,6 +225,18 @@ CREATE TABLE metaverse_body (
 ) STRICT;
 
 CREATE TABLE metaverse_key (
+    key    INTEGER NOT NULL,
+    value  BLOB NOT NULL,
+    object INTEGER NOT NULL,
+    PRIMARY KEY (key, value, object)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE metaverse_key_carried (
+    object INTEGER PRIMARY KEY,
+    keys   BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE metaverse_key_recent (
     key    INTEGER NOT NULL,
     value  BLOB NOT NULL,
     object INTEGER NOT NULL,
@@ -503,8 +527,6 @@ CREATE TABLE watermark (
     committed INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX connector_key_by_object ON connector_key (object);
-
 CREATE INDEX dirty_by_connector ON dirty (connector, object);
 
 CREATE INDEX due_by_instant ON due (at);
@@ -532,8 +554,6 @@ CREATE INDEX hold_by_code ON hold (connector, code);
 CREATE INDEX kept_before_by_age ON kept_before (at);
 
 CREATE INDEX left_source_by_anchor ON left_source (connector, anchor);
-
-CREATE INDEX metaverse_key_by_object ON metaverse_key (object);
 
 CREATE INDEX object_error_by_connector ON object_error (connector, phase);
 

@@ -1,4 +1,4 @@
-//! The binary form of bodies: images, export memories, pending operations, metaverse objects, attribute sets.
+//! The binary form of bodies: images, export memories, pending operations, metaverse objects, attribute sets, lists of keys.
 //! Compact (variable-length numbers, interned attributes), versioned, and strict: what was not written by this codec is
 //! reported as damage. Layout: one byte version, one byte form, then the form's content; the same value always gives the
 //! same bytes.
@@ -25,6 +25,7 @@ enum Form {
     Metaverse = 4,
     AttributeSet = 5,
     Contributed = 6,
+    Keys = 7,
 }
 
 /// A metaverse attribute with the run in which it got this value, contributor and rule.
@@ -514,6 +515,28 @@ impl Db {
 }
 
 /// An anchor as the database orders it: one byte for its kind, then its bytes.
+/// The keys that an object carries, in their order.
+pub(crate) fn encode_keys(keys: &[(i64, Vec<u8>)]) -> Inner<Vec<u8>> {
+    let mut writer = Writer::new(Form::Keys);
+    writer.length(keys.len());
+    for (key, value) in keys {
+        writer.id(*key)?;
+        writer.bytes(value);
+    }
+    Ok(writer.0)
+}
+
+pub(crate) fn decode_keys(bytes: &[u8]) -> Inner<Vec<(i64, Vec<u8>)>> {
+    let mut reader = Reader::new(bytes, Form::Keys)?;
+    let count = reader.length()?;
+    let mut keys = Vec::with_capacity(count);
+    for _ in 0..count {
+        keys.push((reader.id()?, reader.bytes()?.to_vec()));
+    }
+    reader.finish()?;
+    Ok(keys)
+}
+
 pub(crate) fn anchor_bytes(anchor: &Anchor) -> Vec<u8> {
     match anchor {
         Anchor::Guid(guid) => [b"g", guid.as_directory_bytes().as_slice()].concat(),

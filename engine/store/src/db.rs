@@ -2,6 +2,7 @@
 //! of plans has touched. Runs statements; decides nothing.
 
 use crate::error::{Fault, Inner, StoreError};
+use crate::key_trees::Recent;
 use crate::names::Names;
 use foldhash::fast::FixedState;
 use metaverse_schema::Dn;
@@ -58,9 +59,11 @@ pub(crate) struct Db {
     pub(crate) watched_stale: Cell<bool>,
     /// Whether anybody carries a key, by its number, as far as it was asked in this view or transaction.
     pub(crate) carried_keys: RefCell<HashMap<i64, bool, FixedState>>,
+    /// The small trees of keys, by side.
+    pub(crate) recent_keys: Cell<[Recent; 2]>,
     /// The object asked last for its connector, which it never changes.
     pub(crate) last_connector: Cell<Option<(i64, i64)>>,
-    /// Rows of run history among those that this connection has written.
+    /// Rows among those that this connection has written that are no object's: run history, and keys that go from the small tree into the large one.
     history_rows: Cell<u64>,
     steps: Cell<u64>,
 }
@@ -85,6 +88,7 @@ impl Db {
             never_sync_stale: Cell::new(false),
             watched_stale: Cell::new(false),
             carried_keys: RefCell::default(),
+            recent_keys: Cell::default(),
             last_connector: Cell::new(None),
             history_rows: Cell::new(0),
             steps: Cell::new(0),
@@ -193,6 +197,7 @@ impl Db {
         // Some errors (a full disk) have already rolled back; then there is nothing left to undo.
         let _already_undone = self.sql.execute_batch("ROLLBACK");
         self.forget_view();
+        self.forget_recent_keys();
         self.never_sync_stale.set(false);
         self.watched_stale.set(false);
         // When the names cannot be read again, every later use of a new number is reported as damage: nothing is guessed.
@@ -204,6 +209,7 @@ impl Db {
         self.begin().map_err(|fault| fault.during(doing))?;
         let outcome = work(self).and_then(|value| {
             self.refresh_groups_if_stale()?;
+            self.settle_recent_keys()?;
             self.commit()?;
             Ok(value)
         });
@@ -251,8 +257,8 @@ impl Db {
         self.history_rows.set(self.history_rows.get().saturating_add(rows));
     }
 
-    /// Rows inserted, changed and removed since the store was opened, without those of run history. Rows of a transaction
-    /// that was undone count: they were written.
+    /// Rows inserted, changed and removed since the store was opened, without those of run history and without keys that go
+    /// from the small tree into the large one. Rows of a transaction that was undone count: they were written.
     pub(crate) fn rows_written(&self) -> u64 {
         self.sql.total_changes().saturating_sub(self.history_rows.get())
     }
@@ -275,6 +281,7 @@ impl Db {
     fn forget_view(&self) {
         self.places.borrow_mut().clear();
         self.carried_keys.borrow_mut().clear();
+        self.forget_view_of_keys();
         self.last_connector.set(None);
     }
 

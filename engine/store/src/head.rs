@@ -503,7 +503,7 @@ impl Db {
         self.put_body(&mut head.synchronised_body, None)?;
         self.put_body(&mut head.staged_body, None)?;
         self.put_body(&mut head.memory_body, None)?;
-        self.replace_connector_keys(head.id, &[])?;
+        self.replace_connector_keys(head.id, Vec::new())?;
         self.drop_references_of(head.id)?;
         for table in ["pending_export", "left_source", "owned_attribute", "dirty", "fact_privilege", "approval"] {
             self.run(&format!("DELETE FROM {table} WHERE object = ?1"), [head.id])?;

@@ -1,11 +1,12 @@
-//! The index of join keys: which objects carry which key value. Written wherever a body is written; never computed here.
+//! The join keys of objects, and who carries one. Written wherever a body is written; never computed here. Where they lie is in
+//! `key_trees`.
 
 use crate::db::Db;
 use crate::error::Inner;
 use crate::head::Head;
+use crate::key_trees::{Side, StoredKey};
 use metaverse_schema::{AttributeName, ByName, MatchKey, ObjectType};
 use sha2::{Digest as _, Sha256};
-use std::collections::BTreeSet;
 use sync_kernel::{CsId, KeyHit, MvId, MvValue, ObjectKeys, connector_keys, metaverse_keys};
 use sync_rules::{KeyId, KeySpace};
 
@@ -25,28 +26,6 @@ fn stored(value: &MatchKey) -> Vec<u8> {
     hashed.push(HASHED);
     hashed.extend_from_slice(&Sha256::digest(bytes)[..LONGEST]);
     hashed
-}
-
-#[derive(Clone, Copy)]
-enum Side {
-    Connector,
-    Metaverse,
-}
-
-impl Side {
-    fn table(self) -> &'static str {
-        match self {
-            Side::Connector => "connector_key",
-            Side::Metaverse => "metaverse_key",
-        }
-    }
-
-    fn of(space: &KeySpace) -> Self {
-        match space {
-            KeySpace::Connector(_) => Side::Connector,
-            KeySpace::Metaverse => Side::Metaverse,
-        }
-    }
 }
 
 impl Db {
@@ -70,7 +49,7 @@ impl Db {
         Ok(keys.any(|key| key.expression.reads_any(&mut test)))
     }
 
-    fn numbered(&self, keys: &ObjectKeys) -> Vec<(i64, Vec<u8>)> {
+    fn numbered(&self, keys: &ObjectKeys) -> Vec<StoredKey> {
         keys.iter().filter_map(|(key, value)| Some((self.key_number(*key)?, stored(value)))).collect()
     }
 
@@ -84,15 +63,15 @@ impl Db {
             Some(image) => self.keys_of(head, &image)?,
             None => Vec::new(),
         };
-        self.replace_connector_keys(head.id, &keys)
+        self.replace_connector_keys(head.id, keys)
     }
 
-    pub(crate) fn keys_of(&self, head: &Head, image: &metaverse_schema::Attributes) -> Inner<Vec<(i64, Vec<u8>)>> {
+    pub(crate) fn keys_of(&self, head: &Head, image: &metaverse_schema::Attributes) -> Inner<Vec<StoredKey>> {
         let connector = self.connector_name(head.connector)?;
         Ok(self.numbered(&connector_keys(&*self.rule_set()?, &connector, &self.type_name(head)?, image)))
     }
 
-    pub(crate) fn replace_connector_keys(&self, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
+    pub(crate) fn replace_connector_keys(&self, id: i64, keys: Vec<StoredKey>) -> Inner<()> {
         self.replace_keys(Side::Connector, id, keys)
     }
 
@@ -100,58 +79,12 @@ impl Db {
         &self,
         object_type: &ObjectType,
         attributes: &ByName<MvValue>,
-    ) -> Inner<Vec<(i64, Vec<u8>)>> {
+    ) -> Inner<Vec<StoredKey>> {
         Ok(self.numbered(&metaverse_keys(&*self.rule_set()?, object_type, attributes)))
     }
 
-    pub(crate) fn replace_metaverse_keys(&self, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
+    pub(crate) fn replace_metaverse_keys(&self, id: i64, keys: Vec<StoredKey>) -> Inner<()> {
         self.replace_keys(Side::Metaverse, id, keys)
-    }
-
-    /// The keys of an object that has none yet.
-    pub(crate) fn add_connector_keys(&self, id: i64, keys: Vec<(i64, Vec<u8>)>) -> Inner<()> {
-        for (key, value) in keys {
-            self.add_key(Side::Connector, id, key, &value)?;
-        }
-        Ok(())
-    }
-
-    /// The same in the metaverse.
-    pub(crate) fn add_metaverse_keys(&self, id: i64, keys: Vec<(i64, Vec<u8>)>) -> Inner<()> {
-        for (key, value) in keys {
-            self.add_key(Side::Metaverse, id, key, &value)?;
-        }
-        Ok(())
-    }
-
-    fn add_key(&self, side: Side, id: i64, key: i64, value: &[u8]) -> Inner<()> {
-        let statement = match side {
-            Side::Connector => "INSERT OR IGNORE INTO connector_key (key, value, object) VALUES (?1, ?2, ?3)",
-            Side::Metaverse => "INSERT OR IGNORE INTO metaverse_key (key, value, object) VALUES (?1, ?2, ?3)",
-        };
-        self.run(statement, (key, value, id))?;
-        self.carried_keys.borrow_mut().insert(key, true);
-        self.touch_key(key, value);
-        Ok(())
-    }
-
-    fn replace_keys(&self, side: Side, id: i64, keys: &[(i64, Vec<u8>)]) -> Inner<()> {
-        let table = side.table();
-        let before: BTreeSet<(i64, Vec<u8>)> = self
-            .all(&format!("SELECT key, value FROM {table} WHERE object = ?1"), [id], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })?
-            .into_iter()
-            .collect();
-        let after: BTreeSet<(i64, Vec<u8>)> = keys.iter().cloned().collect();
-        for (key, value) in before.difference(&after) {
-            self.run(&format!("DELETE FROM {table} WHERE key = ?1 AND value = ?2 AND object = ?3"), (key, value, id))?;
-            self.touch_key(*key, value);
-        }
-        for (key, value) in after.difference(&before) {
-            self.add_key(side, id, *key, value)?;
-        }
-        Ok(())
     }
 
     /// Who carries a key value. A key that nobody carries (one for deleted objects where there are none, any key of an empty
@@ -161,28 +94,11 @@ impl Db {
         if !self.is_carried(side, number)? {
             return Ok(Vec::new());
         }
-        let (query, hit): (_, fn(i64) -> KeyHit) = match side {
-            Side::Connector => {
-                ("SELECT object FROM connector_key WHERE key = ?1 AND value = ?2 ORDER BY object", |id| {
-                    KeyHit::Connector(CsId(id))
-                })
-            }
-            Side::Metaverse => {
-                ("SELECT object FROM metaverse_key WHERE key = ?1 AND value = ?2 ORDER BY object", |id| {
-                    KeyHit::Metaverse(MvId(id))
-                })
-            }
+        let hit: fn(i64) -> KeyHit = match side {
+            Side::Connector => |id| KeyHit::Connector(CsId(id)),
+            Side::Metaverse => |id| KeyHit::Metaverse(MvId(id)),
         };
-        Ok(self.ids(query, (number, stored(value)))?.into_iter().map(hit).collect())
-    }
-
-    fn is_carried(&self, side: Side, key: i64) -> Inner<bool> {
-        if let Some(known) = self.carried_keys.borrow().get(&key) {
-            return Ok(*known);
-        }
-        let is_carried = self.exists(&format!("SELECT 1 FROM {} WHERE key = ?1", side.table()), [key])?;
-        self.carried_keys.borrow_mut().insert(key, is_carried);
-        Ok(is_carried)
+        Ok(self.carriers(side, number, &stored(value))?.into_iter().map(hit).collect())
     }
 
     /// Whether a plan of this page changed who carries a key value.

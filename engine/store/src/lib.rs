@@ -17,6 +17,7 @@ mod guards;
 mod head;
 mod history;
 mod import;
+mod key_trees;
 mod keys;
 mod link_order;
 mod lock;

@@ -31,6 +31,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("words about pairs", include_str!("../migrations/0021_pair_decision.sql")),
     ("groups that select", include_str!("../migrations/0022_selected_groups.sql")),
     ("undone takeovers", include_str!("../migrations/0023_undone_takeover.sql")),
+    ("trees of keys", include_str!("../migrations/0024_key_trees.sql")),
 ];
 
 /// What all of them come to, as [`layout`] tells it; a test says that it is so. Making a database in memory to find out would be

@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// Rows that this opening of the store has inserted, changed and removed, run history excepted: what a step cost, and
-    /// zero objects' worth of it when nothing changed.
+    /// zero objects' worth of it when nothing changed. Keys that move from one tree into another count once.
     pub fn rows_written(&self) -> u64 {
         self.db.rows_written()
     }
@@ -202,6 +202,7 @@ impl Store {
             findings.retain(|finding| finding != "ok");
             findings.extend(db.check_bodies()?);
             findings.extend(db.check_held_counts()?);
+            findings.extend(db.check_keys()?);
             Ok(findings)
         })
     }

@@ -121,8 +121,7 @@ impl Db {
     fn retire_keys(&self, used: &[Option<i64>]) -> Inner<()> {
         for id in self.ids("SELECT id FROM key_definition WHERE active = 1", [])? {
             if !used.contains(&Some(id)) {
-                self.run("DELETE FROM connector_key WHERE key = ?1", [id])?;
-                self.run("DELETE FROM metaverse_key WHERE key = ?1", [id])?;
+                self.retire_key(id)?;
                 self.run("UPDATE key_definition SET active = 0 WHERE id = ?1", [id])?;
             }
         }
@@ -144,8 +143,9 @@ impl Db {
         Ok(id.unwrap_or_default())
     }
 
-    /// Computes the keys of every object, in pages, so that memory stays flat.
+    /// Computes the keys of every object anew, in pages, so that memory stays flat.
     fn rebuild_keys(&self) -> Inner<u64> {
+        self.remove_all_keys()?;
         let mut rebuilt = 0;
         let mut after = 0;
         loop {
@@ -162,6 +162,7 @@ impl Db {
                     rebuilt += 1;
                 }
             }
+            self.settle_recent_keys()?;
             after = last;
         }
         after = 0;
@@ -171,10 +172,11 @@ impl Db {
             for id in &page {
                 if let Some(object) = self.load_metaverse(*id)? {
                     let keys = self.metaverse_keys_of(&object.object_type, &object.attributes)?;
-                    self.replace_metaverse_keys(*id, &keys)?;
+                    self.replace_metaverse_keys(*id, keys)?;
                     rebuilt += 1;
                 }
             }
+            self.settle_recent_keys()?;
             after = last;
         }
         Ok(rebuilt)

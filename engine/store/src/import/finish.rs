@@ -23,6 +23,9 @@ impl Db {
             ..ImportSummary::default()
         };
         let complete = ending.obsolete && session.mode == ImportMode::Full;
+        if session.mode == ImportMode::Full {
+            self.count_recent_keys()?;
+        }
         if complete {
             self.obsolete(&session, ending.absence, &mut summary, now)?;
             self.run(

@@ -10,6 +10,7 @@ use crate::error::Inner;
 use crate::errors::ErrorPhase;
 use crate::head::{Head, MISSED, RESTORED, TRANSIENT, UNCONFIRMED_REFERENCES};
 use crate::history::PageMark;
+use crate::key_trees::Side;
 use metaverse_schema::{
     Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, ConnectorSchema, ObjectType, Reference, Value,
     ValueKind, Values,
@@ -194,7 +195,7 @@ impl Db {
         if !is_container {
             self.mark_dirty(head.id, head.connector)?;
             let keys = self.keys_of(&head, attributes)?;
-            self.add_connector_keys(head.id, keys)?;
+            self.add_keys(Side::Connector, head.id, keys)?;
         }
         Ok(head.id)
     }
@@ -323,7 +324,7 @@ impl Db {
         }
         if image_changed || retyped || is_new {
             let keys = self.keys_of(&head, &attributes)?;
-            self.replace_connector_keys(head.id, &keys)?;
+            self.replace_connector_keys(head.id, keys)?;
         }
         if is_new {
             // References that waited for it no longer name something that was not imported.
@@ -352,7 +353,7 @@ impl Db {
         head.item_print = None;
         head.staged = codes::STAGED_NONE;
         if is_container && head.id != 0 {
-            self.replace_connector_keys(head.id, &[])?;
+            self.replace_connector_keys(head.id, Vec::new())?;
             self.run("DELETE FROM dirty WHERE object = ?1", [head.id])?;
         }
         head.state = match (is_container, head.link) {
@@ -460,7 +461,7 @@ impl Db {
         head.rdn_key = None;
         self.touch_places(head.connector);
         self.save_head(&mut head)?;
-        self.replace_connector_keys(head.id, &[])?;
+        self.replace_connector_keys(head.id, Vec::new())?;
         self.mark_dirty(head.id, head.connector)
     }
 

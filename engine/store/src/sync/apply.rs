@@ -8,6 +8,7 @@ use crate::error::{Inner, StoreError};
 use crate::errors::{ErrorPhase, ErrorSubject, Problem};
 use crate::head::{Head, LinkRow};
 use crate::history::PageMark;
+use crate::key_trees::Side;
 use metaverse_schema::{AttributeName, ByName, ObjectType};
 use std::collections::{BTreeMap, BTreeSet};
 use sync_kernel::planted::{Fault, is_planted};
@@ -323,7 +324,7 @@ impl Db {
         self.touch_metaverse(id);
         if is_new {
             self.insert_metaverse_body(id, &stored)?;
-            return self.add_metaverse_keys(id, self.metaverse_keys_of(object_type, attributes)?);
+            return self.add_keys(Side::Metaverse, id, self.metaverse_keys_of(object_type, attributes)?);
         }
         if stored != before {
             self.run("UPDATE metaverse_body SET image = ?2 WHERE id = ?1", (id, self.encode_metaverse(&stored)?))?;
@@ -338,7 +339,7 @@ impl Db {
         };
         // Its keys are those of its values: where none that they read changed, neither did they.
         match other_rules > 0 || self.metaverse_keys_read(differs)? {
-            true => self.replace_metaverse_keys(id, &self.metaverse_keys_of(object_type, attributes)?),
+            true => self.replace_metaverse_keys(id, self.metaverse_keys_of(object_type, attributes)?),
             false => Ok(()),
         }
     }
@@ -349,7 +350,7 @@ impl Db {
             self.set_link(&mut head, None)?;
             self.save_head(&mut head)?;
         }
-        self.replace_metaverse_keys(id, &[])?;
+        self.replace_metaverse_keys(id, Vec::new())?;
         self.run("DELETE FROM metaverse WHERE id = ?1", [id])?;
         self.run("DELETE FROM metaverse_body WHERE id = ?1", [id])?;
         self.run("DELETE FROM hold WHERE mv = ?1", [id])?;

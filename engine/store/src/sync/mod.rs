@@ -237,7 +237,7 @@ impl PlanPage<'_> {
             return Err(StoreError::Missing { what: "a page of plans failed and cannot be committed".into() });
         }
         let db = &self.store.db;
-        match db.refresh_groups_if_stale().and_then(|()| db.commit()) {
+        match db.refresh_groups_if_stale().and_then(|()| db.settle_recent_keys()).and_then(|()| db.commit()) {
             Ok(()) => {
                 self.open = false;
                 self.store.db.page_ended();

@@ -5,6 +5,7 @@ mod exporting;
 mod guarding;
 mod held;
 mod importing;
+mod key_trees;
 mod matching;
 mod opening;
 mod operating;

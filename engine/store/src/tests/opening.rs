@@ -97,7 +97,7 @@ fn keys_of_an_older_store_are_computed_anew() {
     world.store.close().unwrap();
     let sql = Connection::open(&path).unwrap();
     // As an older program kept them.
-    for table in ["connector_key", "metaverse_key"] {
+    for table in ["connector_key_recent", "metaverse_key_recent"] {
         sql.execute(&format!("UPDATE {table} SET value = ?1"), [long.as_bytes()]).unwrap();
     }
     sql.execute_batch(include_str!("../../migrations/0020_short_keys.sql")).unwrap();
