@@ -379,7 +379,9 @@ impl Engine {
         fail::fail_point!("export-marked");
         pass.layers = layers(&entries, pass.stage.phase()).into();
         pass.has_places |= entries.iter().any(|entry| entry.dn.is_some());
-        let ids: Vec<CsId> = entries.iter().map(|entry| entry.id).collect();
+        // Of what is to be created nothing is known but what goes with it.
+        let is_known = |entry: &&ExportEntry| !creates(entry) || entry.was_in_flight;
+        let ids: Vec<CsId> = entries.iter().filter(is_known).map(|entry| entry.id).collect();
         let named_by = self.store.held_values(&ids, exporter.named_by())?;
         sending.add(entries, named_by);
         Ok(None)

@@ -18,8 +18,9 @@ const CACHE_KIB: i64 = 32 * 1024;
 /// Size of a page, in bytes.
 const PAGE: u32 = 8192;
 
-/// A log that has grown to so many pages is moved into the file.
-const LONGEST_LOG_PAGES: u32 = 8192;
+/// A log that has grown to so many pages (256 MiB) is moved into the file. A page that many transactions write goes there once for
+/// all of them.
+const LONGEST_LOG_PAGES: u32 = 32_768;
 
 /// The same in bytes.
 pub(crate) const LONGEST_LOG: u64 = PAGE as u64 * LONGEST_LOG_PAGES as u64;
@@ -132,7 +133,6 @@ impl Store {
             sql.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
             // FULL costs nothing at about 10,000 rows a transaction, and a committed page is never lost.
             sql.pragma_update(None, "synchronous", if is_scratch { "OFF" } else { "FULL" })?;
-            // A page that many transactions write goes into the file once for all of them.
             sql.pragma_update(None, "wal_autocheckpoint", LONGEST_LOG_PAGES)?;
             sql.pragma_update(None, "cache_size", -CACHE_KIB)?;
             sql.pragma_update(None, "foreign_keys", "OFF")?;

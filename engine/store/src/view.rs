@@ -186,8 +186,7 @@ impl Db {
             false => PendingChange::Standing,
         };
         let Some(pending) = pending else {
-            self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
-            self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
+            self.clear_pending(object)?;
             return Ok(change);
         };
         self.put_pending(object, connector, pending)?;
@@ -195,6 +194,13 @@ impl Db {
             self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
         }
         Ok(change)
+    }
+
+    /// Nothing is pending for an object any more.
+    pub(crate) fn clear_pending(&self, object: i64) -> Inner<()> {
+        self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
+        self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
+        Ok(())
     }
 
     /// What is pending for an object for which nothing ever was.

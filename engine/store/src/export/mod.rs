@@ -200,12 +200,14 @@ impl Store {
         })
     }
 
-    /// Marks entries as sent. Committed before the first byte leaves.
+    /// Marks entries of one connector as sent. Committed before the first byte leaves.
     pub fn mark_in_flight(&mut self, entries: &[ExportEntry]) -> Result<(), StoreError> {
+        let Some(first) = entries.first() else { return Ok(()) };
         self.db.write("marking exports as sent", |db| {
+            let connector = db.head(first.id.0)?.connector;
             for entry in entries.iter().filter(|_| !is_planted(Fault::SkipSentMark)) {
                 db.run("UPDATE pending_export SET state = 1 WHERE object = ?1", [entry.id.0])?;
-                db.mark_references(entry, codes::REFERENCE_IN_FLIGHT)?;
+                db.mark_references(connector, entry, codes::REFERENCE_IN_FLIGHT)?;
                 if !entry.references.is_empty() {
                     db.set_flag(entry.id.0, UNCONFIRMED_REFERENCES)?;
                 }
@@ -320,7 +322,7 @@ impl Db {
             id: CsId(head.id),
             object_type: self.type_name(head)?,
             anchor: head.anchor()?,
-            dn: self.dn(head.id)?,
+            dn: self.dn_of(head)?,
             mv: head.link.map(|link| MvId(link.mv)),
             was_in_flight: pending.as_ref().is_some_and(|pending| pending.state == SentState::InFlight),
             pending,
@@ -371,14 +373,10 @@ impl Db {
     }
 
     /// Gives the entry's reference changes a state.
-    pub(crate) fn mark_references(&self, entry: &ExportEntry, state: i64) -> Inner<()> {
-        if entry.references.is_empty() {
-            return Ok(());
-        }
-        let Some(head) = self.find_head(entry.id.0)? else { return Ok(()) };
+    pub(crate) fn mark_references(&self, connector: i64, entry: &ExportEntry, state: i64) -> Inner<()> {
         for reference in &entry.references {
             let name = reference.attribute.as_str();
-            let Some(attribute) = self.find_reference_attribute(head.connector, name) else { continue };
+            let Some(attribute) = self.find_reference_attribute(connector, name) else { continue };
             self.run(
                 "UPDATE pending_reference SET state = ?5 WHERE object = ?1 AND attribute = ?2 AND member = ?3 AND adds = ?4",
                 (entry.id.0, attribute, reference.member.0, reference.add, state),

@@ -19,24 +19,33 @@ impl Db {
         let Some(head) = self.find_head(entry.id.0)? else { return Ok(()) };
         match &settlement.outcome {
             SettledOutcome::Accepted { anchor, failed_references } => {
-                if let Some(refusal) = self.anchor_conflict(&head, anchor.as_ref())? {
+                let other = self.other_with(&head, anchor.as_ref())?;
+                if let (Some(anchor), Some(other)) = (anchor, &other)
+                    && let Some(refusal) = self.anchor_conflict(&head, anchor, other)?
+                {
                     return self.refuse(head, entry, &refusal, mark, settled);
                 }
                 settled.accepted += 1;
                 count(settled, counter(entry));
-                self.accept(head, entry, anchor.as_ref(), failed_references, mark)
+                let anchor = anchor.as_ref().map(|anchor| (anchor, other.is_some()));
+                self.accept(head, entry, anchor, failed_references, mark)
             }
             SettledOutcome::Refused(refusal) => self.refuse(head, entry, refusal, mark, settled),
-            SettledOutcome::LookedUp { anchor } => match anchor {
-                Some(anchor) if self.anchor_conflict(&head, Some(anchor))?.is_none() => {
-                    self.remove_what_was_found(head, anchor)
+            SettledOutcome::LookedUp { anchor } => {
+                let other = self.other_with(&head, anchor.as_ref())?;
+                let is_anothers = match (anchor, &other) {
+                    (Some(anchor), Some(other)) => self.anchor_conflict(&head, anchor, other)?.is_some(),
+                    _ => false,
+                };
+                match anchor {
+                    Some(anchor) if !is_anothers => self.remove_what_was_found(head, anchor, other.is_some()),
+                    // It never came to be, or belongs to somebody else by now, who keeps it.
+                    _ => {
+                        self.remove_deleted(head.id)?;
+                        self.revisit(head.link.map(|link| link.mv))
+                    }
                 }
-                // It never came to be, or belongs to somebody else by now, who keeps it.
-                _ => {
-                    self.remove_deleted(head.id)?;
-                    self.revisit(head.link.map(|link| link.mv))
-                }
-            },
+            }
             SettledOutcome::NotSettled { .. } if is_planted(Fault::SettleWithoutAnswer) => {
                 self.accept(head, entry, None, &[], mark)
             }
@@ -44,19 +53,21 @@ impl Db {
                 settled.not_settled += 1;
                 if !may_have_arrived {
                     self.run("UPDATE pending_export SET state = 0 WHERE object = ?1 AND state = 1", [head.id])?;
-                    self.mark_references(entry, REFERENCE_PENDING)?;
+                    self.mark_references(head.connector, entry, REFERENCE_PENDING)?;
                 }
                 Ok(())
             }
         }
     }
 
-    /// The system named an anchor that another linked object has.
-    fn anchor_conflict(&self, head: &Head, anchor: Option<&Anchor>) -> Inner<Option<Refusal>> {
+    /// Another row with the anchor that the system named.
+    fn other_with(&self, head: &Head, anchor: Option<&Anchor>) -> Inner<Option<Head>> {
         let Some(anchor) = anchor else { return Ok(None) };
-        let Some(other) = self.head_by_anchor(head.connector, anchor)?.filter(|other| other.id != head.id) else {
-            return Ok(None);
-        };
+        Ok(self.head_by_anchor(head.connector, anchor)?.filter(|other| other.id != head.id))
+    }
+
+    /// Another linked object has the anchor that the system named.
+    fn anchor_conflict(&self, head: &Head, anchor: &Anchor, other: &Head) -> Inner<Option<Refusal>> {
         let own = head.link.map(|link| link.mv);
         if other.is_placeholder() || other.link.is_none_or(|link| Some(link.mv) == own) {
             return Ok(None);
@@ -74,7 +85,7 @@ impl Db {
         &self,
         mut head: Head,
         entry: &ExportEntry,
-        anchor: Option<&Anchor>,
+        anchor: Option<(&Anchor, bool)>,
         failed: &[(ExportReference, Refusal)],
         mark: &PageMark,
     ) -> Inner<()> {
@@ -88,7 +99,7 @@ impl Db {
                 return self.revisit(mv);
             }
             Some(PendingOperation::Detach { .. }) => {
-                self.save_pending(head.id, head.connector, None)?;
+                self.clear_pending(head.id)?;
                 self.set_link(&mut head, None)?;
                 self.put_memory(&mut head, &ExportMemory::default())?;
                 head.state = crate::codes::state(ConnectorState::Disconnected);
@@ -132,7 +143,7 @@ impl Db {
         }
         if operation.is_some() {
             self.put_memory(&mut head, &memory)?;
-            self.save_pending(head.id, head.connector, None)?;
+            self.clear_pending(head.id)?;
             // What was refused with the object as it was is tried again with the object as it is.
             self.run(
                 "UPDATE OR FAIL pending_reference SET state = ?2 WHERE object = ?1 AND state = ?3",
@@ -140,7 +151,7 @@ impl Db {
             )?;
         }
         if !entry.references.is_empty() {
-            self.mark_references(entry, REFERENCE_UNCONFIRMED)?;
+            self.mark_references(head.connector, entry, REFERENCE_UNCONFIRMED)?;
             head.flags |= UNCONFIRMED_REFERENCES;
             for (reference, refusal) in failed {
                 self.refuse_reference(head.id, head.connector, reference, refusal)?;
@@ -159,7 +170,7 @@ impl Db {
             }
         }
         let was_known = match anchor {
-            Some(anchor) => self.assign_anchor(head, anchor)?,
+            Some((anchor, is_taken)) => self.assign_anchor(head, anchor, is_taken)?,
             None => {
                 // Of reference changes alone the row knows since they were marked.
                 if operation.is_some() || head != before {
@@ -205,10 +216,11 @@ impl Db {
     }
 
     /// Gives a created object its anchor. Where an import brought the same object before the answer was known, that one stays and
-    /// takes over the link (T26): nothing is there twice. Returns whether a row had this anchor already.
-    fn assign_anchor(&self, mut head: Head, anchor: &Anchor) -> Inner<bool> {
+    /// takes over the link (T26): nothing is there twice. `is_taken`: another row had this anchor when the answer
+    /// was looked at. Returns whether one has it.
+    fn assign_anchor(&self, mut head: Head, anchor: &Anchor, is_taken: bool) -> Inner<bool> {
         head.flags &= !CREATED;
-        let other = self.head_by_anchor(head.connector, anchor)?.filter(|other| other.id != head.id);
+        let other = if is_taken { self.other_with(&head, Some(anchor))? } else { None };
         let Some(mut other) = other else {
             head.anchor = Some(anchor_bytes(anchor));
             self.save_head(&mut head)?;
@@ -249,12 +261,12 @@ impl Db {
     }
 
     /// A create that nobody wants any longer had arrived: its removal goes to the object that was found.
-    fn remove_what_was_found(&self, head: Head, anchor: &Anchor) -> Inner<()> {
+    fn remove_what_was_found(&self, head: Head, anchor: &Anchor, is_taken: bool) -> Inner<()> {
         let (object, connector) = (head.id, head.connector);
         let removal =
             self.load_pending(object, connector)?.map(|pending| PendingExport { state: SentState::Pending, ..pending });
         self.save_pending(object, connector, removal.as_ref())?;
-        self.assign_anchor(head, anchor)?;
+        self.assign_anchor(head, anchor, is_taken)?;
         if let Some(found) = self.head_by_anchor(connector, anchor)?.filter(|found| found.id != object) {
             self.save_pending(found.id, connector, removal.as_ref())?;
         }
@@ -289,7 +301,7 @@ impl Db {
                     head.connector,
                     Some(&PendingExport { operation: pending.operation, state, grace: None }),
                 )?;
-                self.mark_references(entry, REFERENCE_PENDING)?;
+                self.mark_references(head.connector, entry, REFERENCE_PENDING)?;
             }
             _ => {
                 for reference in &entry.references {
