@@ -19,6 +19,10 @@ pub enum GuidError {
 /// Position in the stored bytes of each byte of the text form.
 const TEXT_ORDER: [usize; 16] = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15];
 
+/// Where in the text form the first digit of each byte stands, and where hyphens stand.
+const TEXT_PLACES: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
 impl Guid {
     /// From the bytes as a directory returns them.
     pub const fn from_directory_bytes(bytes: [u8; 16]) -> Self {
@@ -69,18 +73,18 @@ impl FromStr for Guid {
             Some(rest) => rest.strip_suffix('}').ok_or_else(bad)?,
             None => text,
         };
-        let fields: Vec<&str> = inner.split('-').collect();
-        if fields.iter().map(|field| field.len()).ne([8, 4, 4, 4, 12]) {
-            return Err(bad());
-        }
-        let digits: Vec<u8> = fields.concat().into_bytes();
+        let digits: &[u8; 36] = inner.as_bytes().try_into().map_err(|_| bad())?;
         let mut bytes = [0u8; 16];
-        for (pair, index) in digits.chunks_exact(2).zip(TEXT_ORDER) {
-            let nibble = |digit: u8| (digit as char).to_digit(16).map(|n| n as u8);
-            let (Some(high), Some(low)) = (nibble(pair[0]), nibble(pair[1])) else {
+        // By the place of each byte's first digit; hyphens stand between.
+        for (first, index) in TEXT_PLACES.iter().zip(TEXT_ORDER) {
+            let nibble = |digit: u8| char::from(digit).to_digit(16);
+            let (Some(high), Some(low)) = (nibble(digits[*first]), nibble(digits[first + 1])) else {
                 return Err(bad());
             };
-            bytes[index] = high << 4 | low;
+            bytes[index] = (high << 4 | low) as u8;
+        }
+        if HYPHENS.iter().any(|place| digits[*place] != b'-') {
+            return Err(bad());
         }
         Ok(Guid(bytes))
     }
@@ -98,6 +102,8 @@ mod tests {
         assert!("00112233-4455-6677-8899".parse::<Guid>().is_err());
         assert!("0011223g-4455-6677-8899-aabbccddeeff".parse::<Guid>().is_err());
         assert!("{00112233-4455-6677-8899-aabbccddeeff".parse::<Guid>().is_err());
+        assert!("00112233-4455-6677-8899aabb-ccddeeff".parse::<Guid>().is_err());
+        assert!("00112233445566778899aabbccddeeff0123".parse::<Guid>().is_err());
         assert!("0011223é-4455-6677-8899-aabbccddeef".parse::<Guid>().is_err());
     }
 }

@@ -132,12 +132,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.rest() == 0
+        self.at >= self.bytes.len()
     }
 
-    /// Bytes that were not read yet.
-    pub(crate) fn rest(&self) -> usize {
-        self.bytes.len().saturating_sub(self.at)
+    /// How many bytes were read so far.
+    pub(crate) fn at(&self) -> usize {
+        self.at
     }
 }
 

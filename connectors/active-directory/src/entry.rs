@@ -1,7 +1,7 @@
-//! One entry as the wire brought it: its DN with the identity in front, and attribute values as bytes. Decides nothing
-//! about kinds: whether bytes are text is the schema's business (decode.rs), never that of their content.
+//! One entry as the wire brought it: its DN with the identity in front, and its attributes as bytes, of which names and values are
+//! pieces. Decides nothing about kinds: whether bytes are text is the schema's business (decode.rs), never that of their content.
 
-use crate::ber::{BerError, OCTET_STRING, Reader, SEQUENCE, SET};
+use crate::ber::{BerError, OCTET_STRING, Reader, SEQUENCE, SET, element};
 use ldap3::ResultEntry;
 use ldap3::asn1::{PL, StructureTag};
 use metaverse_schema::Guid;
@@ -14,15 +14,14 @@ pub(crate) struct Entry {
     pub(crate) dn: String,
     /// From the extended form of the DN.
     pub(crate) guid: Option<Guid>,
-    /// What the names of attributes are pieces of, and what values are: one block for all of them.
-    names: String,
+    /// The list of attributes as it came, and what was added to it. Names and values are pieces of it.
     bytes: Vec<u8>,
     attributes: Vec<Described>,
     values: Vec<Piece>,
 }
 
-/// Part of an entry's names or bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Part of an entry's bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Piece {
     at: u32,
     length: u32,
@@ -34,6 +33,8 @@ struct Described {
     range: Option<(u32, Option<u32>)>,
     /// Its part of the entry's values.
     values: Range<u32>,
+    /// The whole of it as it came; empty when it was put together here.
+    whole: Piece,
 }
 
 /// One attribute of an entry.
@@ -46,6 +47,8 @@ pub(crate) struct RawAttribute<'a> {
     pub(crate) range: Option<(u32, Option<u32>)>,
     /// No value at all means "cleared" in a DirSync answer.
     pub(crate) values: RawValues<'a>,
+    /// The attribute's BER, name, options and values, as it came. Empty: some of the values came by other answers.
+    pub(crate) whole: &'a [u8],
 }
 
 /// The values of one attribute, in the order of the answer.
@@ -72,6 +75,12 @@ impl<'a> Iterator for RawValues<'a> {
 impl ExactSizeIterator for RawValues<'_> {}
 
 impl Piece {
+    /// The piece that ends here, counted from where the bytes begin.
+    fn ending(end: usize, length: usize) -> Piece {
+        // The whole is no longer than 32 bits count; see `Entry::of_list`.
+        Piece { at: end.saturating_sub(length) as u32, length: length as u32 }
+    }
+
     fn of(self, bytes: &[u8]) -> &[u8] {
         let (at, length) = (self.at as usize, self.length as usize);
         // Every piece was cut from these bytes.
@@ -93,28 +102,14 @@ impl Entry {
     /// Of this name, extended or plain, and without attributes.
     pub(crate) fn named(name: &str) -> Entry {
         let (guid, dn) = split_extended(name);
-        let (names, bytes) = (String::new(), Vec::new());
-        Entry { dn: dn.to_owned(), guid, names, bytes, attributes: Vec::new(), values: Vec::new() }
+        Entry { dn: dn.to_owned(), guid, bytes: Vec::new(), attributes: Vec::new(), values: Vec::new() }
     }
 
     /// Takes the content of a SearchResultEntry apart (RFC 4511 4.5.2).
     pub(crate) fn read(content: &[u8]) -> Result<Entry, EntryError> {
         let mut parts = Reader::new(content);
-        let mut entry = Entry::named(text(parts.expect(OCTET_STRING)?)?);
-        let mut list = Reader::new(parts.expect(SEQUENCE)?);
-        entry.bytes.reserve_exact(list.rest());
-        entry.names.reserve(512);
-        entry.attributes.reserve(32);
-        entry.values.reserve(48);
-        while !list.is_empty() {
-            let mut attribute = Reader::new(list.expect(SEQUENCE)?);
-            entry.begin(text(attribute.expect(OCTET_STRING)?)?)?;
-            let mut set = Reader::new(attribute.expect(SET)?);
-            while !set.is_empty() {
-                entry.push(set.expect(OCTET_STRING)?)?;
-            }
-        }
-        Ok(entry)
+        let entry = Entry::named(text(parts.expect(OCTET_STRING)?)?);
+        entry.of_list(parts.expect(SEQUENCE)?.to_vec())
     }
 
     /// Takes an entry of ldap3 apart; `None` for a referral, which this connector does not follow.
@@ -123,39 +118,46 @@ impl Entry {
             return Ok(None);
         }
         let mut parts = constructed(wire.0, "the entry")?.into_iter();
-        let mut entry = Entry::named(text(&primitive(parts.next(), "the DN")?)?);
-        let list = constructed(parts.next().ok_or(EntryError::Structure("no attributes"))?, "the attributes")?;
-        for attribute in list {
+        let entry = Entry::named(text(&primitive(parts.next(), "the DN")?)?);
+        let attributes = constructed(parts.next().ok_or(EntryError::Structure("no attributes"))?, "the attributes")?;
+        let mut list = Vec::new();
+        for attribute in attributes {
             let mut parts = constructed(attribute, "an attribute")?.into_iter();
-            entry.begin(text(&primitive(parts.next(), "an attribute's name")?)?)?;
+            let name = primitive(parts.next(), "an attribute's name")?;
             let set = constructed(parts.next().ok_or(EntryError::Structure("no values"))?, "the values")?;
+            let mut values = Vec::new();
             for value in set {
-                entry.push(&primitive(Some(value), "a value")?)?;
+                values.extend(element(OCTET_STRING, &primitive(Some(value), "a value")?));
             }
+            list.extend(element(SEQUENCE, &[element(OCTET_STRING, &name), element(SET, &values)].concat()));
         }
-        Ok(Some(entry))
+        entry.of_list(list).map(Some)
     }
 
-    /// Begins an attribute, named with its options.
-    fn begin(&mut self, described: &str) -> Result<(), EntryError> {
-        let (name, range) = split_options(described);
-        let at = u32::try_from(self.names.len()).map_err(|_| TOO_LONG)?;
-        let length = u32::try_from(name.len()).map_err(|_| TOO_LONG)?;
-        self.names.push_str(name);
-        let name = Piece { at, length };
-        let end = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
-        self.attributes.push(Described { name, range, values: end..end });
-        Ok(())
-    }
-
-    /// Adds a value to the attribute that was begun last.
-    fn push(&mut self, value: &[u8]) -> Result<(), EntryError> {
-        let piece = self.piece(value)?;
-        self.values.push(piece);
-        if let Some(attribute) = self.attributes.last_mut() {
-            attribute.values.end += 1;
+    /// With the attributes of this list, which stays as it is: what is kept of it is where everything stands.
+    fn of_list(self, list: Vec<u8>) -> Result<Entry, EntryError> {
+        u32::try_from(list.len()).map_err(|_| TOO_LONG)?;
+        let (mut attributes, mut values) = (Vec::with_capacity(40), Vec::with_capacity(64));
+        let mut rest = Reader::new(&list);
+        while !rest.is_empty() {
+            let begin = rest.at();
+            let content = rest.expect(SEQUENCE)?;
+            let (end, inner) = (rest.at(), rest.at() - content.len());
+            let mut attribute = Reader::new(content);
+            let described = attribute.expect(OCTET_STRING)?;
+            let (name, range) = split_options(text(described)?);
+            let name = Piece { length: name.len() as u32, ..Piece::ending(inner + attribute.at(), described.len()) };
+            let set = attribute.expect(SET)?;
+            let inner = inner + attribute.at() - set.len();
+            let (first, mut set) = (values.len() as u32, Reader::new(set));
+            while !set.is_empty() {
+                let value = set.expect(OCTET_STRING)?;
+                values.push(Piece::ending(inner + set.at(), value.len()));
+            }
+            let whole = Piece::ending(end, end - begin);
+            attributes.push(Described { name, range, values: first..values.len() as u32, whole });
         }
-        Ok(())
+        Ok(Entry { bytes: list, attributes, values, ..self })
     }
 
     fn piece(&mut self, bytes: &[u8]) -> Result<Piece, EntryError> {
@@ -171,6 +173,7 @@ impl Entry {
             name: self.name(attribute),
             range: attribute.range,
             values: RawValues { bytes: &self.bytes, pieces: self.values.get(values).unwrap_or_default() },
+            whole: attribute.whole.of(&self.bytes),
         }
     }
 
@@ -192,7 +195,7 @@ impl Entry {
         let end = u32::try_from(self.values.len()).map_err(|_| TOO_LONG)?;
         if let Some(attribute) = self.attributes.get_mut(index) {
             attribute.values = start..end;
-            attribute.range = None;
+            (attribute.range, attribute.whole) = (None, Piece::default());
         }
         Ok(())
     }
@@ -228,12 +231,13 @@ impl Entry {
     }
 
     fn name(&self, attribute: &Described) -> &str {
-        let (at, length) = (attribute.name.at as usize, attribute.name.length as usize);
-        self.names.get(at..at + length).unwrap_or_default()
+        // It was text when it was cut.
+        std::str::from_utf8(attribute.name.of(&self.bytes)).unwrap_or_default()
     }
 
     fn is_named(&self, attribute: &Described, name: &str) -> bool {
-        self.name(attribute).eq_ignore_ascii_case(name)
+        attribute.name.length as usize == name.len()
+            && attribute.name.of(&self.bytes).eq_ignore_ascii_case(name.as_bytes())
     }
 
     pub(crate) fn first(&self, name: &str) -> Option<&[u8]> {
@@ -259,6 +263,11 @@ impl Entry {
 
     pub(crate) fn is_deleted(&self) -> bool {
         self.first("isDeleted").is_some_and(|value| value.eq_ignore_ascii_case(b"TRUE"))
+    }
+
+    /// How long its attributes are.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Whether the attribute stands in the answer in any form, a cleared one included.
@@ -337,42 +346,48 @@ fn guid_of(text: &str) -> Option<Guid> {
     if text.contains('-') {
         return text.parse().ok();
     }
-    if text.len() != 32 || !text.is_ascii() {
-        return None;
+    let digits: &[u8; 32] = text.as_bytes().try_into().ok()?;
+    let mut bytes = [0; 16];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        let digit = |at: usize| pair.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        *byte = (digit(0)? << 4 | digit(1)?) as u8;
     }
-    let bytes: Option<Vec<u8>> = (0..16)
-        .map(|index| text.get(2 * index..2 * index + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()))
-        .collect();
-    bytes.and_then(|bytes| Guid::from_slice(&bytes).ok())
+    Some(Guid::from_directory_bytes(bytes))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::ber::element;
     use ldap3::asn1::TagClass;
 
     impl Entry {
-        /// The entry with one more attribute.
-        pub(crate) fn with(mut self, name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> Entry {
-            self.begin(name).unwrap();
-            values.iter().for_each(|value| self.push(value).unwrap());
-            if let Some(attribute) = self.attributes.last_mut() {
-                attribute.range = range;
-            }
-            self
+        /// The entry with one more attribute, laid out as it comes over the wire.
+        pub(crate) fn with(self, name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> Entry {
+            let options = match range {
+                None => String::new(),
+                Some((from, None)) => format!(";range={from}-*"),
+                Some((from, Some(to))) => format!(";range={from}-{to}"),
+            };
+            let values: Vec<u8> = values.iter().flat_map(|value| element(OCTET_STRING, value)).collect();
+            let name = element(OCTET_STRING, format!("{name}{options}").as_bytes());
+            let mut list = self.bytes.clone();
+            list.extend(element(SEQUENCE, &[name, element(SET, &values)].concat()));
+            self.of_list(list).unwrap()
         }
 
-        pub(crate) fn without(mut self, names: &[&str]) -> Entry {
-            let before = self.clone();
-            self.attributes.retain(|attribute| !names.contains(&before.name(attribute)));
-            self
+        pub(crate) fn without(self, names: &[&str]) -> Entry {
+            let kept: Vec<&[u8]> = self
+                .attributes()
+                .filter(|attribute| !names.contains(&attribute.name))
+                .map(|attribute| attribute.whole)
+                .collect();
+            let list = kept.concat();
+            self.of_list(list).unwrap()
         }
 
         /// Bytes that it takes.
         pub(crate) fn memory(&self) -> usize {
             self.dn.capacity()
-                + self.names.capacity()
                 + self.bytes.capacity()
                 + self.attributes.capacity() * size_of::<Described>()
                 + self.values.capacity() * size_of::<Piece>()

@@ -1,7 +1,7 @@
 //! Prints: by which a full import knows an entry again without taking its values apart (contract: `Print`). A print covers
 //! what an item is made of and nothing else, in the order of the answer: the same entry in another order is only looked at.
 
-use crate::entry::{Entry, leading_guid};
+use crate::entry::{Entry, RawAttribute, leading_guid};
 use crate::object::Reading;
 use crate::schema::Attributes;
 use connector_contract::Print;
@@ -9,7 +9,10 @@ use metaverse_schema::{Guid, ObjectType, ValueKind};
 use sha2::{Digest, Sha256};
 
 /// What the text under the hash says begins with it: to be raised when entries are understood in another way.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// Begins an attribute that is written value by value. One that stands as it came begins with its tag, a SEQUENCE.
+const BY_VALUE: u8 = 0;
 
 /// The print of an entry as an item of this type. Objects that it names count by their identity: a rename of one of them, or of
 /// a container above, is no change of this one. Where a container is told by name alone, the whole name counts.
@@ -34,31 +37,27 @@ pub(crate) fn print(
         None => text.piece(entry.dn.as_bytes()),
     }
     for attribute in entry.attributes() {
-        text.piece(attribute.name.as_bytes());
-        if let Some((from, to)) = attribute.range {
-            text.0.push(b'r');
-            text.0.extend_from_slice(&from.to_le_bytes());
-            text.0.extend_from_slice(&to.map_or(u64::MAX, u64::from).to_le_bytes());
-        }
-        let names_objects = attributes.find(attribute.name).is_some_and(|known| known.kind == ValueKind::Reference);
-        text.0.extend_from_slice(&(attribute.values.len() as u64).to_le_bytes());
-        for value in attribute.values {
-            match leading_guid(value).filter(|_| names_objects) {
-                Some(target) => {
-                    text.0.push(b'g');
-                    text.0.extend_from_slice(target.as_directory_bytes());
-                }
-                None => {
-                    text.0.push(b'v');
-                    text.piece(value);
-                }
-            }
+        // As it came it says everything, its lengths included, and need not be written anew. But where it names objects, it says
+        // how they are called now.
+        match attribute.whole.is_empty() || names_objects(attribute, attributes) {
+            true => text.by_value(attribute, attributes),
+            false => text.0.extend_from_slice(attribute.whole),
         }
     }
     let hash = Sha256::digest(&text.0);
     let mut print = [0; 16];
     print.iter_mut().zip(hash).for_each(|(byte, of_hash)| *byte = of_hash);
     Print(print)
+}
+
+/// Whether a value is the name of an object that carries its identity: of other attributes nobody need know the kind.
+fn names_objects(attribute: RawAttribute<'_>, attributes: &Attributes) -> bool {
+    let mut values = attribute.values;
+    values.any(|value| value.starts_with(b"<GUID=")) && is_reference(attribute, attributes)
+}
+
+fn is_reference(attribute: RawAttribute<'_>, attributes: &Attributes) -> bool {
+    attributes.find(attribute.name).is_some_and(|known| known.kind == ValueKind::Reference)
 }
 
 /// What is hashed: pieces of different lengths, each after its length, so that no two entries run together.
@@ -68,6 +67,33 @@ impl Text {
     fn piece(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.0.extend_from_slice(bytes);
+    }
+
+    fn by_value(&mut self, attribute: RawAttribute<'_>, attributes: &Attributes) {
+        self.0.push(BY_VALUE);
+        self.piece(attribute.name.as_bytes());
+        match attribute.range {
+            None => self.0.push(b'-'),
+            Some((from, to)) => {
+                self.0.push(b'r');
+                self.0.extend_from_slice(&from.to_le_bytes());
+                self.0.extend_from_slice(&to.map_or(u64::MAX, u64::from).to_le_bytes());
+            }
+        }
+        let is_reference = is_reference(attribute, attributes);
+        self.0.extend_from_slice(&(attribute.values.len() as u64).to_le_bytes());
+        for value in attribute.values {
+            match leading_guid(value).filter(|_| is_reference) {
+                Some(target) => {
+                    self.0.push(b'g');
+                    self.0.extend_from_slice(target.as_directory_bytes());
+                }
+                None => {
+                    self.0.push(b'v');
+                    self.piece(value);
+                }
+            }
+        }
     }
 }
 
