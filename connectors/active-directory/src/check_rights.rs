@@ -153,10 +153,10 @@ async fn samples(session: &Session, class: &str, container: &Dn) -> Result<Vec<S
         format!("(objectClass={})", ldap3::ldap_escape(class)),
         vec!["objectClass".to_owned()],
     );
-    let mut search = PagedSearch::new(session.directory.as_ref(), request, session.page_size);
+    let mut search = PagedSearch::new(request, session.page_size);
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut read = 0;
-    while let Some(entry) = search.next().await? {
+    while let Some(entry) = search.next(session.directory.as_ref()).await? {
         read += 1;
         if read > SEARCHED || names.len() >= SAMPLES {
             break;

@@ -172,8 +172,7 @@ pub(crate) trait EntryStream: Send {
 }
 
 /// Reads a search to its end, in pages (a server caps an unpaged answer: rc 4 on Windows after 1000 entries).
-pub(crate) struct PagedSearch<'a> {
-    directory: &'a dyn Directory,
+pub(crate) struct PagedSearch {
     request: SearchRequest,
     page_size: u32,
     stream: Option<Box<dyn EntryStream>>,
@@ -181,12 +180,13 @@ pub(crate) struct PagedSearch<'a> {
     done: bool,
 }
 
-impl<'a> PagedSearch<'a> {
-    pub(crate) fn new(directory: &'a dyn Directory, request: SearchRequest, page_size: u32) -> Self {
-        PagedSearch { directory, request, page_size, stream: None, cookie: Vec::new(), done: false }
+impl PagedSearch {
+    pub(crate) fn new(request: SearchRequest, page_size: u32) -> Self {
+        PagedSearch { request, page_size, stream: None, cookie: Vec::new(), done: false }
     }
 
-    pub(crate) async fn next(&mut self) -> Result<Option<Entry>, DirectoryError> {
+    /// Asks this directory, which must be the same each time.
+    pub(crate) async fn next(&mut self, directory: &dyn Directory) -> Result<Option<Entry>, DirectoryError> {
         loop {
             if self.done {
                 return Ok(None);
@@ -195,7 +195,7 @@ impl<'a> PagedSearch<'a> {
                 Some(stream) => stream,
                 None => {
                     let request = self.request.clone().with(controls::paged(self.page_size, &self.cookie));
-                    self.stream.insert(self.directory.search(&request).await?)
+                    self.stream.insert(directory.search(&request).await?)
                 }
             };
             if let Some(entry) = stream.next().await? {
@@ -219,9 +219,9 @@ pub(crate) async fn read_all(
     request: SearchRequest,
     page_size: u32,
 ) -> Result<Vec<Entry>, DirectoryError> {
-    let mut search = PagedSearch::new(directory, request, page_size);
+    let mut search = PagedSearch::new(request, page_size);
     let mut entries = Vec::new();
-    while let Some(entry) = search.next().await? {
+    while let Some(entry) = search.next(directory).await? {
         entries.push(entry);
     }
     Ok(entries)

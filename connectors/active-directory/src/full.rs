@@ -9,11 +9,12 @@ use crate::errors;
 use crate::object::{self, Kind, Reading};
 use crate::outbox::Outbox;
 use crate::print::print;
-use crate::session::{Scan, Session, candidates, missing_view, refuses_view};
+use crate::scan::Scan;
+use crate::session::{Session, candidates, missing_view, refuses_view};
 use crate::settings::{Settings, View};
 use crate::watermark::Mark;
 use connector_contract::{
-    Absence, ConnectorError, DeletionCause, Held, ImportEnd, ImportItem, ImportNote, ImportSink, ObjectIssue,
+    Absence, ConnectorError, DeletionCause, Held, HeldSoon, ImportEnd, ImportItem, ImportNote, ImportSink, ObjectIssue,
 };
 use metaverse_schema::{Anchor, Guid};
 use std::collections::HashSet;
@@ -23,7 +24,7 @@ pub(crate) async fn import(
     session: &Session,
     settings: &Settings,
     previous: Option<&Mark>,
-    held: Held,
+    held: HeldSoon,
     sink: ImportSink,
 ) -> Result<ImportEnd, ConnectorError> {
     let attempted = format!("reading {} from {}", session.controller.naming_context, session.controller.url);
@@ -54,7 +55,8 @@ pub(crate) async fn import(
         in_scope: scope.in_scope().into_iter().collect(),
         scope,
         outbox: Outbox::new(sink),
-        held,
+        // Not before the first page is on its way.
+        held: held.loaded().await,
         seen: HashSet::new(),
         reading: scan.reading(),
         tells_deletions: previous.is_some(),
@@ -116,7 +118,7 @@ async fn begin<'a>(
     for view in views {
         let mut scan = session.scan(view);
         match scan.next().await {
-            Ok(first) => return Ok((view, scan, first)),
+            Ok(first) => return Ok((view, scan.ahead(), first)),
             Err(error) if refuses_view(&error) => {
                 let error = missing_view(&session.controller, view, &settings.bind_user, &error);
                 refused.get_or_insert(error);

@@ -20,6 +20,7 @@ mod wire;
 
 mod decode;
 mod domain_controller;
+mod scan;
 mod schema;
 mod session;
 mod watermark;

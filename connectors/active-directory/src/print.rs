@@ -196,6 +196,24 @@ mod tests {
         }
     }
 
+    /// Values that were asked for after the entry came stand in no bytes of it, and count all the same.
+    #[test]
+    fn what_was_asked_for_afterwards_counts() {
+        let user = "user".into();
+        let of = |rest: &[&[u8]]| {
+            let mut entry = entry(DN, MANAGER).with("proxyAddresses", Some((0, Some(0))), &[b"smtp:a@x"]);
+            let slice = entry.attributes().count() - 1;
+            let rest: Vec<Vec<u8>> = rest.iter().map(|value| value.to_vec()).collect();
+            entry.complete(slice, &rest).unwrap();
+            print(&entry, guid(1), &user, &known(), Reading::Plain)
+        };
+        let prints = [of(&[]), of(&[b"smtp:b@x"]), of(&[b"smtp:c@x"]), of(&[b"smtp:b@", b"x"])];
+        assert_eq!(of(&[b"smtp:b@x"]), prints[1]);
+        for (at, print) in prints.iter().enumerate() {
+            assert!(!prints[..at].contains(print), "{at}");
+        }
+    }
+
     #[test]
     fn the_own_name_ends_where_the_container_begins() {
         assert_eq!(own_name(DN), "CN=Smith\\, Zoë");

@@ -13,8 +13,8 @@ use crate::watermark::Mark;
 use crate::{delta, export, full};
 use async_trait::async_trait;
 use connector_contract::{
-    ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, Held, ImportEnd, ImportItem, ImportSink,
-    ReferenceChange, UpdateRequest,
+    ConnectorError, CreateRequest, ExportItem, ExportOperation, ExportOutcome, Held, HeldPrints, HeldSoon, ImportEnd,
+    ImportItem, ImportSink, Print, ReferenceChange, UpdateRequest,
 };
 use expect_test::{Expect, expect};
 use metaverse_schema::{AttributeChange, Setting, SettingValue};
@@ -111,14 +111,14 @@ fn link(number: u8) -> Vec<u8> {
     format!("<GUID={}>;CN={number},DC=corp,DC=example,DC=com", guid(number)).into_bytes()
 }
 
-fn dirsync_end(more: bool, cookie: &[u8]) -> Vec<ResponseControl> {
+pub(crate) fn dirsync_end(more: bool, cookie: &[u8]) -> Vec<ResponseControl> {
     use crate::ber::{OCTET_STRING, SEQUENCE, element, integer};
     let content = [integer(i64::from(more)), integer(0), element(OCTET_STRING, cookie)].concat();
     vec![ResponseControl { oid: controls::DIRSYNC.to_owned(), value: element(SEQUENCE, &content) }]
 }
 
 /// The cookie of a DirSync request; `None` for any other search.
-fn dirsync_cookie(request: &SearchRequest) -> Option<Vec<u8>> {
+pub(crate) fn dirsync_cookie(request: &SearchRequest) -> Option<Vec<u8>> {
     let control = request.controls.iter().find(|control| control.oid == controls::DIRSYNC)?;
     Some(controls::parse_dirsync(control.value.as_ref()?).unwrap().cookie)
 }
@@ -143,7 +143,7 @@ fn writable_session(
     let asked = Arc::new(Mutex::new(Vec::new()));
     let directory = Scripted { script: Box::new(script), asked: asked.clone() };
     let session = Session {
-        directory: Box::new(directory),
+        directory: Arc::new(directory),
         controller: controller(1, 100, None),
         attributes: Attributes::built_in(&["objectGUID", "cn", "mail", "member"]),
         classes: ["user", "group"].map(str::to_owned).to_vec(),
@@ -217,7 +217,8 @@ async fn ranges_are_followed_to_their_end() {
         Ok((answer, vec![]))
     });
     let settings = settings("usn");
-    let (items, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
+    let (items, end) =
+        collect(async |sink| full::import(&session, &settings, None, HeldSoon::default(), sink).await).await;
     end.unwrap();
     check(
         &items,
@@ -251,7 +252,8 @@ async fn a_group_over_several_dirsync_answers() {
         })
     });
     let settings = settings("dirsync");
-    let (items, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
+    let (items, end) =
+        collect(async |sink| full::import(&session, &settings, None, HeldSoon::default(), sink).await).await;
     let mark = Mark::decode(&end.unwrap().watermark.unwrap()).unwrap();
     assert_eq!((mark.cookie.as_slice(), mark.view), (&b"two"[..], View::DirSync));
     check(
@@ -263,6 +265,47 @@ async fn a_group_over_several_dirsync_answers() {
             user 03030303-0303-0303-0303-030303030303 members=0
         "#]],
     );
+}
+
+/// Everything is held.
+struct All;
+
+impl HeldPrints for All {
+    fn holds(&self, _: &Print) -> bool {
+        true
+    }
+}
+
+/// The directory is read while the engine still loads what it holds, and nothing is judged before that is known.
+#[tokio::test]
+async fn reading_begins_before_the_prints_are_loaded() {
+    let (session, asked) = session(|request| {
+        let user = |number: u8| object(number, 1, &format!("CN=u{number},{BASE}"), "user", vec![]);
+        Ok(match dirsync_cookie(request).as_deref() {
+            Some(b"") => (vec![user(2)], dirsync_end(true, b"one")),
+            Some(_) => (vec![user(3)], dirsync_end(false, b"two")),
+            None => (vec![root()], vec![]),
+        })
+    });
+    let (promise, soon) = HeldSoon::promised();
+    let (items, ()) = tokio::join!(
+        async {
+            let settings = settings("dirsync");
+            let (items, end) = collect(async |sink| full::import(&session, &settings, None, soon, sink).await).await;
+            assert_eq!(Mark::decode(&end.unwrap().watermark.unwrap()).unwrap().cookie, b"two");
+            items
+        },
+        async {
+            // The domain, its containers, and both pages.
+            for _ in 0..1_000 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(asked.lock().unwrap().len(), 4);
+            promise.keep(Held::of(Arc::new(All)));
+        }
+    );
+    let kinds: Vec<bool> = items.iter().map(|item| matches!(item, ImportItem::Same { .. })).collect();
+    assert_eq!(kinds, [false, true, true], "{items:?}");
 }
 
 /// SF14: on Windows replication shows objects that an ordinary search does not. Their class is then read by replication
@@ -309,7 +352,8 @@ async fn sf15_half_an_answer_is_no_end() {
             None => Ok((vec![root()], vec![])),
         });
         let settings = settings("dirsync");
-        let (_, end) = collect(async |sink| full::import(&session, &settings, None, Held::default(), sink).await).await;
+        let (_, end) =
+            collect(async |sink| full::import(&session, &settings, None, HeldSoon::default(), sink).await).await;
         assert!(end.is_err(), "{broken:?}");
     }
 }

@@ -3,14 +3,14 @@
 
 use crate::controls;
 use crate::directory::{
-    Directory, DirectoryError, DirectoryWrites, EntryStream, GUIDS_PER_FILTER, PagedSearch, RC_ACCESS,
-    RC_CRITICAL_EXTENSION, RC_STRONGER_AUTH, RC_UNWILLING, SearchRequest, guid_filter, guid_name, read_all,
-    read_object,
+    Directory, DirectoryError, DirectoryWrites, GUIDS_PER_FILTER, RC_ACCESS, RC_CRITICAL_EXTENSION, RC_STRONGER_AUTH,
+    RC_UNWILLING, SearchRequest, guid_filter, guid_name, read_all, read_object,
 };
 use crate::domain_controller::DomainController;
 use crate::entry::Entry;
 use crate::errors;
 use crate::object::{self, Reading};
+use crate::scan::Scan;
 use crate::schema::Attributes;
 use crate::searches::ReadingDirectory;
 use crate::settings::{Settings, View, ViewChoice};
@@ -19,6 +19,7 @@ use crate::watermark::Mark;
 use crate::wire::{Connected, LdapDirectory, SignIn};
 use connector_contract::{ConnectorError, ErrorKind};
 use metaverse_schema::Guid;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Clock differences, in seconds, from which on the operator is warned and steps are refused (SF26).
@@ -31,7 +32,7 @@ const INTERNAL: &[&str] =
 
 /// A connection with what a step needs to know.
 pub(crate) struct Session {
-    pub(crate) directory: Box<dyn Directory>,
+    pub(crate) directory: Arc<dyn Directory>,
     pub(crate) controller: DomainController,
     pub(crate) attributes: Attributes,
     pub(crate) classes: Vec<String>,
@@ -67,7 +68,7 @@ impl Session {
         controller: DomainController,
         settings: &Settings,
     ) -> Result<Session, ConnectorError> {
-        let directory: Box<dyn Directory> = Box::new(connected.directory);
+        let directory: Arc<dyn Directory> = Arc::new(connected.directory);
         let attempted = format!("reading the schema of {}", controller.url);
         let attributes =
             Attributes::read(directory.as_ref(), &controller.schema_context, &settings.attributes, settings.page_size)
@@ -116,7 +117,7 @@ impl Session {
         let mut attributes = self.asked();
         attributes.push("uSNCreated".to_owned());
         let request = SearchRequest::subtree(self.base(), filter, attributes).with(controls::show_deleted());
-        Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self)
+        Scan::paged(self, request)
     }
 
     /// What was deleted and is still told of, by its GUID.
@@ -124,28 +125,21 @@ impl Session {
         let attributes = ["objectGUID", "isDeleted"].map(str::to_owned).to_vec();
         let request =
             SearchRequest::subtree(self.base(), "(isDeleted=TRUE)", attributes).with(controls::show_deleted());
-        Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self)
+        Scan::paged(self, request)
     }
 
     /// Everything below one container, by an ordinary search.
     pub(crate) fn below(&self, container: &Guid) -> Scan<'_> {
         let filter = object::class_filter(&self.classes);
         let request = SearchRequest::subtree(guid_name(container), filter, self.asked());
-        Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self)
+        Scan::paged(self, request)
     }
 
     fn scan_with(&self, view: View, filter: String, cookie: Vec<u8>) -> Scan<'_> {
         let request = SearchRequest::subtree(self.base(), filter, self.asked());
         match view {
-            View::Usn => Scan::Paged(PagedSearch::new(self.directory.as_ref(), request, self.page_size), self),
-            View::DirSync | View::ObjectSecurity => Scan::DirSync(Box::new(DirSyncScan {
-                session: self,
-                request,
-                object_security: view == View::ObjectSecurity,
-                cookie,
-                stream: None,
-                done: false,
-            })),
+            View::Usn => Scan::paged(self, request),
+            View::DirSync | View::ObjectSecurity => Scan::dirsync(self, request, view == View::ObjectSecurity, cookie),
         }
     }
 
@@ -183,7 +177,7 @@ impl Session {
     }
 
     /// Asks for the rest of every attribute that came as a slice (1,500 values and more on Windows).
-    async fn complete(&self, entry: &mut Entry, reading: Reading) -> Result<(), DirectoryError> {
+    pub(crate) async fn complete(&self, entry: &mut Entry, reading: Reading) -> Result<(), DirectoryError> {
         let slices: Vec<(usize, String, u32)> = entry
             .attributes()
             .enumerate()
@@ -364,82 +358,4 @@ pub(crate) fn cannot_see_deleted(controller: &DomainController, account: &str) -
              dsacls \"CN=Deleted Objects,{base}\" /G \"{account}:LCRP\"; until then only full imports see deletions"
         ),
     )
-}
-
-/// The entries of one view, whatever the protocol behind it.
-pub(crate) enum Scan<'a> {
-    DirSync(Box<DirSyncScan<'a>>),
-    Paged(PagedSearch<'a>, &'a Session),
-}
-
-impl Scan<'_> {
-    pub(crate) async fn next(&mut self) -> Result<Option<Entry>, DirectoryError> {
-        match self {
-            Scan::DirSync(scan) => scan.next().await,
-            Scan::Paged(search, session) => match search.next().await? {
-                Some(mut entry) => {
-                    session.complete(&mut entry, Reading::Plain).await?;
-                    Ok(Some(entry))
-                }
-                None => Ok(None),
-            },
-        }
-    }
-
-    pub(crate) fn reading(&self) -> Reading {
-        match self {
-            Scan::DirSync(_) => Reading::Incremental,
-            Scan::Paged(..) => Reading::Plain,
-        }
-    }
-
-    /// DirSync's cookie after the last entry; empty for ordinary searches.
-    pub(crate) fn into_cookie(self) -> Vec<u8> {
-        match self {
-            Scan::DirSync(scan) => scan.cookie,
-            Scan::Paged(..) => Vec::new(),
-        }
-    }
-}
-
-/// DirSync searches, one after the other, until the server says that there is no more.
-pub(crate) struct DirSyncScan<'a> {
-    session: &'a Session,
-    request: SearchRequest,
-    object_security: bool,
-    cookie: Vec<u8>,
-    stream: Option<Box<dyn EntryStream>>,
-    done: bool,
-}
-
-impl DirSyncScan<'_> {
-    async fn next(&mut self) -> Result<Option<Entry>, DirectoryError> {
-        loop {
-            if self.done {
-                return Ok(None);
-            }
-            let stream = match &mut self.stream {
-                Some(stream) => stream,
-                None => {
-                    let control = controls::dirsync(self.object_security, &self.cookie);
-                    let request = self.request.clone().with(control);
-                    self.stream.insert(self.session.directory.search(&request).await?)
-                }
-            };
-            if let Some(mut entry) = stream.next().await? {
-                self.session.complete(&mut entry, Reading::Incremental).await?;
-                return Ok(Some(entry));
-            }
-            let answer = stream
-                .end_controls()
-                .iter()
-                .find(|control| control.oid == controls::DIRSYNC)
-                .ok_or_else(|| DirectoryError::Malformed("a DirSync answer without its control".to_owned()))?;
-            let end =
-                controls::parse_dirsync(&answer.value).map_err(|error| DirectoryError::Malformed(error.to_string()))?;
-            self.cookie = end.cookie;
-            self.done = !end.more;
-            self.stream = None;
-        }
-    }
 }

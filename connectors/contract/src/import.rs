@@ -4,7 +4,7 @@ use crate::{ConnectorError, ErrorKind};
 use metaverse_schema::{Anchor, Attributes, AttributesDelta, Dn, ObjectType};
 use std::fmt;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Asks for everything in scope.
 #[derive(Debug, Clone, Default)]
@@ -13,8 +13,8 @@ pub struct FullImport {
     /// behind (SF17), that its view changed (SF14), or that a container moved (SF13).
     pub previous: Option<Watermark>,
     /// What the engine holds already: an object that comes with a print among these may be handed over as
-    /// [`ImportItem::Same`], without being taken apart.
-    pub held: Held,
+    /// [`ImportItem::Same`], without being taken apart. The engine loads it while the connector begins to read.
+    pub held: HeldSoon,
 }
 
 /// Stands for an object exactly as a connector handed it over: the first 16 bytes of SHA-256 over its anchor, all that its
@@ -45,6 +45,49 @@ impl Held {
 
     pub fn holds(&self, print: &Print) -> bool {
         self.0.as_ref().is_some_and(|prints| prints.holds(print))
+    }
+}
+
+/// The prints that the engine is loading; none by default. Where the engine fails to, there are none, and the import ends.
+#[derive(Clone, Default)]
+pub struct HeldSoon(Option<watch::Receiver<Held>>);
+
+/// To be kept by whoever loads the prints.
+#[derive(Debug)]
+pub struct HeldPromise(watch::Sender<Held>);
+
+impl HeldSoon {
+    pub fn promised() -> (HeldPromise, HeldSoon) {
+        let (sender, receiver) = watch::channel(Held::default());
+        (HeldPromise(sender), HeldSoon(Some(receiver)))
+    }
+
+    /// Waits until they are loaded: to be asked for when the first object is at hand, not before.
+    pub async fn loaded(self) -> Held {
+        let Some(mut receiver) = self.0 else { return Held::default() };
+        let held = receiver.wait_for(|held| held.0.is_some()).await;
+        held.map(|held| held.clone()).unwrap_or_default()
+    }
+}
+
+impl From<Held> for HeldSoon {
+    /// Loaded already.
+    fn from(held: Held) -> HeldSoon {
+        let (promise, soon) = HeldSoon::promised();
+        promise.keep(held);
+        soon
+    }
+}
+
+impl fmt::Debug for HeldSoon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "prints to come" } else { "no prints" })
+    }
+}
+
+impl HeldPromise {
+    pub fn keep(self, held: Held) {
+        self.0.send_replace(held);
     }
 }
 
@@ -187,5 +230,37 @@ impl ImportSink {
         self.0.send(page).await.map_err(|_| {
             ConnectorError::new(ErrorKind::Cancelled, "handing over a page", "the engine stopped reading", "")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Odd;
+
+    impl HeldPrints for Odd {
+        fn holds(&self, print: &Print) -> bool {
+            print.0[0] % 2 == 1
+        }
+    }
+
+    /// Whoever asks waits for the prints; of an engine that failed to load them, and of one that has none, nothing is held, so that
+    /// objects come whole.
+    #[tokio::test]
+    async fn prints_are_waited_for() {
+        let (promise, soon) = HeldSoon::promised();
+        let waiting = tokio::spawn(soon.clone().loaded());
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        promise.keep(Held::of(Arc::new(Odd)));
+        let (held, again) = (waiting.await.unwrap(), soon.loaded().await);
+        assert!(held.holds(&Print([1; 16])) && again.holds(&Print([1; 16])) && !held.holds(&Print([2; 16])));
+        let (promise, soon) = HeldSoon::promised();
+        drop(promise);
+        assert!(!soon.loaded().await.holds(&Print([1; 16])));
+        assert!(HeldSoon::from(held).loaded().await.holds(&Print([1; 16])));
+        assert!(!HeldSoon::from(Held::default()).loaded().await.holds(&Print([1; 16])));
+        assert!(!HeldSoon::default().loaded().await.holds(&Print([1; 16])));
     }
 }

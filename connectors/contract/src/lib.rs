@@ -27,8 +27,8 @@ pub use export::{
 };
 pub use hand_back::{Authority, HandBack, HandBackReach, HandBackRequest};
 pub use import::{
-    Absence, DeletionCause, FullImport, Held, HeldPrints, ImportEnd, ImportItem, ImportNote, ImportPage, ImportSink,
-    ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
+    Absence, DeletionCause, FullImport, Held, HeldPrints, HeldPromise, HeldSoon, ImportEnd, ImportItem, ImportNote,
+    ImportPage, ImportSink, ImportedChange, ImportedObject, ObjectIssue, Place, Print, Watermark,
 };
 pub use licences::{
     LicenceHeld, LicenceOrder, LicencePlan, LicenceProduct, LicenceUnits, LicenceWay, Licences, LicensedUser,

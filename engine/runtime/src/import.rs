@@ -4,13 +4,12 @@
 use crate::engine::{Engine, Limits};
 use crate::places::reads_dn;
 use crate::report::ErrorNote;
-use crate::space::imported_count;
 use crate::status;
 use crate::step::{End, StepRun, count};
 use crate::text::counted;
 use connector_contract::{
-    Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, Held, ImportEnd, ImportItem, ImportPage,
-    ImportSink, ObjectIssue, Print, Watermark,
+    Absence, Connector, ConnectorError, DeletionCause, ErrorKind, FullImport, Held, HeldSoon, ImportEnd, ImportItem,
+    ImportPage, ImportSink, ObjectIssue, Print, Watermark,
 };
 use metaverse_schema::{Anchor, ConnectorSchema};
 use std::collections::BTreeSet;
@@ -95,8 +94,6 @@ impl Engine {
             Err(Failure::Connector(error)) => return Ok(End::from(&error).into()),
             Err(Failure::Store(error)) => return Err(error),
         };
-        // A delta is not measured against the space: it need not be counted.
-        let held_before = if kind == Kind::Full { imported_count(&self.store, &step.connector)? } else { 0 };
         let watermark = self.store.watermark(&step.connector)?.map(Watermark);
         let since = match kind {
             Kind::Full => None,
@@ -110,13 +107,22 @@ impl Engine {
         if reads_dn(&self.rules, &step.connector) {
             session.follow_containers();
         }
-        let held = match kind {
-            Kind::Full if connector.makes_prints() => Held::of(Arc::new(Prints(self.store.hold_prints(&mut session)?))),
-            Kind::Full | Kind::Delta => Held::default(),
+        let (promise, held) = match kind {
+            Kind::Full if connector.makes_prints() => {
+                let (promise, held) = HeldSoon::promised();
+                (Some(promise), held)
+            }
+            Kind::Full | Kind::Delta => (None, HeldSoon::default()),
         };
-        let mut incoming = Incoming { session, touched: keep_touched.then(BTreeSet::new) };
         let (sink, pages) = ImportSink::new(self.limits.import_pages);
         let reader = start_reader(Arc::clone(&connector), FullImport { previous: watermark, held }, since, sink);
+        // While the reader begins.
+        if let Some(promise) = promise {
+            promise.keep(Held::of(Arc::new(Prints(self.store.hold_prints(&mut session)?))));
+        }
+        // What a full import is measured against (SF15). A delta is not: the space need not be counted.
+        let held_before = if kind == Kind::Full { self.store.imported_count(&step.connector)? } else { 0 };
+        let mut incoming = Incoming { session, touched: keep_touched.then(BTreeSet::new) };
         let total = (kind == Kind::Full && held_before > 0).then_some(held_before);
         let read = self.read(step, connector.as_ref(), &mut incoming, pages, reader, total).await;
         let read = match read {
@@ -180,11 +186,10 @@ impl Engine {
         connector: &dyn Connector,
         incoming: &mut Incoming,
         pages: mpsc::Receiver<ImportPage>,
-        reader: JoinHandle<Result<ImportEnd, ConnectorError>>,
+        reader: AbortOnDrop,
         total: Option<u64>,
     ) -> Result<Read, Failure> {
         let limit = status::error_limit(self.deployment.error_limit);
-        let guard = AbortOnDrop(reader);
         let mut pages = gathered(pages, self.limits.clone());
         loop {
             let items = tokio::select! {
@@ -207,7 +212,7 @@ impl Engine {
                 });
             }
         }
-        Ok(Read { end: guard.outcome().await, stopped: None })
+        Ok(Read { end: reader.outcome().await, stopped: None })
     }
 
     /// Stages one page, and reads whole those objects of which only a change arrived (R70).
@@ -538,8 +543,8 @@ fn start_reader(
     full: FullImport,
     since: Option<Watermark>,
     sink: ImportSink,
-) -> JoinHandle<Result<ImportEnd, ConnectorError>> {
-    tokio::spawn(async move {
+) -> AbortOnDrop {
+    AbortOnDrop(tokio::spawn(async move {
         match since {
             None => connector.import_full(full, sink).await,
             Some(since) => match connector.delta_import() {
@@ -552,7 +557,7 @@ fn start_reader(
                 )),
             },
         }
-    })
+    }))
 }
 
 fn anchor_of(item: &ImportItem) -> Option<&Anchor> {

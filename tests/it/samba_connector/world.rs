@@ -140,7 +140,7 @@ pub(crate) async fn full_holding(
     held: connector_contract::Held,
 ) -> Result<Imported, ConnectorError> {
     let (sink, mut pages) = ImportSink::new(2);
-    let request = FullImport { previous: previous.cloned(), held };
+    let request = FullImport { previous: previous.cloned(), held: held.into() };
     let collect = async {
         let mut items = Vec::new();
         while let Some(page) = pages.recv().await {

@@ -463,6 +463,7 @@ impl Connector for Directory {
 
     async fn import_full(&self, request: FullImport, sink: ImportSink) -> Result<ImportEnd, ConnectorError> {
         self.sign_in()?;
+        let held = request.held.loaded().await;
         let (items, breaks_after) = {
             let mut state = self.state();
             let unseen = replicate(&mut state, true);
@@ -475,7 +476,7 @@ impl Connector for Directory {
                     if behaviour.unreadable.contains(anchor) {
                         unreadable(anchor)
                     } else {
-                        Directory::told(Directory::item(entry, anchor, &state), &request.held)
+                        Directory::told(Directory::item(entry, anchor, &state), &held)
                     }
                 })
                 .collect();

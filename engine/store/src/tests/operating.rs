@@ -102,6 +102,8 @@ fn spaces_are_counted() {
     let counts = world.store.counts("ad").unwrap();
     assert_eq!((counts.objects, counts.disconnectors, counts.connectors, counts.import_add), (3, 3, 0, 3));
     assert_eq!((counts.containers, counts.placeholders), (1, 2));
+    let imported = |world: &World, name| world.store.imported_count(name).unwrap();
+    assert_eq!(imported(&world, "ad"), 4, "three objects and a container");
     world.provision("a", "user");
     world.promote_all("ad");
     world.delta("ad", vec![object("a user cn=Ann,ou=People,dc=x displayName=Anna"), deleted("b")]);
@@ -110,6 +112,8 @@ fn spaces_are_counted() {
     assert_eq!((counts.import_add, counts.import_update, counts.import_delete), (0, 1, 1));
     let counts = world.store.counts("cloud").unwrap();
     assert_eq!((counts.objects, counts.connectors, counts.export_add), (1, 1, 1));
+    // One is gone; what is only to be created came from nowhere.
+    assert_eq!((imported(&world, "ad"), imported(&world, "cloud"), imported(&world, "elsewhere")), (3, 0, 0));
     assert_eq!(world.store.counts("elsewhere").unwrap(), SpaceCounts::default());
     assert_eq!(world.store.metaverse_count().unwrap(), 1);
 }
