@@ -109,7 +109,9 @@ impl Shared {
 
     fn kept(&self, id: i32) -> Result<Option<Said>, DirectoryError> {
         let mut waiting = self.waiting();
-        let Some(message) = waiting.searches.get_mut(&id).and_then(VecDeque::pop_front) else {
+        // No message is empty: without bytes nothing waits, which is so for nearly every entry.
+        let queue = if waiting.bytes == 0 { None } else { waiting.searches.get_mut(&id) };
+        let Some(message) = queue.and_then(VecDeque::pop_front) else {
             return match &waiting.ended {
                 Some(error) => Err(error.clone()),
                 None => Ok(None),
