@@ -136,7 +136,7 @@ fn source(number: u64) -> CsObject {
         staged: None,
         pending: None,
         memory: ExportMemory::default(),
-        owned: BTreeSet::new(),
+        owned: Default::default(),
         contributed: Default::default(),
         reference_counts: BTreeMap::from([("manager".into(), 1)]),
         privilege: Some(Privilege::None),

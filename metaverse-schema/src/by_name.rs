@@ -14,6 +14,12 @@ impl<T> ByName<T> {
         ByName(Vec::new())
     }
 
+    /// Of pairs that are in the order of their names already, each name once.
+    pub fn from_ordered(pairs: Vec<(AttributeName, T)>) -> Self {
+        debug_assert!(pairs.is_sorted_by(|(one, _), (next, _)| one < next), "the names are not in order");
+        ByName(pairs)
+    }
+
     /// Where the name stands, or where it would.
     fn position(&self, name: &str) -> Result<usize, usize> {
         match self.0.last() {

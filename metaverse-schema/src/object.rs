@@ -87,6 +87,12 @@ impl Attributes {
         Attributes::default()
     }
 
+    /// Of attributes that are in the order of their names already, each once and with a value.
+    pub fn from_ordered(attributes: Vec<(AttributeName, Values)>) -> Self {
+        debug_assert!(attributes.iter().all(|(_, values)| !values.is_empty()), "an attribute without values");
+        Attributes(ByName::from_ordered(attributes))
+    }
+
     pub fn get(&self, name: &str) -> Option<&Values> {
         self.0.get(name)
     }

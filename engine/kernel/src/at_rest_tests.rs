@@ -67,7 +67,7 @@ fn what_stands_already_changes_nothing_and_each_word_counts() {
     told("pending export", &|plan| plan.targets[0].pending = Some(delete()));
     told("memory", &|plan| drop(plan.targets[0].memory.attributes.insert("mail".into(), remembered())));
     told("owned", &|plan| {
-        plan.targets[0].owned.insert("anotherAttribute".into());
+        std::sync::Arc::make_mut(&mut plan.targets[0].owned).insert("anotherAttribute".into());
     });
     told("contributed", &|plan| drop(plan.targets[0].contributed.insert("mail".into(), values())));
 }

@@ -1,6 +1,7 @@
 //! Decides one object from end to end (S4): link, metaverse attributes, targets. Reads like the table of contents of a
 //! synchronisation; its parts are in `join`, `inbound`, `life`, `outbound`, `search`, `desired` and `revisit`.
 
+use crate::begun::Begun;
 use crate::evaluate::ConnectorInputs;
 use crate::inbound::{Contribution, compute_metaverse, inbound_scope};
 use crate::index::{Index, differing};
@@ -52,7 +53,23 @@ impl From<ObjectError> for Stop {
 /// Decides a subject. `Err` names what must be known first; asking again with the answers added decides further. An error of
 /// the object is a plan too: one that keeps everything as it is (R77, R78).
 pub fn decide(subject: Subject, answers: &Neighbourhood, run: &RunInputs) -> Result<ObjectPlan, Undecided> {
-    let run = &Run::new(run);
+    decide_further(subject, answers, run, &mut Begun::default())
+}
+
+/// The same, taking up what an earlier attempt at this subject left in `begun`: the plan is that of `decide`.
+pub fn decide_further(
+    subject: Subject,
+    answers: &Neighbourhood,
+    run: &RunInputs,
+    begun: &mut Begun,
+) -> Result<ObjectPlan, Undecided> {
+    let run = Run::after(run, std::mem::take(begun));
+    let decided = decide_in(subject, answers, &run);
+    *begun = run.begun.into_inner();
+    decided
+}
+
+fn decide_in(subject: Subject, answers: &Neighbourhood, run: &Run<'_>) -> Result<ObjectPlan, Undecided> {
     let mut reader = Reader::new(answers);
     let outcome = match subject {
         Subject::Connector(id) => decide_connector_object(id, &mut reader, run),
@@ -491,10 +508,17 @@ fn settle_metaverse(
             })
             .collect();
         let lives = !ended && lives(&object_type, &all, &contributions, &lost, run);
-        let (attributes, decisions) = match lives {
-            true => compute_metaverse(&object_type, &contributions, previous, run)?,
-            false => Default::default(),
+        let which = (change.object, &object_type);
+        let resumed = run.begun.borrow_mut().resume(which, &contributions).filter(|_| lives);
+        let (attributes, decisions) = match resumed {
+            Some((computed, next_change)) => {
+                next_change.into_iter().for_each(|instant| run.next_change.note(instant, run.now));
+                computed
+            }
+            None if lives => compute_metaverse(&object_type, &contributions, previous, run)?,
+            None => Default::default(),
         };
+        let next_change = run.next_change.so_far();
         let alive = lives && !is_scripted_end(&object_type, &lost, &attributes, run)?;
         let (attributes, decisions) = if alive { (attributes, decisions) } else { Default::default() };
         let keys = SourceKeys::default();
@@ -515,6 +539,9 @@ fn settle_metaverse(
                 let before = previous.map_or(&none, |object| &object.attributes);
                 let mut unused = empty(plan.subject);
                 note_others(&change, &object_type, (before, &attributes, &keys), &mut unused, reader, run);
+                if alive {
+                    run.begun.borrow_mut().keep(which, &contributions, (attributes, decisions), next_change);
+                }
                 return Err(Stop::Missing);
             }
             outcome => outcome?,

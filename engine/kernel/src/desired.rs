@@ -10,7 +10,7 @@ use crate::plan::{AttributeDecision, ObjectError};
 use crate::prepared::{PreparedFlow, References};
 use crate::takeover::{as_text, is_approved};
 use crate::view::{
-    ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, Ownership, PendingExport,
+    ApprovalKind, CsObject, ExportMemory, Hold, MemoryState, MvRef, MvValue, OwnedNames, Ownership, PendingExport,
     PendingOperation, ReferenceFlow, Remembered, SentState,
 };
 use metaverse_schema::{
@@ -18,6 +18,7 @@ use metaverse_schema::{
 };
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use sync_rules::{AddressesChoice, Direction, Flow, FlowSource, MergeType, Outcome, Rule};
 
 /// The outcome of the flows for one target object. An attribute that is not in `values` is not managed (S48) or is left
@@ -210,7 +211,7 @@ fn dn_of(values: &Values, flows: &[Contender<'_>]) -> Result<Option<Dn>, ObjectE
 pub(crate) struct Difference {
     pub(crate) pending: Option<PendingExport>,
     pub(crate) memory: ExportMemory,
-    pub(crate) owned: BTreeSet<AttributeName>,
+    pub(crate) owned: OwnedNames,
     pub(crate) contributed: BTreeMap<AttributeName, Values>,
     pub(crate) holds: Vec<Hold>,
 }
@@ -261,7 +262,7 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
         let is_owned = standing.ownership == Ownership::Provisioned || was_owned;
         if *wanted == *present {
             if !wanted.is_empty() && !was_owned {
-                after.owned.insert(attribute.clone());
+                after.own(attribute);
             }
             continue;
         }
@@ -278,7 +279,7 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
             continue;
         }
         if !wanted.is_empty() {
-            after.owned.insert(attribute.clone());
+            after.own(attribute);
         }
         match target.memory.attributes.get(attribute) {
             Some(remembered) if remembered.wanted == *wanted && !standing.is_restore => {
@@ -313,6 +314,14 @@ pub(crate) fn difference(standing: &Standing<'_>, desired: &Desired, run: &Run<'
 }
 
 impl Difference {
+    /// From now on a source has contributed to the attribute (SF1).
+    fn own(&mut self, attribute: &AttributeName) {
+        // The set is shared with the object's for as long as nothing is new in it.
+        if !self.owned.contains(attribute) {
+            Arc::make_mut(&mut self.owned).insert(attribute.clone());
+        }
+    }
+
     /// S57: merges the flows' values into the target's. Returns what must be sent.
     fn merge(
         &mut self,
@@ -333,7 +342,7 @@ impl Difference {
             return None;
         }
         if !merged.kept.is_empty() {
-            self.owned.insert(attribute.clone());
+            self.own(attribute);
         }
         if merged.contributed.is_empty() {
             self.contributed.remove(attribute);

@@ -66,6 +66,11 @@ impl<'a> Contribution<'a> {
         Contribution { object, inputs, rules, group, in_scope }
     }
 
+    /// By the inbound rules of its connector and type: which are in scope.
+    pub(crate) fn scope(&self) -> &[bool] {
+        &self.in_scope
+    }
+
     /// S31: whether this link keeps the metaverse object alive: the rule that made it is in scope and provisions or sticks.
     pub(crate) fn keeps_alive(&self, link_rule: &str) -> bool {
         self.rules

@@ -1,8 +1,9 @@
 //! What a run brings to every decision beside the stored objects.
 
+use crate::begun::Begun;
 use crate::prepared::{Prepared, PreparedRules};
 use metaverse_schema::ConnectorSchema;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use sync_rules::{ConnectorName, Matching};
@@ -57,11 +58,18 @@ pub(crate) struct Run<'a> {
     inputs: &'a RunInputs,
     pub(crate) prepared: &'a Prepared,
     pub(crate) next_change: NextChange,
+    /// What an earlier attempt at this decision left, and this one leaves.
+    pub(crate) begun: RefCell<Begun>,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(inputs: &'a RunInputs) -> Self {
-        Run { inputs, prepared: inputs.rules.prepared(), next_change: NextChange::default() }
+        Run::after(inputs, Begun::default())
+    }
+
+    pub(crate) fn after(inputs: &'a RunInputs, begun: Begun) -> Self {
+        let begun = RefCell::new(begun);
+        Run { inputs, prepared: inputs.rules.prepared(), next_change: NextChange::default(), begun }
     }
 }
 
@@ -85,7 +93,11 @@ impl NextChange {
         }
     }
 
-    /// The earliest instant noted since the last call.
+    pub(crate) fn so_far(&self) -> Option<i64> {
+        self.0.get()
+    }
+
+    /// The earliest instant noted since it was last taken.
     pub(crate) fn take(&self) -> Option<i64> {
         self.0.take()
     }

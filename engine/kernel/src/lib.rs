@@ -7,6 +7,9 @@
 mod at_rest;
 #[cfg(test)]
 mod at_rest_tests;
+mod begun;
+#[cfg(test)]
+mod begun_tests;
 mod confirm;
 #[cfg(test)]
 mod counter_tests;
@@ -75,8 +78,9 @@ mod world;
 #[cfg(test)]
 mod write_back_tests;
 
+pub use begun::Begun;
 pub use confirm::{Contradiction, confirm_import};
-pub use decide::{Undecided, decide};
+pub use decide::{Undecided, decide, decide_further};
 pub use desired::overlay;
 pub use digest::{Digest, fingerprint};
 pub use guard::{ApprovalList, GuardCounts, GuardKind, GuardLine, GuardVerdict, judge};
@@ -105,6 +109,6 @@ pub use undo::{
 };
 pub use view::{
     Approval, ApprovalKind, ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Grace, Hold, Link,
-    MatchDecision, MatchVerdict, MemoryState, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, PairEnd,
-    PendingExport, PendingOperation, Privilege, ReferenceFlow, Remembered, SentState, Staged,
+    MatchDecision, MatchVerdict, MemoryState, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, OwnedNames, Ownership,
+    PairEnd, PendingExport, PendingOperation, Privilege, ReferenceFlow, Remembered, SentState, Staged,
 };

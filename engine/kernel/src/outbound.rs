@@ -16,7 +16,7 @@ use crate::search::{Search, explicitly_disconnected, hold, name, search};
 use crate::takeover::{Wanted, limitation_holds, takeover_holds};
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, ExportMemory, Hold, MemoryState, MvRef, MvValue, OPERATOR_LINK,
-    Ownership, PendingExport, PendingOperation, Remembered, SentState, Staged,
+    OwnedNames, Ownership, PendingExport, PendingOperation, Remembered, SentState, Staged,
 };
 use metaverse_schema::{AttributeName, ByName, Dn, ObjectType, Values};
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,7 +155,7 @@ fn nothing(mv: MvRef, connector: &ConnectorName) -> TargetPlan {
         link: None,
         pending: None,
         memory: ExportMemory::default(),
-        owned: BTreeSet::new(),
+        owned: OwnedNames::default(),
         contributed: BTreeMap::new(),
         references: Vec::new(),
         holds: Vec::new(),
@@ -470,7 +470,7 @@ fn provision(
         link: Some((rule.id.clone(), Ownership::Provisioned)),
         pending: Some(carry(before.filter(|_| stays.is_some()), operation)),
         dropped,
-        owned,
+        owned: OwnedNames::new(owned),
         contributed,
         references: desired.references,
         decisions: desired.decisions,

@@ -310,7 +310,7 @@ scope = [["kind EQUAL User"]]
             staged: None,
             pending: None,
             memory: ExportMemory::default(),
-            owned: BTreeSet::new(),
+            owned: Default::default(),
             contributed: BTreeMap::new(),
             reference_counts: BTreeMap::new(),
             privilege: None,

@@ -3,8 +3,8 @@
 use crate::neighbourhood::Question;
 use crate::selection::SelectionDecision;
 use crate::view::{
-    ConnectorState, CsId, DeleteCause, ExportMemory, Hold, Link, MvId, MvRef, MvValue, Ownership, PendingExport,
-    ReferenceFlow,
+    ConnectorState, CsId, DeleteCause, ExportMemory, Hold, Link, MvId, MvRef, MvValue, OwnedNames, Ownership,
+    PendingExport, ReferenceFlow,
 };
 use metaverse_schema::{AttributeName, ByName, Dn, ObjectType, Values};
 use serde::Serialize;
@@ -183,7 +183,7 @@ pub struct TargetPlan {
     /// None: nothing to send.
     pub pending: Option<PendingExport>,
     pub memory: ExportMemory,
-    pub owned: BTreeSet<AttributeName>,
+    pub owned: OwnedNames,
     pub contributed: BTreeMap<AttributeName, Values>,
     pub references: Vec<ReferenceFlow>,
     pub holds: Vec<Hold>,

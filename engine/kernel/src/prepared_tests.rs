@@ -100,7 +100,7 @@ fn object(remembered: Vec<(AttributeName, Values)>) -> CsObject {
         staged: None,
         pending: None,
         memory: ExportMemory { attributes: remembered.collect() },
-        owned: BTreeSet::new(),
+        owned: Default::default(),
         contributed: BTreeMap::new(),
         reference_counts: [("member".into(), 3)].into(),
         privilege: None,

@@ -4,6 +4,7 @@ use metaverse_schema::{Anchor, AttributeName, Attributes, AttributesDelta, ByNam
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use sync_rules::{ConnectorName, DeprovisionAction, RuleId};
 
 /// Number of an object in a connector space; given by the store, never reused.
@@ -133,6 +134,9 @@ impl fmt::Display for DeleteCause {
     }
 }
 
+/// Names of attributes; one set for all objects of which they are the same.
+pub type OwnedNames = Arc<BTreeSet<AttributeName>>;
+
 /// A connector-space object.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CsObject {
@@ -150,7 +154,7 @@ pub struct CsObject {
     pub pending: Option<PendingExport>,
     pub memory: ExportMemory,
     /// Target attributes to which a source has contributed a value at least once (SF1).
-    pub owned: BTreeSet<AttributeName>,
+    pub owned: OwnedNames,
     /// Values of merged target attributes that this engine put there, and has not seen gone again (S57).
     pub contributed: BTreeMap<AttributeName, Values>,
     /// Number of imported values of each reference attribute.

@@ -243,9 +243,14 @@ impl World {
     pub(crate) fn plan_in_rounds(&self, subject: Subject) -> (ObjectPlan, Vec<BTreeSet<Question>>) {
         let mut answers = Neighbourhood::default();
         let mut rounds = Vec::new();
+        let mut begun = Begun::default();
         for _ in 0..10 {
-            match decide(subject, &answers, &self.run) {
-                Ok(plan) => return (plan, rounds),
+            match decide_further(subject, &answers, &self.run, &mut begun) {
+                Ok(plan) => {
+                    let anew = decide(subject, &answers, &self.run);
+                    assert_eq!(anew.as_ref(), Ok(&plan), "what was begun and taken up again is the same decision");
+                    return (plan, rounds);
+                }
                 Err(Undecided(questions)) => {
                     questions.iter().for_each(|question| self.answer(question, &mut answers));
                     rounds.push(questions);

@@ -4,7 +4,10 @@
 use crate::digest::plan_number;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use sync_kernel::{Neighbourhood, ObjectError, ObjectPlan, Question, ReadSet, RunInputs, Subject, Undecided, decide};
+use std::sync::{Mutex, PoisonError};
+use sync_kernel::{
+    Begun, Neighbourhood, ObjectError, ObjectPlan, Question, ReadSet, RunInputs, Subject, Undecided, decide_further,
+};
 use sync_rules::RuleSet;
 use sync_store::{Store, StoreError};
 
@@ -12,6 +15,9 @@ use sync_store::{Store, StoreError};
 pub(crate) const MAX_ROUNDS: usize = 10;
 /// Subjects that one thread takes at a time; fewer in all are decided on the calling thread.
 const CHUNK: usize = 32;
+/// Subjects that one thread decides with one neighbourhood: few enough for everything that is known around them to stay in
+/// the processor's cache until it is dropped again.
+const PART: usize = 64;
 
 /// What a run brings to its decisions. `trace` records how each attribute came to be, for preview and `explain`.
 pub(crate) fn run_inputs(store: &Store, rules: &RuleSet, now: i64, trace: bool) -> Result<RunInputs, StoreError> {
@@ -39,13 +45,28 @@ impl Decided {
     }
 }
 
-/// Decides all subjects against one neighbourhood. `answer` is asked once per round for everything that is missing.
-/// An object that is still undecided after the last round is in error, and nothing else is.
+/// Decides all subjects, part by part. `answer` must tell one view of the store throughout; of each part it is asked once per
+/// round for everything that is missing. An object that is still undecided after the last round is in error, and nothing
+/// else is.
 pub(crate) fn decide_page(
     subjects: &[Subject],
     run: &RunInputs,
     workers: usize,
     mut answer: impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
+) -> Result<Vec<Decided>, StoreError> {
+    let mut decided = Vec::with_capacity(subjects.len());
+    for part in subjects.chunks(PART * workers.max(1)) {
+        decided.extend(decide_part(part, run, workers, &mut answer)?);
+    }
+    Ok(decided)
+}
+
+/// The same against one neighbourhood.
+fn decide_part(
+    subjects: &[Subject],
+    run: &RunInputs,
+    workers: usize,
+    answer: &mut impl FnMut(&[Question], &mut Neighbourhood) -> Result<(), StoreError>,
 ) -> Result<Vec<Decided>, StoreError> {
     let mut answers = Neighbourhood::default();
     let first: Vec<Question> = subjects.iter().map(|subject| about(*subject)).collect();
@@ -72,10 +93,11 @@ pub(crate) fn decide_page(
     answer(&others, &mut answers)?;
     let mut plans: Vec<Option<Decided>> = subjects.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..subjects.len()).collect();
+    let begun: Vec<Mutex<Begun>> = subjects.iter().map(|_| Mutex::default()).collect();
     for round in 0..=MAX_ROUNDS {
         let mut missing: BTreeSet<Question> = BTreeSet::new();
         let mut still_open = Vec::new();
-        for (position, outcome) in decide_all(subjects, &open, &answers, run, workers) {
+        for (position, outcome) in decide_all(subjects, &open, &begun, &answers, run, workers) {
             match outcome {
                 Ok(plan) => plans[position] = Some(plan),
                 Err(Undecided(questions)) => {
@@ -120,12 +142,17 @@ fn about(subject: Subject) -> Question {
 fn decide_all(
     subjects: &[Subject],
     open: &[usize],
+    begun: &[Mutex<Begun>],
     answers: &Neighbourhood,
     run: &RunInputs,
     workers: usize,
 ) -> Vec<(usize, Result<Decided, Undecided>)> {
-    let one =
-        |position: usize| (position, decide(subjects[position], answers, run).map(|plan| Decided::of(plan, answers)));
+    let one = |position: usize| {
+        // Each is held by the one thread that decides it; what a panic left is not taken up, as the panic goes on.
+        let mut begun = begun[position].lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = decide_further(subjects[position], answers, run, &mut begun);
+        (position, plan.map(|plan| Decided::of(plan, answers)))
+    };
     if workers <= 1 || open.len() <= CHUNK {
         return open.iter().map(|position| one(*position)).collect();
     }

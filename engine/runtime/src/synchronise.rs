@@ -369,10 +369,16 @@ impl Engine {
             None => HashMap::new(),
         };
         let missing: Vec<Subject> = subjects.iter().filter(|subject| !made.contains_key(subject)).copied().collect();
-        let plans =
-            decide_page(&missing, &sync.run, sync.workers, |questions, answers| self.store.answer(questions, answers))?;
+        let plans = self.decide(sync, &missing)?;
         made.extend(plans.into_iter().map(|decided| (decided.plan.subject, decided)));
         Ok(subjects.iter().filter_map(|subject| made.remove(subject)).collect())
+    }
+
+    /// Plans from what the store holds now.
+    fn decide(&self, sync: &Sync, subjects: &[Subject]) -> Result<Vec<Decided>, StoreError> {
+        self.store.view(|view| {
+            decide_page(subjects, &sync.run, sync.workers, |questions, answers| view.answer(questions, answers))
+        })
     }
 
     /// SF6: the roles of candidates are read before the plans that name them are applied, once in a step. Plans made
@@ -394,9 +400,7 @@ impl Engine {
             let again: Vec<usize> =
                 (0..plans.len()).filter(|position| !plans[*position].plan.facts_wanted.is_disjoint(&wanted)).collect();
             let subjects: Vec<Subject> = again.iter().map(|position| plans[*position].plan.subject).collect();
-            let decided = decide_page(&subjects, &sync.run, sync.workers, |questions, answers| {
-                self.store.answer(questions, answers)
-            })?;
+            let decided = self.decide(sync, &subjects)?;
             for (position, plan) in again.into_iter().zip(decided) {
                 plans[position] = plan;
             }

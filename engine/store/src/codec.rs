@@ -6,13 +6,15 @@
 use crate::codes;
 use crate::db::Db;
 use crate::error::{Fault, Inner};
+use crate::in_order::{InOrder, Ranked};
 use crate::names::METAVERSE;
 use metaverse_schema::{
-    Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, Dn, Guid, Reference, Value, ValueKind, Values,
+    Anchor, AttributeChange, AttributeName, Attributes, AttributesDelta, ByName, Dn, Guid, Reference, Value, ValueKind,
+    Values,
 };
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use sync_kernel::{CsId, ExportMemory, MemoryState, MvValue, PendingOperation, Remembered};
+use sync_kernel::{CsId, ExportMemory, MemoryState, MvValue, OwnedNames, PendingOperation, Remembered};
 
 const VERSION: u8 = 1;
 
@@ -226,20 +228,22 @@ impl<'a> Reader<'a> {
     }
 
     fn tagged(&mut self) -> Inner<Values> {
-        let count = self.length()?;
-        let mut values = Vec::with_capacity(count);
-        for _ in 0..count {
-            let kind = match self.byte()? {
-                1 => ValueKind::Text,
-                2 => ValueKind::Integer,
-                3 => ValueKind::Boolean,
-                4 => ValueKind::Binary,
-                5 => ValueKind::Reference,
-                other => return Err(self.fault(&format!("holds a value of the unknown kind {other}"))),
-            };
-            values.push(self.value(kind)?);
+        match self.length()? {
+            1 => self.tagged_value().map(Values::single),
+            several => (0..several).map(|_| self.tagged_value()).collect(),
         }
-        Ok(values.into_iter().collect())
+    }
+
+    fn tagged_value(&mut self) -> Inner<Value> {
+        let kind = match self.byte()? {
+            1 => ValueKind::Text,
+            2 => ValueKind::Integer,
+            3 => ValueKind::Boolean,
+            4 => ValueKind::Binary,
+            5 => ValueKind::Reference,
+            other => return Err(self.fault(&format!("holds a value of the unknown kind {other}"))),
+        };
+        self.value(kind)
     }
 
     fn finish(self) -> Inner<()> {
@@ -268,38 +272,35 @@ impl Db {
 
     pub(crate) fn decode_image(&self, space: i64, bytes: &[u8]) -> Inner<Attributes> {
         let mut reader = Reader::new(bytes, Form::Image)?;
-        let mut collected: Vec<(AttributeName, Values)> = Vec::new();
-        for _ in 0..reader.length()? {
-            let (name, kind) = self.attribute_of(space, &mut reader)?;
+        let count = reader.length()?;
+        let mut collected = InOrder::with_room(count);
+        for _ in 0..count {
+            let (attribute, kind) = self.attribute_of(space, &mut reader)?;
             let Some(kind) = kind else { return Err(reader.fault("has values of an attribute without a kind")) };
-            let mut values = Values::default();
-            for _ in 0..reader.length()? {
-                values.insert(reader.value(kind)?);
+            let values = match reader.length()? {
+                1 => Values::single(reader.value(kind)?),
+                several => (0..several).map(|_| reader.value(kind)).collect::<Inner<_>>()?,
+            };
+            if !values.is_empty() {
+                collected.push(attribute, values);
             }
-            collected.push((name, values));
         }
         reader.finish()?;
-        collected.sort_by(|(one, _), (other, _)| one.cmp(other));
         // One name has an entry for each kind of its values.
-        collected.dedup_by(|(name, values), (known, all)| {
-            let same = name == known;
-            if same {
-                for value in std::mem::take(values) {
-                    all.insert(value);
-                }
+        Ok(Attributes::from_ordered(collected.finish(|all, values: Values| {
+            for value in values {
+                all.insert(value);
             }
-            same
-        });
-        Ok(collected.into_iter().collect())
+        })))
     }
 
-    fn attribute_of(&self, space: i64, reader: &mut Reader<'_>) -> Inner<(AttributeName, Option<ValueKind>)> {
+    fn attribute_of(&self, space: i64, reader: &mut Reader<'_>) -> Inner<(Ranked, Option<ValueKind>)> {
         let id = reader.id()?;
         let attribute = self.attribute(id)?;
         if attribute.space != space {
             return Err(reader.fault(&format!("names attribute {id}, which belongs to another space")));
         }
-        Ok((attribute.name, attribute.kind))
+        Ok((Ranked { name: attribute.name, rank: attribute.rank }, attribute.kind))
     }
 
     /// Only names the attribute: the values that follow tell their kind themselves, and may be none.
@@ -328,7 +329,7 @@ impl Db {
         let mut reader = Reader::new(bytes, Form::Memory)?;
         let mut memory = ExportMemory::default();
         for _ in 0..reader.length()? {
-            let (name, _) = self.attribute_of(space, &mut reader)?;
+            let (Ranked { name, .. }, _) = self.attribute_of(space, &mut reader)?;
             let wanted = reader.tagged()?;
             let state = match reader.byte()? {
                 0 => MemoryState::Unconfirmed,
@@ -363,7 +364,7 @@ impl Db {
     fn get_delta(&self, reader: &mut Reader<'_>, space: i64) -> Inner<AttributesDelta> {
         let mut delta = AttributesDelta::default();
         for _ in 0..reader.length()? {
-            let (name, _) = self.attribute_of(space, reader)?;
+            let (Ranked { name, .. }, _) = self.attribute_of(space, reader)?;
             let change = match reader.byte()? {
                 0 => AttributeChange::Replace(reader.tagged()?),
                 1 => AttributeChange::Update { add: reader.tagged()?, remove: reader.tagged()? },
@@ -409,7 +410,7 @@ impl Db {
             0 => {
                 let mut attributes = Attributes::new();
                 for _ in 0..reader.length()? {
-                    let (name, _) = self.attribute_of(space, &mut reader)?;
+                    let (Ranked { name, .. }, _) = self.attribute_of(space, &mut reader)?;
                     attributes.set(name, reader.tagged()?);
                 }
                 PendingOperation::Add { attributes }
@@ -455,18 +456,28 @@ impl Db {
     }
 
     pub(crate) fn decode_metaverse(&self, bytes: &[u8]) -> Inner<BTreeMap<AttributeName, StoredMvValue>> {
+        Ok(self.metaverse_of(bytes, |stored| stored)?.into_iter().collect())
+    }
+
+    /// The same without the runs, as the kernel sees it.
+    pub(crate) fn decode_metaverse_values(&self, bytes: &[u8]) -> Inner<ByName<MvValue>> {
+        Ok(ByName::from_ordered(self.metaverse_of(bytes, |stored| stored.value)?))
+    }
+
+    fn metaverse_of<T>(&self, bytes: &[u8], kept: impl Fn(StoredMvValue) -> T) -> Inner<Vec<(AttributeName, T)>> {
         let mut reader = Reader::new(bytes, Form::Metaverse)?;
-        let mut attributes = BTreeMap::new();
-        for _ in 0..reader.length()? {
-            let (name, _) = self.attribute_of(METAVERSE, &mut reader)?;
+        let count = reader.length()?;
+        let mut collected = InOrder::with_room(count);
+        for _ in 0..count {
+            let (attribute, _) = self.attribute_of(METAVERSE, &mut reader)?;
             let contributor = CsId(reader.id()?);
             let rule = self.rule(reader.id()?)?;
             let run = reader.id()?;
             let values = reader.tagged()?;
-            attributes.insert(name, StoredMvValue { value: MvValue { values, contributor, rule }, run });
+            collected.push(attribute, kept(StoredMvValue { value: MvValue { values, contributor, rule }, run }));
         }
         reader.finish()?;
-        Ok(attributes)
+        Ok(collected.finish(|before, again| *before = again))
     }
 
     pub(crate) fn encode_attribute_set(&self, space: i64, names: &BTreeSet<AttributeName>) -> Inner<Vec<u8>> {
@@ -478,13 +489,19 @@ impl Db {
         Ok(writer.0)
     }
 
-    pub(crate) fn decode_attribute_set(&self, space: i64, bytes: &[u8]) -> Inner<BTreeSet<AttributeName>> {
+    /// The objects of a space have few different sets, each of which is taken apart once.
+    pub(crate) fn decode_attribute_set(&self, space: i64, bytes: &[u8]) -> Inner<OwnedNames> {
+        if let Some(known) = self.names.known_set(space, bytes) {
+            return Ok(known);
+        }
         let mut reader = Reader::new(bytes, Form::AttributeSet)?;
         let mut names = BTreeSet::new();
         for _ in 0..reader.length()? {
-            names.insert(self.attribute_of(space, &mut reader)?.0);
+            names.insert(self.attribute_of(space, &mut reader)?.0.name);
         }
         reader.finish()?;
+        let names = OwnedNames::new(names);
+        self.names.remember_set(space, bytes, &names);
         Ok(names)
     }
 
@@ -506,7 +523,7 @@ impl Db {
         let mut reader = Reader::new(bytes, Form::Contributed)?;
         let mut contributed = BTreeMap::new();
         for _ in 0..reader.length()? {
-            let (name, _) = self.attribute_of(space, &mut reader)?;
+            let (Ranked { name, .. }, _) = self.attribute_of(space, &mut reader)?;
             contributed.insert(name, reader.tagged()?);
         }
         reader.finish()?;
@@ -514,7 +531,6 @@ impl Db {
     }
 }
 
-/// An anchor as the database orders it: one byte for its kind, then its bytes.
 /// The keys that an object carries, in their order.
 pub(crate) fn encode_keys(keys: &[(i64, Vec<u8>)]) -> Inner<Vec<u8>> {
     let mut writer = Writer::new(Form::Keys);
@@ -537,6 +553,7 @@ pub(crate) fn decode_keys(bytes: &[u8]) -> Inner<Vec<(i64, Vec<u8>)>> {
     Ok(keys)
 }
 
+/// An anchor as the database orders it: one byte for its kind, then its bytes.
 pub(crate) fn anchor_bytes(anchor: &Anchor) -> Vec<u8> {
     match anchor {
         Anchor::Guid(guid) => [b"g", guid.as_directory_bytes().as_slice()].concat(),

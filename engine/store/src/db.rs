@@ -126,6 +126,57 @@ impl Db {
         Ok(found)
     }
 
+    /// As [`Db::one`], where what is made of the row may be damaged too: it is read where it stands, without a copy.
+    pub(crate) fn taken<T>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        take: impl FnOnce(&Row<'_>) -> Inner<T>,
+    ) -> Inner<Option<T>> {
+        let taken = self.one(query, parameters, |row| Ok(take(row)))?;
+        taken.transpose()
+    }
+
+    /// Visits each row where it stands.
+    pub(crate) fn each(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        mut visit: impl FnMut(&Row<'_>) -> Inner<()>,
+    ) -> Inner<()> {
+        let mut statement = self.sql.prepare_cached(query)?;
+        let mut rows = statement.query(parameters)?;
+        while let Some(row) = rows.next()? {
+            visit(row)?;
+        }
+        drop(rows);
+        self.count_steps(&statement);
+        Ok(())
+    }
+
+    /// Whether rows, in the order of a query, are what is expected of them, one for each.
+    pub(crate) fn each_is<E>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        expected: &[E],
+        mut is: impl FnMut(&Row<'_>, &E) -> Inner<bool>,
+    ) -> Inner<bool> {
+        let mut statement = self.sql.prepare_cached(query)?;
+        let mut rows = statement.query(parameters)?;
+        let mut expected = expected.iter();
+        let same = loop {
+            match (rows.next()?, expected.next()) {
+                (None, None) => break true,
+                (Some(row), Some(expected)) if is(row, expected)? => {}
+                _ => break false,
+            }
+        };
+        drop(rows);
+        self.count_steps(&statement);
+        Ok(same)
+    }
+
     pub(crate) fn all<T>(
         &self,
         query: &str,

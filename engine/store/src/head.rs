@@ -346,7 +346,7 @@ impl Db {
 
     pub(crate) fn body(&self, id: i64) -> Inner<Vec<u8>> {
         let body = self.one("SELECT image FROM body WHERE id = ?1", [id], |row| row.get(0))?;
-        body.ok_or_else(|| Fault::damaged(format!("body {id} is referred to and does not exist")))
+        body.ok_or_else(|| missing_body(id))
     }
 
     /// Puts a body in the place of `slot`'s, or removes it.
@@ -521,6 +521,10 @@ impl Db {
         self.run("DELETE FROM reference_flow WHERE source = ?1", [head.id])?;
         Ok(())
     }
+}
+
+pub(crate) fn missing_body(id: i64) -> Fault {
+    Fault::damaged(format!("body {id} is referred to and does not exist"))
 }
 
 #[cfg(test)]

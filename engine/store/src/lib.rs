@@ -17,6 +17,7 @@ mod guards;
 mod head;
 mod history;
 mod import;
+mod in_order;
 mod key_trees;
 mod keys;
 mod link_order;
@@ -73,7 +74,7 @@ pub use query::{MvSummary, ObjectSummary, OpenCounts, PendingImport, SpaceCounts
 pub use rules::RulesRegistration;
 pub use scan::ScannedImage;
 pub use settings::{OwnAccountFact, Requirements, SchemaChange};
-pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader};
+pub use sync::{AppliedPage, AppliedPlan, PlanPage, ReferencePage, ReferencePreview, StoreReader, StoreView};
 pub use system_state::{ChangedFact, ChangedState};
 pub use watched::SelectionProblem;
 

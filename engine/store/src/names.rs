@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
+use sync_kernel::OwnedNames;
 use sync_rules::{ConnectorName, RuleId};
 
 /// The space of metaverse attributes; connectors are numbered from 1.
@@ -32,7 +33,12 @@ struct Cache {
     /// By space and name: numbers with their kind codes, oldest first.
     attribute_numbers: Map<i64, Map<AttributeName, Vec<(i64, i64)>>>,
     attributes: Map<i64, Attribute>,
+    /// Sets of names as they are stored, by space. Numbers mean the same for ever, so these stay true.
+    sets: Map<i64, Map<Vec<u8>, OwnedNames>>,
 }
+
+/// Most sets of names that are remembered of a space.
+const MAX_SETS: usize = 1_000;
 
 #[derive(Default)]
 struct Table {
@@ -55,6 +61,9 @@ pub(crate) struct Attribute {
     pub(crate) name: AttributeName,
     /// None: only ever cleared.
     pub(crate) kind: Option<ValueKind>,
+    /// Where its name stands among the names of its space: whatever is read of an object is put in order by it. Numbers of one
+    /// name share it.
+    pub(crate) rank: u32,
 }
 
 pub(crate) struct Names(RefCell<Cache>);
@@ -94,6 +103,19 @@ impl Names {
         Ok(names)
     }
 
+    pub(crate) fn known_set(&self, space: i64, bytes: &[u8]) -> Option<OwnedNames> {
+        self.0.borrow().sets.get(&space)?.get(bytes).cloned()
+    }
+
+    pub(crate) fn remember_set(&self, space: i64, bytes: &[u8], names: &OwnedNames) {
+        let mut cache = self.0.borrow_mut();
+        let sets = cache.sets.entry(space).or_default();
+        if sets.len() >= MAX_SETS {
+            sets.clear();
+        }
+        sets.insert(bytes.to_vec(), OwnedNames::clone(names));
+    }
+
     pub(crate) fn reload(&self, sql: &Connection) -> Inner<()> {
         let mut cache = Cache::default();
         let two = |query: &str| -> Inner<Vec<(i64, String)>> {
@@ -118,6 +140,8 @@ impl Names {
             let (id, space, name, kind) = row?;
             cache.add_attribute(id, space, AttributeName::new(name), kind)?;
         }
+        let spaces: Vec<i64> = cache.attribute_numbers.keys().copied().collect();
+        spaces.into_iter().for_each(|space| cache.rank(space));
         *self.0.borrow_mut() = cache;
         Ok(())
     }
@@ -130,8 +154,20 @@ impl Cache {
 
     fn add_attribute(&mut self, id: i64, space: i64, name: AttributeName, kind: i64) -> Inner<()> {
         self.attribute_numbers.entry(space).or_default().entry(name.clone()).or_default().push((id, kind));
-        self.attributes.insert(id, Attribute { space, name, kind: kind_of(kind)? });
+        self.attributes.insert(id, Attribute { space, name, kind: kind_of(kind)?, rank: 0 });
         Ok(())
+    }
+
+    /// Puts the names of a space in order, after others were added.
+    fn rank(&mut self, space: i64) {
+        let Some(numbers) = self.attribute_numbers.get(&space) else { return };
+        let mut names: Vec<&AttributeName> = numbers.keys().collect();
+        names.sort();
+        for (rank, name) in (0..).zip(names) {
+            for (id, _) in numbers.get(name).into_iter().flatten() {
+                self.attributes.entry(*id).and_modify(|attribute| attribute.rank = rank);
+            }
+        }
     }
 }
 
@@ -220,7 +256,10 @@ impl Db {
         let known = self.names.0.borrow().attributes_of(space, name).to_vec();
         self.run("INSERT INTO attribute (space, name, kind) VALUES (?1, ?2, ?3)", (space, name.as_str(), kind))?;
         let id = self.sql.last_insert_rowid();
-        self.names.0.borrow_mut().add_attribute(id, space, name.clone(), kind)?;
+        let mut cache = self.names.0.borrow_mut();
+        cache.add_attribute(id, space, name.clone(), kind)?;
+        cache.rank(space);
+        drop(cache);
         let former = known.iter().rev().find(|(_, known)| *known != KIND_UNKNOWN);
         if let (Some((_, former)), Some(now)) = (former, kind_of(kind)?)
             && space != METAVERSE

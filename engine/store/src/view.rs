@@ -3,24 +3,24 @@
 use crate::codes;
 use crate::db::Db;
 use crate::error::{Fault, Inner};
-use crate::head::Head;
-use metaverse_schema::{AttributeName, Attributes, ByName, Values};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::head::{Head, LinkRow, missing_body};
+use metaverse_schema::{AttributeName, Attributes, Values};
+use rusqlite::Row;
+use std::collections::BTreeMap;
 use sync_kernel::{
-    Approval, CsId, CsObject, EndPending, Grace, Hold, Link, MvId, MvObject, MvValue, PendingExport, PendingOperation,
-    ReferenceFlow, SentState, Staged,
+    Approval, ConnectorState, CsId, CsObject, EndPending, Grace, Hold, Link, MvId, MvObject, OwnedNames, PendingExport,
+    PendingOperation, ReferenceFlow, SentState, Staged,
 };
 
 /// What this engine has in a target object: attributes to which it contributed (SF1), and the values of merged ones (S57).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Owned {
-    pub(crate) attributes: BTreeSet<AttributeName>,
+    pub(crate) attributes: OwnedNames,
     pub(crate) contributed: BTreeMap<AttributeName, Values>,
 }
 
 /// In which side tables an object has anything.
 struct Beside {
-    owned: bool,
     pending: bool,
     references: bool,
     privilege: bool,
@@ -53,68 +53,112 @@ fn standing(pending: Option<&PendingExport>) -> (Option<EndPending>, bool) {
     (end, pending.grace.is_some())
 }
 
+/// A row with what nearly every object has beside it, and whether there is any of the rest: one statement, as a look at each table
+/// by itself would cost more than what is found there.
+const OBJECT: &str = "SELECT h.connector, h.anchor, h.parent, h.rdn, h.object_type, h.state, h.link_mv, h.link_rule, h.ownership, \
+     h.staged, h.cause, h.synchronised_body, h.staged_body, h.memory_body, h.generation, b.image, o.names, o.contributed, \
+     EXISTS (SELECT 1 FROM pending_export WHERE object = h.id), EXISTS (SELECT 1 FROM reference_total WHERE source = h.id), \
+     EXISTS (SELECT 1 FROM fact_privilege WHERE object = h.id), EXISTS (SELECT 1 FROM approval WHERE object = h.id), \
+     EXISTS (SELECT 1 FROM never_sync_member WHERE member = h.id), \
+     EXISTS (SELECT 1 FROM pair_decision WHERE target_connector = h.connector AND target_anchor = h.anchor) \
+     OR EXISTS (SELECT 1 FROM pair_decision WHERE source_connector = h.connector AND source_anchor = h.anchor) \
+     FROM head h LEFT JOIN body b ON b.id = h.synchronised_body LEFT JOIN owned_attribute o ON o.object = h.id WHERE h.id = ?1";
+
+/// The holds of one metaverse object in one connector.
+const HOLDS: &str = "SELECT code, attribute, wanted, present, message, remedy, candidate, approvable FROM hold \
+     WHERE mv = ?1 AND connector = ?2 ORDER BY position";
+
+/// What `OBJECT` finds. The head is for reading alone: columns that no view needs are empty in it.
+struct Found {
+    head: Head,
+    synchronised: Option<Attributes>,
+    owned: Owned,
+    beside: Beside,
+}
+
 impl Db {
     pub(crate) fn load_object(&self, id: i64) -> Inner<Option<CsObject>> {
-        match self.find_head(id)? {
-            Some(head) => self.view(&head).map(Some),
+        match self.taken(OBJECT, [id], |row| self.read_object(id, row))? {
+            Some(found) => self.object_of(found).map(Some),
             None => Ok(None),
         }
     }
 
+    /// The same of an object that others point at.
     pub(crate) fn view(&self, head: &Head) -> Inner<CsObject> {
-        let beside = self.beside(head)?;
-        let owned = match beside.owned {
-            true => self.load_owned(head.id, head.connector)?,
-            false => Owned::default(),
+        let object = self.load_object(head.id)?;
+        object.ok_or_else(|| Fault::damaged(format!("object {} is referred to and does not exist", head.id)))
+    }
+
+    fn read_object(&self, id: i64, row: &Row<'_>) -> Inner<Found> {
+        let connector = row.get(0)?;
+        let mut head = Head::unsaved(connector, ConnectorState::Disconnected);
+        head.id = id;
+        head.anchor = row.get(1)?;
+        head.parent = row.get(2)?;
+        head.rdn = row.get(3)?;
+        head.object_type = row.get(4)?;
+        head.state = row.get(5)?;
+        if let Some(mv) = row.get(6)? {
+            head.link = Some(LinkRow { mv, rule: row.get(7)?, ownership: row.get(8)? });
+        }
+        head.staged = row.get(9)?;
+        head.cause = row.get(10)?;
+        head.synchronised_body = row.get(11)?;
+        head.staged_body = row.get(12)?;
+        head.memory_body = row.get(13)?;
+        head.generation = row.get(14)?;
+        let synchronised = match (head.synchronised_body, optional_blob(row, 15)?) {
+            (None, _) => None,
+            (Some(_), Some(image)) => Some(self.decode_image(connector, image)?),
+            (Some(body), None) => return Err(missing_body(body)),
+        };
+        let owned = match optional_blob(row, 16)? {
+            Some(names) => self.decode_owned(connector, names, optional_blob(row, 17)?)?,
+            None => Owned::default(),
+        };
+        let beside = Beside {
+            pending: row.get(18)?,
+            references: row.get(19)?,
+            privilege: row.get(20)?,
+            approvals: row.get(21)?,
+            in_never_sync_group: row.get(22)?,
+            match_decisions: row.get(23)?,
+        };
+        Ok(Found { head, synchronised, owned, beside })
+    }
+
+    fn object_of(&self, found: Found) -> Inner<CsObject> {
+        let Found { head, synchronised, owned, beside } = found;
+        let staged = match (head.staged, head.staged_body, &synchronised) {
+            // A staged object whose attributes are those already synchronised has no second body.
+            (codes::STAGED_IMAGE, None, Some(image)) => Some(Staged::Image(image.clone())),
+            _ => self.staged(&head)?,
         };
         Ok(CsObject {
             id: CsId(head.id),
             connector: self.connector_name(head.connector)?,
-            object_type: self.type_name(head)?,
+            object_type: self.type_name(&head)?,
             anchor: head.anchor()?,
-            dn: self.dn_of(head)?,
+            dn: self.dn_of(&head)?,
             state: head.state()?,
-            link: self.link(head)?,
-            synchronised: self.synchronised_image(head)?,
-            staged: self.staged(head)?,
+            link: self.link(&head)?,
+            synchronised,
+            staged,
             pending: if beside.pending { self.load_pending(head.id, head.connector)? } else { None },
-            memory: self.memory(head)?,
+            memory: self.memory(&head)?,
             owned: owned.attributes,
             contributed: owned.contributed,
             reference_counts: if beside.references { self.reference_counts(head.id)? } else { BTreeMap::new() },
             privilege: if beside.privilege { self.load_privilege(head.id)? } else { None },
             approvals: if beside.approvals { self.load_approvals(head.id)? } else { Vec::new() },
-            match_decisions: if beside.match_decisions { self.load_match_decisions(head)? } else { Vec::new() },
+            match_decisions: if beside.match_decisions { self.load_match_decisions(&head)? } else { Vec::new() },
             in_never_sync_group: beside.in_never_sync_group,
-            member_of: self.member_of(head)?,
-            selected_by: self.selected_by(head)?,
+            member_of: self.member_of(&head)?,
+            selected_by: self.selected_by(&head)?,
             generation: u64::try_from(head.generation)
                 .map_err(|_| Fault::damaged(format!("the generation of object {}", head.id)))?,
         })
-    }
-
-    /// Most objects have nothing in most side tables; one look at all of them costs less than one at each.
-    fn beside(&self, head: &Head) -> Inner<Beside> {
-        let found = self.one(
-            "SELECT EXISTS (SELECT 1 FROM owned_attribute WHERE object = ?1), EXISTS (SELECT 1 FROM pending_export WHERE object = ?1), \
-             EXISTS (SELECT 1 FROM reference_total WHERE source = ?1), EXISTS (SELECT 1 FROM fact_privilege WHERE object = ?1), \
-             EXISTS (SELECT 1 FROM approval WHERE object = ?1), EXISTS (SELECT 1 FROM never_sync_member WHERE member = ?1), \
-             EXISTS (SELECT 1 FROM pair_decision WHERE target_connector = ?2 AND target_anchor = ?3) \
-             OR EXISTS (SELECT 1 FROM pair_decision WHERE source_connector = ?2 AND source_anchor = ?3)",
-            (head.id, head.connector, &head.anchor),
-            |row| {
-                Ok(Beside {
-                    owned: row.get(0)?,
-                    pending: row.get(1)?,
-                    references: row.get(2)?,
-                    privilege: row.get(3)?,
-                    approvals: row.get(4)?,
-                    in_never_sync_group: row.get(5)?,
-                    match_decisions: row.get(6)?,
-                })
-            },
-        )?;
-        found.ok_or_else(|| Fault::damaged(format!("the side tables of object {} cannot be looked at", head.id)))
     }
 
     pub(crate) fn link(&self, head: &Head) -> Inner<Option<Link>> {
@@ -252,10 +296,14 @@ impl Db {
                 Ok((row.get(0)?, row.get(1)?))
             })?;
         let Some((names, contributed)) = row else { return Ok(Owned::default()) };
+        self.decode_owned(connector, &names, contributed.as_deref())
+    }
+
+    fn decode_owned(&self, connector: i64, names: &[u8], contributed: Option<&[u8]>) -> Inner<Owned> {
         Ok(Owned {
-            attributes: self.decode_attribute_set(connector, &names)?,
+            attributes: self.decode_attribute_set(connector, names)?,
             contributed: match contributed {
-                Some(values) => self.decode_contributed(connector, &values)?,
+                Some(values) => self.decode_contributed(connector, values)?,
                 None => BTreeMap::new(),
             },
         })
@@ -301,53 +349,91 @@ impl Db {
     }
 
     pub(crate) fn load_flows(&self, target: i64) -> Inner<Vec<ReferenceFlow>> {
-        let rows: Vec<(i64, i64, i64, i64, bool, bool)> = self.all(
-            "SELECT attribute, source, source_attribute, rule, single, keep_foreign FROM reference_flow WHERE object = ?1",
-            [target],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
-        )?;
-        rows.into_iter()
-            .map(|(attribute, source, source_attribute, rule, single, keep_foreign)| {
-                Ok(ReferenceFlow {
-                    target_attribute: self.attribute_name(attribute)?,
-                    source: CsId(source),
-                    source_attribute: self.attribute_name(source_attribute)?,
-                    rule: self.rule(rule)?,
-                    single,
-                    keep_foreign,
-                })
-            })
-            .collect()
+        let mut flows = Vec::new();
+        self.each_flow(target, |flow| flows.push(flow))?;
+        Ok(flows)
+    }
+
+    /// Whether the reference flows of a target are these, in whatever order. A list that names one twice is not what stands.
+    pub(crate) fn flows_are(&self, target: i64, flows: &[ReferenceFlow]) -> Inner<bool> {
+        let (mut standing, mut same) = (0, true);
+        self.each_flow(target, |flow| {
+            standing += 1;
+            same = same && flows.contains(&flow);
+        })?;
+        Ok(same && standing == flows.len())
+    }
+
+    fn each_flow(&self, target: i64, mut visit: impl FnMut(ReferenceFlow)) -> Inner<()> {
+        let query = "SELECT attribute, source, source_attribute, rule, single, keep_foreign FROM reference_flow WHERE object = ?1";
+        self.each(query, [target], |row| {
+            visit(ReferenceFlow {
+                target_attribute: self.attribute_name(row.get(0)?)?,
+                source: CsId(row.get(1)?),
+                source_attribute: self.attribute_name(row.get(2)?)?,
+                rule: self.rule(row.get(3)?)?,
+                single: row.get(4)?,
+                keep_foreign: row.get(5)?,
+            });
+            Ok(())
+        })
     }
 
     pub(crate) fn load_metaverse(&self, id: i64) -> Inner<Option<MvObject>> {
-        let row: Option<i64> = self.one("SELECT object_type FROM metaverse WHERE id = ?1", [id], |row| row.get(0))?;
-        let Some(object_type) = row else { return Ok(None) };
-        let attributes: ByName<MvValue> =
-            self.stored_metaverse(id)?.into_iter().map(|(name, stored)| (name, stored.value)).collect();
-        Ok(Some(MvObject {
-            id: MvId(id),
-            object_type: self.object_type(object_type)?,
-            attributes,
-            links: self.linked_to(id)?.into_iter().map(CsId).collect(),
-        }))
+        let query = "SELECT m.object_type, b.image, h.id FROM metaverse m LEFT JOIN metaverse_body b ON b.id = m.id \
+                     LEFT JOIN head h ON h.link_mv = m.id WHERE m.id = ?1 ORDER BY h.id";
+        let mut object: Option<MvObject> = None;
+        self.each(query, [id], |row| {
+            let object = match &mut object {
+                Some(object) => object,
+                none => none.insert(MvObject {
+                    id: MvId(id),
+                    object_type: self.object_type(row.get(0)?)?,
+                    attributes: match optional_blob(row, 1)? {
+                        Some(image) => self.decode_metaverse_values(image)?,
+                        None => return Err(missing_metaverse_body(id)),
+                    },
+                    links: Vec::new(),
+                }),
+            };
+            object.links.extend(row.get::<_, Option<i64>>(2)?.map(CsId));
+            Ok(())
+        })?;
+        Ok(object)
     }
 
     pub(crate) fn stored_metaverse(&self, id: i64) -> Inner<BTreeMap<AttributeName, crate::codec::StoredMvValue>> {
         let body: Option<Vec<u8>> =
             self.one("SELECT image FROM metaverse_body WHERE id = ?1", [id], |row| row.get(0))?;
-        let body = body.ok_or_else(|| Fault::damaged(format!("the body of metaverse object {id} is missing")))?;
+        let body = body.ok_or_else(|| missing_metaverse_body(id))?;
         self.decode_metaverse(&body)
     }
 
     pub(crate) fn load_holds(&self, mv: i64, connector: i64) -> Inner<Vec<Hold>> {
-        let rows: Vec<(Hold, Option<i64>)> = self.all(
-            "SELECT code, attribute, wanted, present, message, remedy, candidate, approvable FROM hold \
-             WHERE mv = ?1 AND connector = ?2 ORDER BY position",
-            (mv, connector),
-            read_hold,
-        )?;
+        let rows: Vec<(Hold, Option<i64>)> = self.all(HOLDS, (mv, connector), read_hold)?;
         rows.into_iter().map(finish_hold).collect()
+    }
+
+    /// Whether the holds of one metaverse object in one connector are these.
+    pub(crate) fn holds_are(&self, mv: i64, connector: i64, holds: &[Hold]) -> Inner<bool> {
+        self.each_is(HOLDS, (mv, connector), holds, |row, hold| {
+            let texts = [
+                (0, Some(&hold.code)),
+                (1, hold.attribute.as_ref()),
+                (2, hold.wanted.as_ref()),
+                (3, hold.present.as_ref()),
+                (4, Some(&hold.message)),
+                (5, Some(&hold.remedy)),
+            ];
+            for (column, text) in texts {
+                let stands = row.get_ref(column)?.as_str_or_null().map_err(rusqlite::Error::from)?;
+                if stands != text.map(String::as_str) {
+                    return Ok(false);
+                }
+            }
+            Ok(row.get::<_, Option<i64>>(6)? == hold.candidate.map(|candidate| candidate.0)
+                && row.get::<_, Option<i64>>(7)? == hold.approvable.map(codes::approval))
+        })
     }
 
     /// Visits every object of a space (or of all) that has an imported image, in order of number, in pages.
@@ -374,8 +460,17 @@ impl Db {
     }
 }
 
+fn missing_metaverse_body(id: i64) -> Fault {
+    Fault::damaged(format!("the body of metaverse object {id} is missing"))
+}
+
+/// The bytes of a column, where they stand.
+fn optional_blob<'r>(row: &'r Row<'_>, column: usize) -> Inner<Option<&'r [u8]>> {
+    Ok(row.get_ref(column)?.as_blob_or_null().map_err(rusqlite::Error::from)?)
+}
+
 /// A hold in the columns code, attribute, wanted, present, message, remedy, candidate, approvable.
-pub(crate) fn read_hold(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Hold, Option<i64>)> {
+pub(crate) fn read_hold(row: &Row<'_>) -> rusqlite::Result<(Hold, Option<i64>)> {
     let hold = Hold {
         code: row.get(0)?,
         attribute: row.get(1)?,

@@ -242,8 +242,17 @@ impl World {
     /// All subjects against one neighbourhood, which knows more than each of them asked for.
     fn decide_page(&self, subjects: &[Subject], run: &RunInputs) -> Vec<ObjectPlan> {
         let mut answers = Neighbourhood::default();
+        let mut begun: Vec<Begun> = subjects.iter().map(|_| Begun::default()).collect();
         for _ in 0..12 {
-            let outcomes: Vec<_> = subjects.iter().map(|subject| decide(*subject, &answers, run)).collect();
+            // A run takes up what it had begun, a preview begins anew each time.
+            let outcomes: Vec<_> = subjects
+                .iter()
+                .zip(&mut begun)
+                .map(|(subject, begun)| match run.trace {
+                    true => decide(*subject, &answers, run),
+                    false => decide_further(*subject, &answers, run, begun),
+                })
+                .collect();
             let missing: BTreeSet<Question> = outcomes
                 .iter()
                 .filter_map(|outcome| outcome.as_ref().err())
@@ -663,7 +672,7 @@ fn nothing(id: CsId, connector: &str, object_type: &str) -> CsObject {
         staged: None,
         pending: None,
         memory: ExportMemory::default(),
-        owned: BTreeSet::new(),
+        owned: Default::default(),
         contributed: Default::default(),
         reference_counts: BTreeMap::new(),
         privilege: Some(Privilege::None),

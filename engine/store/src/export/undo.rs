@@ -143,7 +143,7 @@ impl Store {
             };
             Ok(Some(UndoRecord {
                 state,
-                owned: db.decode_attribute_set(head.connector, &names)?,
+                owned: (*db.decode_attribute_set(head.connector, &names)?).clone(),
                 named_by: db.decode_image(head.connector, &named_by)?,
                 began,
                 ended,
@@ -178,7 +178,7 @@ impl Store {
 
 impl Db {
     fn contributed_names(&self, head: &Head) -> Inner<BTreeSet<AttributeName>> {
-        let mut names = self.load_owned(head.id, head.connector)?.attributes;
+        let mut names = (*self.load_owned(head.id, head.connector)?.attributes).clone();
         for attribute in self.ids("SELECT DISTINCT attribute FROM owned_reference WHERE object = ?1", [head.id])? {
             names.insert(self.attribute_name(attribute)?);
         }

@@ -10,12 +10,14 @@ use crate::head::{Head, LinkRow};
 use crate::history::PageMark;
 use crate::key_trees::Side;
 use metaverse_schema::{AttributeName, ByName, ObjectType};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{
-    ConnectorState, CsId, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, ReferenceFlow, Subject,
-    TargetRef,
+    ConnectorState, CsId, MetaverseChange, MvId, MvRef, MvValue, ObjectError, ObjectPlan, Subject, TargetRef,
 };
+
+/// Stands for a metaverse object where there is none: numbers begin at one.
+const NO_METAVERSE_OBJECT: i64 = 0;
 
 impl Db {
     pub(crate) fn apply_plan(&self, plan: &ObjectPlan, mark: &PageMark) -> Inner<AppliedPlan> {
@@ -76,11 +78,10 @@ impl Db {
         }
         self.finish_subject(plan)?;
         for id in &plan.rejoin {
-            if let Some(head) = self.find_head(id.0)?
-                && head.is_staging_object()
-                && head.link.is_none()
-            {
-                self.mark_dirty(head.id, head.connector)?;
+            // Most of them are linked by now, the subject among them.
+            let query = "SELECT connector FROM head WHERE id = ?1 AND link_mv IS NULL AND state NOT IN (5, 6)";
+            if let Some(connector) = self.one(query, [id.0], |row| row.get(0))? {
+                self.mark_dirty(id.0, connector)?;
             }
         }
         for mv in &plan.revisit {
@@ -98,13 +99,25 @@ impl Db {
             Subject::Connector(id) => (0, id.0),
             Subject::Metaverse(id) => (1, id.0),
         };
-        let query = "SELECT 1 WHERE EXISTS (SELECT 1 FROM dirty WHERE ?2 = 0 AND object = ?1) \
+        // The subject and its metaverse object in one look; nearly every plan is about one.
+        let (first, others) = match plan.metaverse.split_first() {
+            Some((first, others)) => (Some(first), others),
+            None => (None, &[][..]),
+        };
+        let mv = match first.map(|metaverse| metaverse.object) {
+            Some(MvRef::Existing(mv)) => mv.0,
+            Some(MvRef::New) => return Ok(false),
+            None => NO_METAVERSE_OBJECT,
+        };
+        let query = "SELECT EXISTS (SELECT 1 FROM dirty WHERE ?2 = 0 AND object = ?1) \
                      OR EXISTS (SELECT 1 FROM dirty_metaverse WHERE ?2 = 1 AND object = ?1) \
-                     OR EXISTS (SELECT 1 FROM object_error WHERE side = ?2 AND object = ?1)";
-        if self.exists(query, (object, side))? {
+                     OR EXISTS (SELECT 1 FROM object_error WHERE side = ?2 AND object = ?1) \
+                     OR EXISTS (SELECT 1 FROM dirty_metaverse WHERE object = ?3), (SELECT at FROM due WHERE object = ?3)";
+        let found = self.one(query, (object, side, mv), |row| Ok((row.get::<_, bool>(0)?, row.get(1)?)))?;
+        if found != Some((false, first.and_then(|metaverse| metaverse.due))) {
             return Ok(false);
         }
-        for metaverse in &plan.metaverse {
+        for metaverse in others {
             let MvRef::Existing(mv) = metaverse.object else { return Ok(false) };
             let query = "SELECT (SELECT at FROM due WHERE object = ?1), EXISTS (SELECT 1 FROM dirty_metaverse WHERE object = ?1)";
             let found = self.one(query, [mv.0], |row| Ok((row.get(0)?, row.get::<_, bool>(1)?)))?;
@@ -114,15 +127,13 @@ impl Db {
         }
         for target in &plan.targets {
             let MvRef::Existing(mv) = target.mv else { return Ok(false) };
-            if self.load_holds(mv.0, self.connector_id(&target.connector)?)? != target.holds {
+            if !self.holds_are(mv.0, self.connector_id(&target.connector)?, &target.holds)? {
                 return Ok(false);
             }
-            if let Some(TargetRef::Existing(id)) = &target.target {
-                let before: BTreeSet<ReferenceFlow> = self.load_flows(id.0)?.into_iter().collect();
-                let after: BTreeSet<ReferenceFlow> = target.references.iter().cloned().collect();
-                if before != after {
-                    return Ok(false);
-                }
+            if let Some(TargetRef::Existing(id)) = &target.target
+                && !self.flows_are(id.0, &target.references)?
+            {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -369,10 +380,12 @@ impl Db {
                 if plan.remove_subject {
                     return self.remove_object(id.0);
                 }
-                if let (Some(state), Some(mut head)) = (plan.state, self.find_head(id.0)?)
-                    && head.state != codes::state(state)
+                let Some(state) = plan.state.map(codes::state) else { return Ok(()) };
+                // As a rule what became of its link has given it this state.
+                if self.exists("SELECT 1 FROM head WHERE id = ?1 AND state <> ?2", (id.0, state))?
+                    && let Some(mut head) = self.find_head(id.0)?
                 {
-                    head.state = codes::state(state);
+                    head.state = state;
                     self.save_head(&mut head)?;
                 }
             }

@@ -2,6 +2,7 @@
 //! transactions and write nothing. What the writer changes meanwhile is remembered by the store, and such a plan is stale
 //! (`PlanPage::is_stale`).
 
+use super::StoreView;
 use crate::db::Db;
 use crate::error::Inner;
 use crate::open::{LONGEST_LOG, PATIENCE, beside};
@@ -9,7 +10,6 @@ use crate::{Store, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::fmt;
 use std::time::Duration;
-use sync_kernel::{Neighbourhood, Question};
 
 /// Cache of all views together, in KiB: pages of the next objects, which are read once.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -76,17 +76,12 @@ impl Store {
 
 impl StoreReader {
     /// One consistent view for everything that `work` asks.
-    pub fn view<T>(&self, work: impl FnOnce(&StoreReader) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub fn view<T>(&self, work: impl FnOnce(&StoreView<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let outcome = self.db.read("reading ahead", |db| {
             // Names that the writer gave since the last view.
             db.names.reload(&db.sql)?;
-            Ok(work(self))
+            Ok(work(&StoreView { db }))
         });
         outcome?
-    }
-
-    /// As `Store::answer`.
-    pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
-        self.db.read("answering what a decision must know", |db| db.answer(questions, neighbourhood))
     }
 }

@@ -12,6 +12,7 @@ use crate::history::{PageMark, StepCounters, StepId};
 use crate::{Store, StoreError};
 use metaverse_schema::Dn;
 use std::collections::BTreeMap;
+use std::fmt;
 use sync_kernel::{CsId, MvId, Neighbourhood, ObjectPlan, Question, ReadSet, RunInputs, Subject};
 
 pub use look_ahead::StoreReader;
@@ -143,6 +144,11 @@ impl Store {
         self.db.read("answering what a decision must know", |db| db.answer(questions, neighbourhood))
     }
 
+    /// One consistent view for everything that `work` asks.
+    pub fn view<T>(&self, work: impl FnOnce(&StoreView<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.db.read("reading what decisions must know", |db| Ok(work(&StoreView { db })))?
+    }
+
     /// Begins a page of plans. The rules must be those that were registered.
     pub fn begin_page(&mut self, inputs: &RunInputs, mark: PageMark) -> Result<PlanPage<'_>, StoreError> {
         let doing = "applying a page of plans";
@@ -155,6 +161,26 @@ impl Store {
         self.db.begin().map_err(|fault| fault.during(doing))?;
         self.db.touch_nothing_yet();
         Ok(PlanPage { store: self, mark, applied: AppliedPage::default(), open: true })
+    }
+}
+
+/// The store as it was at one moment, for as many questions as come: what was found for one of them, such as the place of a
+/// container, serves the others.
+pub struct StoreView<'s> {
+    db: &'s Db,
+}
+
+impl fmt::Debug for StoreView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreView").finish_non_exhaustive()
+    }
+}
+
+impl StoreView<'_> {
+    /// As `Store::answer`.
+    pub fn answer(&self, questions: &[Question], neighbourhood: &mut Neighbourhood) -> Result<(), StoreError> {
+        let answered = self.db.answer(questions, neighbourhood);
+        answered.map_err(|fault| fault.during("answering what a decision must know"))
     }
 }
 

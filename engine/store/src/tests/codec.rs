@@ -99,7 +99,8 @@ proptest! {
         prop_assert_eq!(db.decode_metaverse(&encoded).unwrap(), metaverse);
         let names: BTreeSet<AttributeName> = names;
         let encoded = db.encode_attribute_set(space, &names).unwrap();
-        prop_assert_eq!(db.decode_attribute_set(space, &encoded).unwrap(), names);
+        prop_assert_eq!(&*db.decode_attribute_set(space, &encoded).unwrap(), &names);
+        prop_assert_eq!(&*db.decode_attribute_set(space, &encoded).unwrap(), &names, "as it is remembered");
     }
 
     /// Whatever bytes stand in a body, reading them is an answer or damage, never a panic.
@@ -126,6 +127,40 @@ proptest! {
             prop_assert!(expected);
         }
     }
+}
+
+/// Numbers are given as names are met; what is read stands in the order of the names all the same, values of several kinds under
+/// the one name that they have.
+#[test]
+fn what_is_read_stands_in_the_order_of_names_whenever_they_were_met() {
+    let world = World::new();
+    let db = &world.store.db;
+    let space = db.connector_id("ad").unwrap();
+    let mixed = |names: &[&str]| {
+        let mut image = image(&names.iter().map(|name| (*name, "text")).collect::<Vec<_>>());
+        image.add(names[0], Value::Integer(7));
+        image
+    };
+    let images =
+        [&["zeta"][..], &["mu", "zeta"], &["alpha", "mu"], &["beta", "alpha", "zeta", "mu"], &["omega", "beta"]];
+    let kept: Vec<_> = images.map(|names| (mixed(names), db.encode_image(space, &mixed(names)).unwrap())).into();
+    let lineage = |image: &Attributes| -> BTreeMap<AttributeName, StoredMvValue> {
+        let one = |values: &Values| MvValue { values: values.clone(), contributor: CsId(1), rule: "rule".into() };
+        image.iter().map(|(name, values)| (name.clone(), StoredMvValue { value: one(values), run: 3 })).collect()
+    };
+    let people: Vec<_> = kept.iter().map(|(image, _)| db.encode_metaverse(&lineage(image)).unwrap()).collect();
+    let read = || {
+        for ((image, bytes), person) in kept.iter().zip(&people) {
+            assert_eq!(db.decode_image(space, bytes).unwrap(), *image);
+            let stored = db.decode_metaverse(person).unwrap();
+            assert_eq!(stored, lineage(image));
+            let values = db.decode_metaverse_values(person).unwrap();
+            assert!(values.into_iter().eq(stored.into_iter().map(|(name, stored)| (name, stored.value))));
+        }
+    };
+    read();
+    db.names.reload(&db.sql).unwrap();
+    read();
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn s57_contributed_values_are_kept_and_alone_can_be_contradicted() {
     let own: Values = [Value::text("smtp:3"), Value::text("SMTP:3")].into_iter().collect();
     let plan = |own: &Values| TargetPlan {
         pending: Some(update(delta.clone())),
-        owned: ["proxy".into(), "mail".into()].into(),
+        owned: std::sync::Arc::new(["proxy".into(), "mail".into()].into()),
         contributed: [("proxy".into(), own.clone())].into(),
         ..keep(mv, id, Ownership::Adopted)
     };

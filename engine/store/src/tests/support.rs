@@ -354,7 +354,7 @@ pub(super) fn nothing(mv: MvId) -> TargetPlan {
         link: None,
         pending: None,
         memory: ExportMemory::default(),
-        owned: BTreeSet::new(),
+        owned: Default::default(),
         contributed: Default::default(),
         references: Vec::new(),
         holds: Vec::new(),

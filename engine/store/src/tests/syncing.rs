@@ -230,6 +230,55 @@ fn an_unchanged_plan_writes_what_no_answer_told_and_nothing_else() {
         assert!(apply(&mut world, &settled) > 0, "part {part} is overlooked when it goes");
         assert_eq!(told(&world), (0, 0));
     }
+
+    // One that differs in any thing is another one, and so is one more or less.
+    let with_holds = |holds: &[Hold]| {
+        let mut plan = settled.clone();
+        plan.targets[0].holds = holds.to_vec();
+        plan
+    };
+    let guest = || hold("guest", Some(a), Some(ApprovalKind::Match));
+    let others = [
+        Hold { code: "privileged".into(), ..guest() },
+        Hold { attribute: Some("mail".into()), ..guest() },
+        Hold { wanted: None, ..guest() },
+        Hold { present: Some("old".into()), ..guest() },
+        Hold { message: "another".into(), ..guest() },
+        Hold { remedy: "another".into(), ..guest() },
+        Hold { candidate: None, ..guest() },
+        Hold { candidate: Some(target), ..guest() },
+        Hold { approvable: None, ..guest() },
+        Hold { approvable: Some(ApprovalKind::SignInName), ..guest() },
+    ];
+    let lists = others.into_iter().map(|other| vec![other]).chain([vec![guest(), guest()], vec![]]);
+    for holds in lists {
+        apply(&mut world, &with_holds(&[guest()]));
+        assert!(apply(&mut world, &with_holds(&holds)) > 0, "overlooked: {holds:?}");
+        assert_eq!(apply(&mut world, &with_holds(&holds)), 0);
+    }
+    let with_flows = |flows: &[ReferenceFlow]| {
+        let mut plan = settled.clone();
+        plan.targets[0].references = flows.to_vec();
+        plan
+    };
+    let members = || member_flow(a, false);
+    let others = [
+        ReferenceFlow { target_attribute: "owners".into(), ..members() },
+        ReferenceFlow { source: ReferenceFlow::NOBODY, ..members() },
+        ReferenceFlow { source_attribute: "managedBy".into(), ..members() },
+        ReferenceFlow { rule: "another".into(), ..members() },
+        ReferenceFlow { single: true, ..members() },
+        ReferenceFlow { keep_foreign: true, ..members() },
+    ];
+    let lists = others.iter().map(|other| vec![other.clone()]).chain([vec![others[0].clone(), members()], vec![]]);
+    for flows in lists {
+        apply(&mut world, &with_flows(&[members()]));
+        assert!(apply(&mut world, &with_flows(&flows)) > 0, "overlooked: {flows:?}");
+        assert_eq!(apply(&mut world, &with_flows(&flows)), 0);
+    }
+    // A list that names one twice is no other one than the set that stands.
+    apply(&mut world, &with_flows(&[members()]));
+    assert_eq!(apply(&mut world, &with_flows(&[members(), members()])), 0);
 }
 
 /// Lineage: contributor, rule and run are kept per attribute, and the run changes only with them.
