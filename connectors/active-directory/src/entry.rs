@@ -40,8 +40,8 @@ struct Described {
 /// One attribute of an entry.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RawAttribute<'a> {
-    /// Without options.
-    pub(crate) name: &'a str,
+    /// Text, of which few ask: see `name`.
+    name: &'a [u8],
     /// `range=from-to`, the end absent for `*`. In a DirSync answer 1-1 means values added, 0-0 values removed
     /// (MS-ADTS 3.1.1.3.4.1.3); in any other answer it is a slice of the values.
     pub(crate) range: Option<(u32, Option<u32>)>,
@@ -49,6 +49,14 @@ pub(crate) struct RawAttribute<'a> {
     pub(crate) values: RawValues<'a>,
     /// The attribute's BER, name, options and values, as it came. Empty: some of the values came by other answers.
     pub(crate) whole: &'a [u8],
+}
+
+impl<'a> RawAttribute<'a> {
+    /// Without options.
+    pub(crate) fn name(&self) -> &'a str {
+        // It was text when it was cut.
+        std::str::from_utf8(self.name).unwrap_or_default()
+    }
 }
 
 /// The values of one attribute, in the order of the answer.
@@ -145,8 +153,8 @@ impl Entry {
             let (end, inner) = (rest.at(), rest.at() - content.len());
             let mut attribute = Reader::new(content);
             let described = attribute.expect(OCTET_STRING)?;
-            let (name, range) = split_options(text(described)?);
-            let name = Piece { length: name.len() as u32, ..Piece::ending(inner + attribute.at(), described.len()) };
+            let (length, range) = described_as(described)?;
+            let name = Piece { length: length as u32, ..Piece::ending(inner + attribute.at(), described.len()) };
             let set = attribute.expect(SET)?;
             let inner = inner + attribute.at() - set.len();
             let (first, mut set) = (values.len() as u32, Reader::new(set));
@@ -170,7 +178,7 @@ impl Entry {
     fn view<'a>(&'a self, attribute: &'a Described) -> RawAttribute<'a> {
         let values = attribute.values.start as usize..attribute.values.end as usize;
         RawAttribute {
-            name: self.name(attribute),
+            name: attribute.name.of(&self.bytes),
             range: attribute.range,
             values: RawValues { bytes: &self.bytes, pieces: self.values.get(values).unwrap_or_default() },
             whole: attribute.whole.of(&self.bytes),
@@ -208,14 +216,14 @@ impl Entry {
         let full: Vec<String> = self
             .attributes()
             .filter(|attribute| attribute.values.len() > 0)
-            .map(|attribute| attribute.name.to_ascii_lowercase())
+            .map(|attribute| attribute.name().to_ascii_lowercase())
             .collect();
         let twins: Vec<bool> = self
             .attributes()
             .map(|attribute| {
                 attribute.range.is_none()
                     && attribute.values.len() == 0
-                    && full.iter().any(|name| attribute.name.eq_ignore_ascii_case(name))
+                    && full.iter().any(|name| attribute.name().eq_ignore_ascii_case(name))
             })
             .collect();
         let mut twins = twins.into_iter();
@@ -228,11 +236,6 @@ impl Entry {
             .iter()
             .find(|attribute| attribute.range.is_none() && self.is_named(attribute, name))
             .map(|attribute| self.view(attribute).values)
-    }
-
-    fn name(&self, attribute: &Described) -> &str {
-        // It was text when it was cut.
-        std::str::from_utf8(attribute.name.of(&self.bytes)).unwrap_or_default()
     }
 
     fn is_named(&self, attribute: &Described, name: &str) -> bool {
@@ -297,6 +300,16 @@ fn primitive(tag: Option<StructureTag>, what: &'static str) -> Result<Vec<u8>, E
 
 fn text(bytes: &[u8]) -> Result<&str, EntryError> {
     std::str::from_utf8(bytes).map_err(|_| EntryError::NotText)
+}
+
+/// How long the name is that a description of an attribute begins with, and the range behind it.
+fn described_as(described: &[u8]) -> Result<(usize, Option<(u32, Option<u32>)>), EntryError> {
+    // As nearly all are: without options, and text without looking closer.
+    if described.iter().all(|byte| byte.is_ascii() && *byte != b';') {
+        return Ok((described.len(), None));
+    }
+    let (name, range) = split_options(text(described)?);
+    Ok((name.len(), range))
 }
 
 /// `member;range=0-1499` -> (`member`, 0, 1499); `member;range=1500-*` has no end.
@@ -378,7 +391,7 @@ pub(crate) mod tests {
         pub(crate) fn without(self, names: &[&str]) -> Entry {
             let kept: Vec<&[u8]> = self
                 .attributes()
-                .filter(|attribute| !names.contains(&attribute.name))
+                .filter(|attribute| !names.contains(&attribute.name()))
                 .map(|attribute| attribute.whole)
                 .collect();
             let list = kept.concat();
@@ -526,6 +539,7 @@ pub(crate) mod tests {
             &[element(OCTET_STRING, b"CN=a"), element(SEQUENCE, b"x")].concat(),
             &[element(OCTET_STRING, &[0xff]), element(SEQUENCE, b"")].concat(),
             &content(b"CN=a", &[(b"mail", &[])], SEQUENCE),
+            &content(b"CN=a", &[(b"ma\xffil", &[])], SET),
         ] {
             assert!(Entry::read(broken).is_err(), "{broken:?}");
         }

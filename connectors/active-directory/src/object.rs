@@ -172,7 +172,7 @@ fn image(
         if mark(raw, reading) == Mark::Removed {
             continue;
         }
-        if let Some(attribute) = attributes.find(raw.name) {
+        if let Some(attribute) = attributes.find(raw.name()) {
             let values = decode_all(entry, guid, attribute, raw)?;
             if !values.is_empty() {
                 image.set(attribute.name.clone(), values);
@@ -232,7 +232,7 @@ pub(crate) fn change(entry: &Entry, object_type: &ObjectType, attributes: &Attri
 fn delta(entry: &Entry, guid: Guid, attributes: &Attributes) -> Result<AttributesDelta, ObjectIssue> {
     let mut delta = AttributesDelta::default();
     for raw in entry.attributes() {
-        let Some(attribute) = attributes.find(raw.name) else {
+        let Some(attribute) = attributes.find(raw.name()) else {
             continue;
         };
         // Always in the answer, and never a change.
@@ -245,7 +245,7 @@ fn delta(entry: &Entry, guid: Guid, attributes: &Attributes) -> Result<Attribute
             Mark::Whole => {
                 // Beside value marks an empty whole says nothing: it stands for values kept in the older form.
                 let marked = entry.attributes().any(|other| {
-                    other.name.eq_ignore_ascii_case(raw.name) && mark(other, Reading::Incremental) != Mark::Whole
+                    other.name().eq_ignore_ascii_case(raw.name()) && mark(other, Reading::Incremental) != Mark::Whole
                 });
                 if !(marked && values.is_empty()) {
                     slot.insert_entry(AttributeChange::Replace(values));

@@ -57,7 +57,7 @@ fn names_objects(attribute: RawAttribute<'_>, attributes: &Attributes) -> bool {
 }
 
 fn is_reference(attribute: RawAttribute<'_>, attributes: &Attributes) -> bool {
-    attributes.find(attribute.name).is_some_and(|known| known.kind == ValueKind::Reference)
+    attributes.find(attribute.name()).is_some_and(|known| known.kind == ValueKind::Reference)
 }
 
 /// What is hashed: pieces of different lengths, each after its length, so that no two entries run together.
@@ -71,7 +71,7 @@ impl Text {
 
     fn by_value(&mut self, attribute: RawAttribute<'_>, attributes: &Attributes) {
         self.0.push(BY_VALUE);
-        self.piece(attribute.name.as_bytes());
+        self.piece(attribute.name().as_bytes());
         match attribute.range {
             None => self.0.push(b'-'),
             Some((from, to)) => {

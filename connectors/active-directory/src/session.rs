@@ -183,7 +183,7 @@ impl Session {
             .enumerate()
             .filter_map(|(index, attribute)| match attribute.range {
                 Some((0 | 1, Some(0 | 1))) if reading == Reading::Incremental => None,
-                Some((_, Some(last))) => Some((index, attribute.name.to_owned(), last)),
+                Some((_, Some(last))) => Some((index, attribute.name().to_owned(), last)),
                 _ => None,
             })
             .collect();
@@ -205,7 +205,7 @@ impl Session {
             let request = SearchRequest::object(guid_name(guid), &[&asked]);
             let found = read_object(self.directory.as_ref(), &request).await?;
             let slice = found.as_ref().and_then(|entry| {
-                entry.attributes().find(|slice| slice.name.eq_ignore_ascii_case(name) && slice.range.is_some())
+                entry.attributes().find(|slice| slice.name().eq_ignore_ascii_case(name) && slice.range.is_some())
             });
             // Gone in the meantime, or nothing after the last value: the next delta has what changed.
             let Some(slice) = slice else {
