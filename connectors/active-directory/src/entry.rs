@@ -27,10 +27,13 @@ struct Piece {
     length: u32,
 }
 
+/// The first and the last value of a slice of an attribute, counted from 0; without a last one it goes to the end.
+type ValueRange = (u32, Option<u32>);
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Described {
     name: Piece,
-    range: Option<(u32, Option<u32>)>,
+    range: Option<ValueRange>,
     /// Its part of the entry's values.
     values: Range<u32>,
     /// The whole of it as it came; empty when it was put together here.
@@ -44,7 +47,7 @@ pub(crate) struct RawAttribute<'a> {
     name: &'a [u8],
     /// `range=from-to`, the end absent for `*`. In a DirSync answer 1-1 means values added, 0-0 values removed
     /// (MS-ADTS 3.1.1.3.4.1.3); in any other answer it is a slice of the values.
-    pub(crate) range: Option<(u32, Option<u32>)>,
+    pub(crate) range: Option<ValueRange>,
     /// No value at all means "cleared" in a DirSync answer.
     pub(crate) values: RawValues<'a>,
     /// The attribute's BER, name, options and values, as it came. Empty: some of the values came by other answers.
@@ -303,7 +306,7 @@ fn text(bytes: &[u8]) -> Result<&str, EntryError> {
 }
 
 /// How long the name is that a description of an attribute begins with, and the range behind it.
-fn described_as(described: &[u8]) -> Result<(usize, Option<(u32, Option<u32>)>), EntryError> {
+fn described_as(described: &[u8]) -> Result<(usize, Option<ValueRange>), EntryError> {
     // As nearly all are: without options, and text without looking closer.
     if described.iter().all(|byte| byte.is_ascii() && *byte != b';') {
         return Ok((described.len(), None));
@@ -313,7 +316,7 @@ fn described_as(described: &[u8]) -> Result<(usize, Option<(u32, Option<u32>)>),
 }
 
 /// `member;range=0-1499` -> (`member`, 0, 1499); `member;range=1500-*` has no end.
-fn split_options(described: &str) -> (&str, Option<(u32, Option<u32>)>) {
+fn split_options(described: &str) -> (&str, Option<ValueRange>) {
     if !described.as_bytes().contains(&b';') {
         return (described, None);
     }
@@ -375,7 +378,7 @@ pub(crate) mod tests {
 
     impl Entry {
         /// The entry with one more attribute, laid out as it comes over the wire.
-        pub(crate) fn with(self, name: &str, range: Option<(u32, Option<u32>)>, values: &[&[u8]]) -> Entry {
+        pub(crate) fn with(self, name: &str, range: Option<ValueRange>, values: &[&[u8]]) -> Entry {
             let options = match range {
                 None => String::new(),
                 Some((from, None)) => format!(";range={from}-*"),
