@@ -228,11 +228,16 @@ impl DirSyncSearch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connection::Connection;
     use crate::controls::ResponseControl;
+    use crate::domain_controller::tests::guid;
+    use crate::message::tests::{entry, from_server, result};
     use crate::scripted::{dirsync_cookie, dirsync_end, session};
+    use crate::searches::ReadingDirectory;
     use crate::settings::View;
     use async_trait::async_trait;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn entries(first: usize, last: usize) -> Vec<Entry> {
         (first..=last).map(|number| Entry::named(&format!("CN={number}"))).collect()
@@ -284,6 +289,67 @@ mod tests {
         assert_eq!((names.len(), end), (100, Err(refused)));
         assert!(scan.next().await.is_err());
         assert_eq!((scan.into_cookie(), asked.lock().unwrap().len()), (Vec::new(), 2));
+    }
+
+    /// A server that answers one request after the other: two pages of objects, each with a group whose members come in slices.
+    async fn serve(mut stream: tokio::io::DuplexStream) {
+        use crate::ber::{OCTET_STRING, SEQUENCE, element, integer};
+        use crate::message::{Answer, SEARCH_DONE, SEARCH_ENTRY, length_of};
+        let (mut received, mut pages) = (Vec::new(), 0);
+        loop {
+            let length = loop {
+                match length_of(&received).unwrap() {
+                    Some(length) if length <= received.len() => break length,
+                    _ => assert!(stream.read_buf(&mut received).await.unwrap() > 0),
+                }
+            };
+            let request: Vec<u8> = received.drain(..length).collect();
+            let id = Answer::read(&request).unwrap().id as i32;
+            let asks_for = |text: &[u8]| request.windows(text.len()).any(|window| window == text);
+            let send =
+                |dn: &str, attributes: &[(&str, &[&[u8]])]| from_server(id, SEARCH_ENTRY, &entry(dn, attributes), &[]);
+            let (mut answer, mut controls) = (Vec::new(), Vec::new());
+            if asks_for(b"member;range=2-*") {
+                answer.extend(send("CN=g", &[("member;range=2-*", &[b"c", b"d"])]));
+            } else {
+                pages += 1;
+                let guid = guid(pages);
+                answer.extend(send(
+                    "CN=g",
+                    &[("objectGUID", &[guid.as_directory_bytes()]), ("member;range=0-1", &[b"a", b"b"])],
+                ));
+                (0..300).for_each(|number| answer.extend(send(&format!("CN={number}"), &[("cn", &[b"x"])])));
+                let cookie = element(OCTET_STRING, if pages == 1 { b"more" } else { b"" });
+                let value = element(SEQUENCE, &[integer(0), cookie].concat());
+                controls.push(ResponseControl { oid: controls::PAGED_RESULTS.to_owned(), value });
+            }
+            answer.extend(from_server(id, SEARCH_DONE, &result(0, ""), &controls));
+            stream.write_all(&answer).await.unwrap();
+        }
+    }
+
+    /// Over one connection, the next page is received while the rest of a group of the page before is asked for: each search gets
+    /// its own answers, and everything comes in order.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn slices_are_asked_for_while_the_next_page_is_received() {
+        for _ in 0..20 {
+            let (ours, theirs) = tokio::io::duplex(1 << 12);
+            let server = tokio::spawn(serve(theirs));
+            let (session, _) = session(|_| Ok((Vec::new(), Vec::new())));
+            let directory = ReadingDirectory::new(Connection::over(ours), std::time::Duration::from_secs(5));
+            let session = Session { directory: Arc::new(directory), ..session };
+            let mut scan = session.scan(View::Usn).ahead();
+            let mut names = Vec::new();
+            while let Some(entry) = scan.next().await.unwrap() {
+                let members: Vec<&[u8]> = entry.values("member").into_iter().flatten().collect();
+                let whole: &[&[u8]] = if entry.dn == "CN=g" { &[b"a", b"b", b"c", b"d"] } else { &[] };
+                assert_eq!(members, whole, "{}", entry.dn);
+                names.push(entry.dn);
+            }
+            let page = || std::iter::once("CN=g".to_owned()).chain((0..300).map(|number| format!("CN={number}")));
+            assert_eq!(names, page().chain(page()).collect::<Vec<_>>());
+            server.abort();
+        }
     }
 
     /// A server that sends on and on, and counts what is taken; silent after some entries.
