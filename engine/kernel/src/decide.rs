@@ -15,7 +15,7 @@ use crate::plan::{
     InboundCounter, LinkChange, LinkReason, MetaverseChange, MetaversePlan, ObjectError, ObjectPlan, ReadSet,
     RuleScope, Subject, TargetRef,
 };
-use crate::revisit::{Values, rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys};
+use crate::revisit::{Values, rejoin_by_new_keys, revisit_by_source_keys, revisit_by_target_keys, those_who_look_for};
 use crate::selection::decide_selection;
 use crate::view::{
     ConnectorState, CsId, CsObject, DeleteCause, Link, MvId, MvObject, MvRef, MvValue, OPERATOR_LINK, Ownership, Staged,
@@ -145,6 +145,9 @@ fn decide_connector_object(id: CsId, reader: &mut Reader<'_>, run: &Run<'_>) -> 
         plan.remove_subject = matches!(object.staged, Some(Staged::Deleted(_)));
         return Ok(plan);
     }
+    // Nothing is computed before this is known, as it would be computed again.
+    let those = those_who_look_for(object, reader, run);
+    Stop::if_missing(reader)?;
     match &object.staged {
         Some(Staged::Deleted(cause)) => decide_deleted(object, *cause, &mut plan, reader, run)?,
         Some(Staged::Image(image)) => decide_present(object, image, false, &mut plan, reader, run)?,
@@ -162,7 +165,7 @@ fn decide_connector_object(id: CsId, reader: &mut Reader<'_>, run: &Run<'_>) -> 
             }
         }
     }
-    revisit_by_target_keys(object, &mut plan, reader, run);
+    revisit_by_target_keys(object, those, &mut plan);
     Ok(plan)
 }
 

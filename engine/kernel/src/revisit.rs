@@ -103,10 +103,11 @@ pub(crate) fn rejoin_by_new_keys(
     }
 }
 
-/// A target object that appeared, changed or left may be what a metaverse object looks for.
-pub(crate) fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, reader: &mut Reader<'_>, run: &Run<'_>) {
+/// The metaverse objects that look for a target object that appeared, changed or left: by a key that it has or had.
+pub(crate) fn those_who_look_for(object: &CsObject, reader: &mut Reader<'_>, run: &Run<'_>) -> BTreeSet<MvId> {
+    let mut found = BTreeSet::new();
     if object.staged.is_none() {
-        return;
+        return found;
     }
     let images = [object.synchronised.as_ref(), object.imported()];
     // Several rules look for one key. What it is found by does not depend on the rule: the object stands in one space.
@@ -124,12 +125,21 @@ pub(crate) fn revisit_by_target_keys(object: &CsObject, plan: &mut ObjectPlan, r
                 let inputs = ConnectorInputs::of(object, image, run);
                 for value in known.values(&clause.target, clause.exact, &object.connector, &inputs).iter() {
                     if looked_for.insert((clause.source_key, value.clone())) {
-                        plan.revisit.extend(metaverse_hits(clause.source_key, value, reader));
+                        found.extend(metaverse_hits(clause.source_key, value, reader));
                     }
                 }
             }
         }
     }
+    found
+}
+
+/// They may find something else now, unless the plan settles them itself.
+pub(crate) fn revisit_by_target_keys(object: &CsObject, those: BTreeSet<MvId>, plan: &mut ObjectPlan) {
+    if object.staged.is_none() {
+        return;
+    }
+    plan.revisit.extend(those);
     let settled: Vec<MvId> = plan
         .metaverse
         .iter()

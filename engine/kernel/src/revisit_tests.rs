@@ -115,6 +115,24 @@ fn s64_who_looks_for_a_target_object_is_looked_at_again() {
     assert_eq!((plan.metaverse.len(), plan.revisit), (1, BTreeSet::new()));
 }
 
+/// Who looks for a target object that an import returned is asked before its metaverse object is computed, as that would be
+/// computed once more with the answers.
+#[test]
+fn who_looks_for_a_target_object_is_asked_before_anything_else() {
+    let mut world = World::new(Matching::Automatic);
+    let ann = world.import("ad", "a1", &person("g1", "ann@x"));
+    world.sync(ann);
+    world.export();
+    let cloud = *world.objects.iter().find(|(_, object)| &*object.connector == "cloud").unwrap().0;
+    let anchor = world.objects[&cloud].anchor.clone().unwrap().to_string();
+    assert_eq!(world.import("cloud", &anchor, "mail=ann@x onPremisesImmutableId=g1 displayName=N"), cloud);
+    let (_, rounds) = world.plan_in_rounds(Subject::Connector(cloud));
+    assert_eq!(rounds[0], BTreeSet::from([Question::Connector(cloud)]));
+    let is_key = |question: &Question| matches!(question, Question::Key(..));
+    assert!(rounds[1].iter().all(is_key) && !rounds[1].is_empty(), "{rounds:#?}");
+    assert!(!rounds[2..].iter().flatten().any(is_key), "{rounds:#?}");
+}
+
 /// What one round can answer is asked in one round: whom a new person joins, then everything about its target and about those
 /// who share its keys, and then all is known.
 #[test]
