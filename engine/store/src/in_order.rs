@@ -30,6 +30,9 @@ impl<T> InOrder<T> {
 
     /// Of a name that comes again, `again` adds what it holds.
     pub(crate) fn finish(mut self, again: impl Fn(&mut T, T)) -> Vec<(AttributeName, T)> {
+        if self.order.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return self.read.into_iter().flatten().collect();
+        }
         self.order.sort_unstable();
         let mut pairs: Vec<(AttributeName, T)> = Vec::with_capacity(self.order.len());
         let mut last = None;
