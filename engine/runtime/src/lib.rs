@@ -7,7 +7,6 @@ mod breaker;
 mod engine;
 mod event;
 mod report;
-mod space;
 pub mod status;
 mod step;
 mod stop;

@@ -9,7 +9,6 @@ use crate::event::Event;
 use crate::facts::{OutOfReach, candidates, read_facts};
 use crate::look_ahead::{LookAhead, MAX_THREADS};
 use crate::report::ErrorNote;
-use crate::space::RULES_CHANGED;
 use crate::status;
 use crate::step::{Details, End, StepRun, count, counter_name, has_details, subject_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -21,6 +20,8 @@ use sync_store::{Store, StoreError};
 
 /// Sweeps over the queues of one step: an object that makes others due again comes to rest, or stays due and is said so.
 const MAX_SWEEPS: usize = 10;
+/// The reason that a change of rules leaves with every connector.
+const RULES_CHANGED: &str = "the synchronisation rules changed";
 /// Held candidates whose roles one step reads again.
 const REFRESHED: usize = 1_000;
 

@@ -63,7 +63,8 @@ pub(crate) struct Db {
     pub(crate) recent_keys: Cell<[Recent; 2]>,
     /// The object asked last for its connector, which it never changes.
     pub(crate) last_connector: Cell<Option<(i64, i64)>>,
-    /// Rows among those that this connection has written that are no object's: run history, and keys that go from the small tree into the large one.
+    /// Rows among those that this connection has written that are no object's: run history, and keys that go from the small tree
+    /// into the large one.
     history_rows: Cell<u64>,
     steps: Cell<u64>,
 }
