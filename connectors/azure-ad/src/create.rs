@@ -14,7 +14,7 @@ use connector_contract::{
     ConnectorError, CreateRequest, ErrorKind, ExportItem, ExportOperation, ExportOutcome, ReferenceChange,
 };
 use jiff::Timestamp;
-use metaverse_schema::Anchor;
+use metaverse_schema::{Anchor, Attributes};
 use serde_json::Value;
 
 /// An item on its way: either its outcome is known, or its call is sent.
@@ -127,7 +127,7 @@ async fn made_user(desk: &ExportDesk, request: &CreateRequest, settled: Settled)
             if let (ExportOutcome::NotSettled { may_have_arrived: true, .. }, Some(anchor)) = (&outcome, immutable_id) {
                 desk.doubt(anchor);
             }
-            return own_conflict(desk, &settled, immutable_id, outcome).await;
+            return own_conflict(desk, &settled, &request.attributes, outcome).await;
         }
     };
     let id = match answer.text("id") {
@@ -152,17 +152,18 @@ async fn made_user(desk: &ExportDesk, request: &CreateRequest, settled: Settled)
 }
 
 /// A conflict after an earlier sending that may have been applied: the other object may be ours. It is, if it carries
-/// the anchor that this create was to stamp.
+/// the anchor that this create was to stamp. It is not, if somebody with another anchor is seen to hold the value: then the
+/// earlier sending was refused for the same reason. While neither is seen, the service may lag behind, which is waited for.
 async fn own_conflict(
     desk: &ExportDesk,
     settled: &Settled,
-    immutable_id: Option<&str>,
+    attributes: &Attributes,
     outcome: ExportOutcome,
 ) -> Result<String, ExportOutcome> {
     let Settled::Answered(answer) = settled else {
         return Err(outcome);
     };
-    let Some(anchor) = immutable_id else {
+    let Some(anchor) = attributes.text("onPremisesImmutableId") else {
         return Err(outcome);
     };
     let doubtful = answer.doubtful || desk.is_doubtful(anchor);
@@ -178,6 +179,10 @@ async fn own_conflict(
                 desk.settle_doubt(anchor);
                 desk.made(&id);
                 return Ok(id);
+            }
+            Ok(None) if held_by_another(desk, attributes, anchor).await => {
+                desk.settle_doubt(anchor);
+                return Err(outcome);
             }
             Ok(None) => match patience.unseen() {
                 Some(pause) => tokio::time::sleep(pause).await,
@@ -224,16 +229,35 @@ async fn made_group(desk: &ExportDesk, request: &CreateRequest, settled: Settled
     }
 }
 
+/// Whether users hold the name or the address of a create, and none of them is the one that it was to make. A service that
+/// does not answer the question tells nothing.
+async fn held_by_another(desk: &ExportDesk, attributes: &Attributes, immutable_id: &str) -> bool {
+    let Some(path) = urls::users_by_name(attributes.text("userPrincipalName"), attributes.text("mail")) else {
+        return false;
+    };
+    let holders = list_users(desk, &path, "looking for who holds a name or an address").await.unwrap_or_default();
+    !holders.is_empty() && holders.iter().all(|user| immutable_id_of(user) != Some(immutable_id))
+}
+
+fn immutable_id_of(user: &Value) -> Option<&str> {
+    user.get("onPremisesImmutableId").and_then(Value::as_str)
+}
+
+async fn list_users(desk: &ExportDesk, path: &str, attempted: &str) -> Result<Vec<Value>, ConnectorError> {
+    let body = desk.graph.find(path, attempted, USER.right).await?;
+    match body.and_then(|mut body| body.get_mut("value").map(Value::take)) {
+        Some(Value::Array(users)) => Ok(users),
+        _ => Err(ConnectorError::new(ErrorKind::Protocol, attempted, "the reply holds no `value` list", "")),
+    }
+}
+
 /// The user that carries this immutable id, read from the system.
 pub(crate) async fn find_user(desk: &ExportDesk, immutable_id: &str) -> Result<Option<Anchor>, ConnectorError> {
     let attempted = "looking a user up by its immutable id";
-    let body = desk.graph.find(&urls::users_by_immutable_id(immutable_id), attempted, USER.right).await?;
     let broken = |message: &str| ConnectorError::new(ErrorKind::Protocol, attempted, message, "");
-    let users = body.as_ref().and_then(|body| body.get("value")).and_then(Value::as_array);
+    let mut users = list_users(desk, &urls::users_by_immutable_id(immutable_id), attempted).await?;
     // `$filter` ignores case, and immutable ids are base64: two of them may differ by case alone.
-    let carries_it = |user: &&Value| user.get("onPremisesImmutableId").and_then(Value::as_str) == Some(immutable_id);
-    let users: Vec<&Value> =
-        users.ok_or_else(|| broken("the reply holds no `value` list"))?.iter().filter(carries_it).collect();
+    users.retain(|user| immutable_id_of(user) == Some(immutable_id));
     match users.as_slice() {
         [] => Ok(None),
         [user] => {

@@ -17,9 +17,13 @@ fn encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 
-/// A text as an OData literal, quotes doubled, percent-encoded.
+/// A text as an OData literal, quotes doubled.
 fn literal(text: &str) -> String {
-    encoded(&format!("'{}'", text.replace('\'', "''")))
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+fn equal(property: &str, text: &str) -> String {
+    format!("{property} eq {}", literal(text))
 }
 
 /// `/users/{id}`, `/groups/{id}`, `/contacts/{id}`.
@@ -89,15 +93,27 @@ pub(crate) fn manager_ref(user: &str) -> String {
 }
 
 pub(crate) fn users_by_immutable_id(immutable_id: &str) -> String {
-    format!("/users?$filter={}&$select=id,onPremisesImmutableId", {
-        let name = encoded("onPremisesImmutableId eq ");
-        format!("{name}{}", literal(immutable_id))
-    })
+    users_by(&[equal("onPremisesImmutableId", immutable_id)])
+}
+
+/// The users that hold this sign-in name or this address; none without either.
+pub(crate) fn users_by_name(user_principal_name: Option<&str>, mail: Option<&str>) -> Option<String> {
+    let mut alternatives: Vec<String> = Vec::new();
+    alternatives.extend(user_principal_name.map(|name| equal("userPrincipalName", name)));
+    if let Some(mail) = mail {
+        alternatives.push(equal("mail", mail));
+        alternatives.push(format!("proxyAddresses/any(address:{})", equal("address", &format!("smtp:{mail}"))));
+    }
+    (!alternatives.is_empty()).then(|| users_by(&alternatives))
+}
+
+fn users_by(alternatives: &[String]) -> String {
+    format!("/users?$filter={}&$select=id,onPremisesImmutableId", encoded(&alternatives.join(" or ")))
 }
 
 /// The alternate key of a group (H).
 pub(crate) fn group_by_unique_name(unique_name: &str) -> String {
-    format!("/groups(uniqueName={})", literal(unique_name))
+    format!("/groups(uniqueName={})", encoded(&literal(unique_name)))
 }
 
 /// The groups that a user or a group is in.
@@ -142,15 +158,13 @@ pub(crate) fn authority(class: &Class, id: &str) -> String {
 
 /// Role assignments of one principal: active ones.
 pub(crate) fn role_assignments(principal: &str) -> String {
-    let filter = encoded("principalId eq ");
-    format!("/roleManagement/directory/roleAssignments?$filter={filter}{}", literal(principal))
+    format!("/roleManagement/directory/roleAssignments?$filter={}", encoded(&equal("principalId", principal)))
 }
 
 /// Role assignments of one principal: eligible ones.
 pub(crate) fn role_eligibilities(principal: &str) -> String {
-    let filter = encoded("principalId eq ");
     let instances = "/roleManagement/directory/roleEligibilityScheduleInstances";
-    format!("{instances}?$filter={filter}{}", literal(principal))
+    format!("{instances}?$filter={}", encoded(&equal("principalId", principal)))
 }
 
 /// The same with the roles themselves, for their names.
@@ -226,6 +240,11 @@ mod tests {
             role_assignments("x' or 1 eq 1"),
             "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20%27x%27%27%20or%201%20eq%201%27"
         );
+        assert_eq!(
+            users_by_name(Some("o'x@a.com"), None).as_deref(),
+            Some("/users?$filter=userPrincipalName%20eq%20%27o%27%27x%40a.com%27&$select=id,onPremisesImmutableId")
+        );
+        assert_eq!(users_by_name(None, None), None);
         assert_eq!(group_by_unique_name("ms-o'x"), "/groups(uniqueName=%27ms-o%27%27x%27)");
         assert_eq!(object(schema::USER, "../organization"), "/users/..%2Forganization");
     }

@@ -2,6 +2,7 @@
 
 use super::world::{World, anchor, connector, group, link, permissions, told, update, user, world, world_with};
 use azure_ad_emulator::{FaultRule, Knobs, ThrottleKnobs};
+use connector_azure_ad::Settings;
 use connector_contract::{Connector as _, ErrorKind, ExportOperation, PrivilegeFact};
 use graph_contract::Watch;
 use metaverse_schema::{Anchor, ObjectType};
@@ -273,6 +274,38 @@ async fn f24_a_lagging_look_up_makes_no_second_user() {
     let again = world.export_one("user", ExportOperation::Create(request)).await;
     assert_eq!(anchor(&again).to_string(), world.stored("users", "Ann")["id"]);
     assert_eq!(world.all_stored("users").len(), 1);
+}
+
+/// F.7, F.24: a create that may have arrived is refused because somebody else holds its address. This is seen, so that the answer
+/// comes at once; a service that does not tell who holds it is waited for, as it may lag behind, and the answer is the same.
+#[tokio::test]
+async fn f24_a_conflict_with_somebody_who_is_seen_is_not_waited_for() {
+    for tells in [true, false] {
+        let seed = json!({"users": [
+            {"userPrincipalName": "first@contoso.com", "displayName": "First", "mail": "Shared@contoso.com"}]});
+        let wait = |settings: &mut Settings| {
+            settings.replication_wait = Duration::from_secs(if tells { 3_600 } else { 1 });
+        };
+        let mut world = world_with(seed, permissions(), Knobs::default(), wait).await;
+        let rules = [
+            json!({"path": "$batch", "nth": 1, "action": {"kind": "reset_before"}}),
+            json!({"path": "proxyAddresses%2Fany", "action": {"kind": "status", "status": 400}}),
+        ];
+        faults(&world, json!(rules[..if tells { 1 } else { 2 }]));
+        let request = user("Second", &[("mail", "shared@contoso.com")]);
+        let lost = world.export_one("user", ExportOperation::Create(request.clone())).await;
+        assert_eq!(told(&lost), "not settled, may have arrived: true");
+        let again = tokio::time::timeout(
+            Duration::from_secs(300),
+            world.export_one("user", ExportOperation::Create(request.clone())),
+        );
+        let again = again.await.expect("an answer without waiting for the replication");
+        assert_eq!(told(&again), "AttributeValueMustBeUnique proxyAddresses", "tells: {tells}");
+        let asked = world.tenant.request_log();
+        let asked = asked.iter().filter(|asked| asked.path.contains("proxyAddresses%2Fany")).count();
+        assert!(if tells { asked == 1 } else { asked > 1 }, "{asked}");
+        assert_eq!(world.all_stored("users").len(), 1);
+    }
 }
 
 /// Not sent at all: the tenant is gone before the export begins.
