@@ -1,5 +1,6 @@
-//! The delta import: what changed since the watermark. Objects that moved, were renamed or entered the scope are handed
-//! over whole; a container that left takes its subtree along, one that entered brings it. Absence says nothing (SF15).
+//! The delta import: what changed since the watermark. Objects that moved or were renamed come with their new place, and whoever
+//! does not know them asks for the whole; what was converted or restored is handed over whole. A container that left takes its
+//! subtree along, one that entered brings it. Absence says nothing (SF15).
 
 use crate::containers::{self, Scope};
 use crate::directory::DirectoryError;
@@ -324,14 +325,14 @@ impl DeltaImport<'_> {
             return Ok(());
         }
         if inside || (is_container && self.scope.is_ancestor_only(&guid)) {
-            return if moved {
+            return if is_remade(entry) && !created {
                 whole.push(guid);
                 Ok(())
             } else if created {
                 let item = object::whole(entry, &class, &self.session.attributes, Reading::Incremental);
                 self.outbox.push(item).await
             } else {
-                match object::change(entry, &class, &self.session.attributes) {
+                match object::change(entry, moved.then_some(about), &class, &self.session.attributes) {
                     Some(item) => self.outbox.push(item).await,
                     None => Ok(()),
                 }
@@ -365,7 +366,8 @@ impl DeltaImport<'_> {
         about.first_guid("parentGUID").is_some_and(|parent| self.entered.contains(&parent))
     }
 
-    /// Renamed, moved, restored or converted: the object as it is now, in the same view.
+    /// Restored or converted: the object as it is now, in the same view. Never for a mere rename: a domain controller looks
+    /// through the whole domain to answer it.
     async fn hand_over_whole(&mut self, guids: &[Guid]) -> Result<(), ConnectorError> {
         if guids.is_empty() {
             return Ok(());
@@ -489,5 +491,10 @@ fn is_created(entry: &Entry) -> bool {
 
 /// Renamed or moved (`name`, `parentGUID`), converted to another class, or brought back from deletion.
 fn is_moved(entry: &Entry) -> bool {
-    ["name", "parentGUID", "objectClass", "isDeleted"].iter().any(|name| entry.mentions(name))
+    is_remade(entry) || ["name", "parentGUID"].iter().any(|name| entry.mentions(name))
+}
+
+/// Converted to another class, or brought back from deletion: what was known of it is no base for a change.
+fn is_remade(entry: &Entry) -> bool {
+    ["objectClass", "isDeleted"].iter().any(|name| entry.mentions(name))
 }

@@ -283,7 +283,7 @@ impl FullImport<'_> {
             Kind::Other => "group".into(),
             Kind::Container(_) => return Ok(()),
         };
-        if let Some(ImportItem::Change(mut change)) = object::change(entry, &class, &self.session.attributes) {
+        if let Some(ImportItem::Change(mut change)) = object::change(entry, None, &class, &self.session.attributes) {
             change.changes.0.retain(
                 |_, change| matches!(change, metaverse_schema::AttributeChange::Update { add, .. } if !add.is_empty()),
             );

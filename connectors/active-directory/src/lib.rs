@@ -40,6 +40,9 @@ mod check;
 mod check_rights;
 mod connector;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
+
 pub use connector::ActiveDirectory;
 pub use containers::ContainerInfo;
 pub use passwords::PASSWORD_SETTINGS_HELP;

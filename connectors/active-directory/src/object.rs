@@ -183,13 +183,10 @@ fn image(
         let bytes = guid.as_directory_bytes().to_vec();
         image.set(attribute.name.clone(), Value::Binary(bytes));
     }
-    // DirSync never returns the naming attribute itself: its value is that of `name` (ad-protocols 1.4).
-    let naming = dn.rdn().and_then(|rdn| rdn.assertions().first());
-    if let Some(attribute) = naming.and_then(|pair| attributes.find(&pair.attribute))
+    if let Some((attribute, name)) = own_name(entry, &dn, attributes)
         && image.get(attribute.name.as_str()).is_none()
-        && let Some(name) = entry.first_text("name")
     {
-        image.set(attribute.name.clone(), Value::text(name));
+        image.set(attribute.name.clone(), name);
     }
     Ok(ImportedObject {
         anchor: Anchor::Guid(guid),
@@ -198,6 +195,13 @@ fn image(
         attributes: image,
         print: None,
     })
+}
+
+/// The naming attribute, where it is imported. DirSync never returns it: its value is that of `name` (ad-protocols 1.4).
+fn own_name<'a>(entry: &Entry, dn: &Dn, attributes: &'a Attributes) -> Option<(&'a Attribute, Value)> {
+    let naming = dn.rdn().and_then(|rdn| rdn.assertions().first());
+    let attribute = naming.and_then(|pair| attributes.find(&pair.attribute))?;
+    Some((attribute, Value::text(entry.first_text("name")?)))
 }
 
 fn decode_all(entry: &Entry, guid: Guid, attribute: &Attribute, raw: RawAttribute<'_>) -> Result<Values, ObjectIssue> {
@@ -213,15 +217,30 @@ fn decode_all(entry: &Entry, guid: Guid, attribute: &Attribute, raw: RawAttribut
         .collect()
 }
 
-/// What a change entry says of the selected attributes; `None` when it says nothing of them.
-pub(crate) fn change(entry: &Entry, object_type: &ObjectType, attributes: &Attributes) -> Option<ImportItem> {
-    let changes = identity(entry).and_then(|guid| Ok((guid, delta(entry, guid, attributes)?)));
-    match changes {
-        Ok((_, changes)) if changes.is_empty() => None,
-        Ok((guid, changes)) => Some(ImportItem::Change(ImportedChange {
+/// What a change entry says of the selected attributes, and where the object stands now when it was moved or renamed; `None`
+/// when it says nothing of either.
+pub(crate) fn change(
+    entry: &Entry,
+    moved_to: Option<&Entry>,
+    object_type: &ObjectType,
+    attributes: &Attributes,
+) -> Option<ImportItem> {
+    let told = || {
+        let guid = identity(entry)?;
+        let mut changes = delta(entry, guid, attributes)?;
+        let place = moved_to.map(|now| Ok(place(now, dn(now, guid)?))).transpose()?;
+        if let Some((attribute, name)) = place.as_ref().and_then(|place| own_name(entry, &place.dn, attributes)) {
+            let replaced = || AttributeChange::Replace(name.into());
+            changes.0.entry(attribute.name.clone()).or_insert_with(replaced);
+        }
+        Ok((guid, place, changes))
+    };
+    match told() {
+        Ok((_, None, changes)) if changes.is_empty() => None,
+        Ok((guid, place, changes)) => Some(ImportItem::Change(ImportedChange {
             anchor: Anchor::Guid(guid),
             object_type: object_type.clone(),
-            place: None,
+            place,
             changes,
             whole_if_new: false,
         })),
@@ -395,7 +414,7 @@ mod tests {
             ],
         );
         check(
-            change(&entry, &"group".into(), &known()),
+            change(&entry, None, &"group".into(), &known()),
             expect![[r#"
                 Change(
                     ImportedChange {
@@ -434,7 +453,7 @@ mod tests {
             "CN=g,DC=x",
             &[("objectGUID", None, &[guid(1).as_directory_bytes()]), ("lastLogonTimestamp", None, &[b"1"])],
         );
-        check(change(&entry, &"user".into(), &known()), expect!["nothing"]);
+        check(change(&entry, None, &"user".into(), &known()), expect!["nothing"]);
     }
 
     #[test]
@@ -442,7 +461,7 @@ mod tests {
         let entry =
             entry("CN=g,DC=x", &[("manager", REMOVED, &[A, B]), ("member", ADDED, &[A]), ("member", None, &[])]);
         check(
-            change(&entry, &"user".into(), &known()),
+            change(&entry, None, &"user".into(), &known()),
             expect![[r#"
                 Change(
                     ImportedChange {
@@ -463,6 +482,25 @@ mod tests {
                         whole_if_new: false,
                     },
                 )"#]],
+        );
+    }
+
+    /// Where it stands now, from what was looked up; what it is called now, from `name`, as DirSync returns no `cn`.
+    #[test]
+    fn a_renamed_object_comes_with_its_place_and_its_own_name() {
+        let told = entry("CN=New,DC=x", &[("name", None, &[b"New"])]);
+        let now = entry("CN=New,OU=a,DC=x", &[("parentGUID", None, &[guid(2).as_directory_bytes()])]);
+        let Some(ImportItem::Change(change)) = change(&told, Some(&now), &"user".into(), &known()) else {
+            panic!("it was renamed");
+        };
+        let place = change.place.expect("it was renamed");
+        assert_eq!((place.dn.to_string().as_str(), place.parent), ("CN=New,OU=a,DC=x", Some(Anchor::Guid(guid(2)))));
+        let own = AttributeChange::Replace(Value::text("New").into());
+        assert_eq!(change.changes.0.into_iter().collect::<Vec<_>>(), [("cn".into(), own)]);
+        // Moved under the same name: only the place is told.
+        let moved = super::change(&entry("CN=New,DC=x", &[]), Some(&now), &"user".into(), &known());
+        assert!(
+            matches!(moved, Some(ImportItem::Change(change)) if change.place.is_some() && change.changes.is_empty())
         );
     }
 

@@ -204,7 +204,12 @@ fn says_what_happened(what: &str, view: &str, items: &[ImportItem]) {
                 .collect();
             assert_eq!(cleared, ["mail", "thumbnailPhoto", "userCertificate"], "{view}");
         }
-        ("rename" | "move" | "enter" | "add", [ImportItem::Object(_)]) => {}
+        // Whoever knows it need not be told the whole of it, which a domain controller would look through everything for.
+        ("rename" | "move" | "enter", [ImportItem::Change(change)]) if incremental => {
+            assert!(change.place.is_some(), "{view}: {what}");
+        }
+        ("rename" | "move" | "enter", [ImportItem::Object(_)]) if !incremental => {}
+        ("add", [ImportItem::Object(_)]) => {}
         ("outside", []) if incremental => {}
         // An ordinary search cannot tell a change outside from a move to the outside.
         ("outside", [ImportItem::Deleted { cause: DeletionCause::LeftScope, .. }]) => {}
