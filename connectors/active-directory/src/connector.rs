@@ -98,13 +98,20 @@ impl ActiveDirectory {
         (continues && opened.elapsed() < BEGINNING).then_some((opened, session))
     }
 
-    /// The connection of the running step, or a new one.
+    /// The connection of the running step, or a new one to the domain controller that the last import read from.
     async fn current(&self) -> Result<Arc<Current>, ConnectorError> {
-        let current = self.current.lock().await.clone();
-        match current {
-            Some(current) => Ok(current),
-            None => self.open(None).await,
+        if let Some(current) = self.current.lock().await.clone() {
+            return Ok(current);
         }
+        let basis = self.basis.lock().await.clone();
+        let current = self.open(basis.as_ref()).await?;
+        if let Some(mark) = basis
+            && let Err(error) = current.session.controller.refuse_other(&mark)
+        {
+            *self.current.lock().await = None;
+            return Err(error);
+        }
+        Ok(current)
     }
 
     /// A connection for writing that answers: one that was closed while idle would leave a write in doubt that was never sent.

@@ -159,6 +159,20 @@ impl DomainController {
         ))
     }
 
+    /// Refuses another domain controller than the one that an import reads from: what it has not replicated yet it does not
+    /// show, and an object that a change was read of would count as gone (SF17).
+    pub(crate) fn refuse_other(&self, mark: &Mark) -> Result<(), ConnectorError> {
+        if self.invocation == mark.invocation {
+            return Ok(());
+        }
+        Err(ConnectorError::new(
+            ErrorKind::Connection,
+            format!("reading single objects from {} again", mark.host),
+            format!("{} answers in its place, and may not have replicated what was read of them", self.host),
+            format!("run the step again when {} answers", mark.host),
+        ))
+    }
+
     /// Whether the account sees that objects were deleted. Without that, a delta import would keep them for ever.
     pub(crate) async fn sees_deleted_objects(&self, directory: &dyn Directory) -> Result<bool, DirectoryError> {
         let name = format!("<WKGUID={DELETED_OBJECTS},{}>", self.naming_context);
@@ -310,6 +324,16 @@ pub(crate) mod tests {
         let error = controller(2, 60, None).refuse_behind(&behind).unwrap_err();
         assert_eq!(error.step_status(), "no-start-domain-controller-behind");
         assert!(matches!(check(controller(1, 100, Some(&[]))), Continuity::Behind { has: 0, .. }));
+    }
+
+    /// SF17: single reads of an import that lost its connection.
+    #[test]
+    fn single_reads_go_on_with_the_same_domain_controller_alone() {
+        let mark = Mark { invocation: guid(1), ..crate::watermark::tests::mark() };
+        assert!(controller(1, 150, None).refuse_other(&mark).is_ok());
+        let error = controller(2, 150, None).refuse_other(&mark).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Connection);
+        assert!(error.message.contains("may not have replicated"), "{error}");
     }
 
     #[test]
