@@ -167,9 +167,10 @@ async fn own_conflict(
         return Err(outcome);
     };
     let doubtful = answer.doubtful || desk.is_doubtful(anchor);
-    if !doubtful || answer.error().conflict().is_none() {
+    let error = answer.error();
+    let Some(conflict) = error.conflict().filter(|_| doubtful) else {
         return Err(outcome);
-    }
+    };
     desk.doubt(anchor);
     let mut patience = Patience::new(desk.graph.settings());
     loop {
@@ -180,7 +181,7 @@ async fn own_conflict(
                 desk.made(&id);
                 return Ok(id);
             }
-            Ok(None) if held_by_another(desk, attributes, anchor).await => {
+            Ok(None) if held_by_another(desk, attributes, conflict, anchor).await => {
                 desk.settle_doubt(anchor);
                 return Err(outcome);
             }
@@ -229,10 +230,21 @@ async fn made_group(desk: &ExportDesk, request: &CreateRequest, settled: Settled
     }
 }
 
-/// Whether users hold the name or the address of a create, and none of them is the one that it was to make. A service that
-/// does not answer the question tells nothing.
-async fn held_by_another(desk: &ExportDesk, attributes: &Attributes, immutable_id: &str) -> bool {
-    let Some(path) = urls::users_by_name(attributes.text("userPrincipalName"), attributes.text("mail")) else {
+/// Whether users hold the value that a create met, and none of them is the one that it was to make. Of the attribute in conflict
+/// alone: a service may have left an address out that somebody else has, and made the user all the same (A.3). Who is not told
+/// which attribute it is looks for the name. A service that does not answer the question tells nothing.
+async fn held_by_another(
+    desk: &ExportDesk,
+    attributes: &Attributes,
+    conflict: Option<&str>,
+    immutable_id: &str,
+) -> bool {
+    let path = match conflict {
+        None | Some("userPrincipalName") => attributes.text("userPrincipalName").map(urls::users_by_name),
+        Some("mail" | "proxyAddresses") => attributes.text("mail").map(urls::users_by_address),
+        Some(_) => None,
+    };
+    let Some(path) = path else {
         return false;
     };
     let holders = list_users(desk, &path, "looking for who holds a name or an address").await.unwrap_or_default();

@@ -96,15 +96,15 @@ pub(crate) fn users_by_immutable_id(immutable_id: &str) -> String {
     users_by(&[equal("onPremisesImmutableId", immutable_id)])
 }
 
-/// The users that hold this sign-in name or this address; none without either.
-pub(crate) fn users_by_name(user_principal_name: Option<&str>, mail: Option<&str>) -> Option<String> {
-    let mut alternatives: Vec<String> = Vec::new();
-    alternatives.extend(user_principal_name.map(|name| equal("userPrincipalName", name)));
-    if let Some(mail) = mail {
-        alternatives.push(equal("mail", mail));
-        alternatives.push(format!("proxyAddresses/any(address:{})", equal("address", &format!("smtp:{mail}"))));
-    }
-    (!alternatives.is_empty()).then(|| users_by(&alternatives))
+/// Who holds this sign-in name.
+pub(crate) fn users_by_name(user_principal_name: &str) -> String {
+    users_by(&[equal("userPrincipalName", user_principal_name)])
+}
+
+/// Who holds this address.
+pub(crate) fn users_by_address(mail: &str) -> String {
+    let proxy = equal("address", &format!("smtp:{mail}"));
+    users_by(&[equal("mail", mail), format!("proxyAddresses/any(address:{proxy})")])
 }
 
 fn users_by(alternatives: &[String]) -> String {
@@ -241,10 +241,9 @@ mod tests {
             "/roleManagement/directory/roleAssignments?$filter=principalId%20eq%20%27x%27%27%20or%201%20eq%201%27"
         );
         assert_eq!(
-            users_by_name(Some("o'x@a.com"), None).as_deref(),
-            Some("/users?$filter=userPrincipalName%20eq%20%27o%27%27x%40a.com%27&$select=id,onPremisesImmutableId")
+            users_by_name("o'x@a.com"),
+            "/users?$filter=userPrincipalName%20eq%20%27o%27%27x%40a.com%27&$select=id,onPremisesImmutableId"
         );
-        assert_eq!(users_by_name(None, None), None);
         assert_eq!(group_by_unique_name("ms-o'x"), "/groups(uniqueName=%27ms-o%27%27x%27)");
         assert_eq!(object(schema::USER, "../organization"), "/users/..%2Forganization");
     }

@@ -1,7 +1,7 @@
 //! Throttling, outages, broken replies and replication delay: nothing is lost, nothing is doubled, nothing is obsoleted.
 
 use super::world::{World, anchor, connector, group, link, permissions, told, update, user, world, world_with};
-use azure_ad_emulator::{FaultRule, Knobs, ThrottleKnobs};
+use azure_ad_emulator::{FaultRule, Knobs, MailClash, ThrottleKnobs};
 use connector_azure_ad::Settings;
 use connector_contract::{Connector as _, ErrorKind, ExportOperation, PrivilegeFact};
 use graph_contract::Watch;
@@ -306,6 +306,23 @@ async fn f24_a_conflict_with_somebody_who_is_seen_is_not_waited_for() {
         assert!(if tells { asked == 1 } else { asked > 1 }, "{asked}");
         assert_eq!(world.all_stored("users").len(), 1);
     }
+}
+
+/// A.3: a service that leaves out an address which somebody else has makes the user all the same. Its name then meets itself,
+/// and that the address is another's says nothing of it.
+#[tokio::test]
+async fn f24_an_address_that_was_left_out_is_no_answer_about_the_name() {
+    let seed = json!({"users": [
+        {"userPrincipalName": "first@contoso.com", "displayName": "First", "mail": "shared@contoso.com"}]});
+    let knobs = Knobs { replication_delay_ms: 600, mail_clash: MailClash::LeaveOut, ..Knobs::default() };
+    let mut world = world_with(seed, permissions(), knobs, |_| {}).await;
+    faults(&world, json!([{"path": "$batch", "nth": 1, "action": {"kind": "reset_after"}}]));
+    let request = user("Second", &[("mail", "shared@contoso.com")]);
+    let lost = world.export_one("user", ExportOperation::Create(request.clone())).await;
+    assert_eq!(told(&lost), "not settled, may have arrived: true");
+    let again = world.export_one("user", ExportOperation::Create(request)).await;
+    assert_eq!(anchor(&again).to_string(), world.stored("users", "Second")["id"]);
+    assert_eq!(world.all_stored("users").len(), 2);
 }
 
 /// Not sent at all: the tenant is gone before the export begins.
