@@ -207,14 +207,15 @@ impl GraphClient {
                         let _turn = client.turns().acquire().await;
                         let (pace, unit_pace, now) = (client.pace(), client.unit_pace(), Instant::now());
                         tokio::time::sleep(pace.take(writes.len(), now).max(unit_pace.take(chunk.len(), now))).await;
+                        let (sent, unit_sent) = (pace.sent(Instant::now()), unit_pace.sent(Instant::now()));
                         let result = client.send_batch(payload).await.map(Replies::read);
                         // A write tells of the fuller of both buckets, a read of the units alone.
                         let told = |of: &dyn Fn(usize) -> bool| {
                             result.as_ref().map_or(Told::default(), |replies| replies.told(of))
                         };
                         let (of_writes, of_all) = (told(&|index| writes.contains(&index)), told(&|_| true));
-                        pace.answered(writes.len(), of_writes, Instant::now());
-                        unit_pace.answered(chunk.len(), of_all, Instant::now());
+                        pace.answered(writes.len(), sent, of_writes, Instant::now());
+                        unit_pace.answered(chunk.len(), unit_sent, of_all, Instant::now());
                         (chunk, result)
                     });
                 }

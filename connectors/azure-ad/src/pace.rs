@@ -2,6 +2,7 @@
 //! warns: what is refused counts against the bucket and is sent twice, and what is sent again rarely fills a batch. Says how long to
 //! wait; never sends or sleeps itself.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ pub(crate) const WARNING: &str = "x-ms-throttle-limit-percentage";
 const ROUNDING: f64 = 0.05;
 /// The share from which on the service warns: the first batch that is told of it passed it with one of its writes.
 const FIRST_WARNING: f64 = 0.8;
+
+/// Words that are kept: with one decimal there are no more different ones from the warning on to twice the limit.
+const WORDS: usize = 16;
 
 /// How long a write may be on its way before it counts, in a bucket that is followed without warnings.
 const ON_THE_WAY: Duration = Duration::from_secs(1);
@@ -42,6 +46,34 @@ struct State {
     left: Option<(f64, Instant)>,
     /// Taken and not answered.
     on_their_way: f64,
+    /// Answers so far.
+    answers: u64,
+    /// What was told, each with the number of its answer: only words that no later one exceeds, so that the first of those from
+    /// some answer on is the largest.
+    words: VecDeque<(u64, f64)>,
+}
+
+/// When a batch left: replies are not read in the order in which the service wrote them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent {
+    at: Instant,
+    /// Answers before it.
+    answers: u64,
+}
+
+impl State {
+    /// The largest share told by this answer and by those read since its batch was sent. Of two batches that were on their way
+    /// together, the one that the service took later told of no less; what is left when both are through is by the larger word.
+    fn largest_since(&mut self, sent: Sent, used: f64) -> f64 {
+        while self.words.back().is_some_and(|(_, word)| *word <= used) {
+            self.words.pop_back();
+        }
+        self.words.push_back((self.answers, used));
+        if self.words.len() > WORDS {
+            self.words.pop_front();
+        }
+        self.words.iter().find(|(answer, _)| *answer >= sent.answers).map_or(used, |(_, word)| *word)
+    }
 }
 
 impl Pace {
@@ -59,7 +91,7 @@ impl Pace {
         let limit = f64::from(limit.max(1));
         let per_second = limit / window.as_secs_f64().max(1e-3);
         let capacity = (limit - per_second * ON_THE_WAY.as_secs_f64()).max(limit * LEAST_OF_A_BUCKET);
-        let state = State { left: Some((capacity, Instant::now())), on_their_way: 0.0 };
+        let state = State { left: Some((capacity, Instant::now())), ..State::default() };
         Pace { capacity, per_second, longest, state: Mutex::new(state) }
     }
 
@@ -74,10 +106,17 @@ impl Pace {
         Duration::from_secs_f64((-*left / self.per_second).clamp(0.0, self.longest.as_secs_f64()))
     }
 
+    /// They leave, having waited.
+    pub(crate) fn sent(&self, now: Instant) -> Sent {
+        Sent { at: now, answers: self.state.lock().unwrap_or_else(PoisonError::into_inner).answers }
+    }
+
     /// So many writes were answered, or will not be.
-    pub(crate) fn answered(&self, writes: usize, told: Told, now: Instant) {
+    pub(crate) fn answered(&self, writes: usize, sent: Sent, told: Told, now: Instant) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.on_their_way = (state.on_their_way - writes as f64).max(0.0);
+        let largest = told.used.map(|used| state.largest_since(sent, used));
+        state.answers += 1;
         let known =
             state.left.map(|(known, at)| known + now.saturating_duration_since(at).as_secs_f64() * self.per_second);
         // What is left by the service's word, at least and at most. At least: should nothing on its way be counted in it yet.
@@ -85,8 +124,9 @@ impl Pace {
             let just_passed = known.is_none() && used <= FIRST_WARNING;
             let rounding = ROUNDING * self.capacity;
             let unknown = if just_passed { rounding.min(writes as f64) } else { rounding };
-            let least = (1.0 - used) * self.capacity - unknown - state.on_their_way;
-            let most = (1.0 - used + ROUNDING) * self.capacity;
+            let least = (1.0 - largest.unwrap_or(used)) * self.capacity - unknown - state.on_their_way;
+            let filled = now.saturating_duration_since(sent.at).as_secs_f64() * self.per_second;
+            let most = (1.0 - used + ROUNDING) * self.capacity + filled;
             known.map_or(least, |known| known.clamp(least, most.max(least)))
         });
         let refused = told.refused_for.map(|wait| 1.0 - wait.as_secs_f64() * self.per_second - state.on_their_way);
@@ -117,7 +157,7 @@ mod tests {
         let (pace, now) = (pace(), Instant::now());
         for _ in 0..500 {
             assert_eq!(pace.take(20, now), Duration::ZERO);
-            pace.answered(20, Told::default(), now);
+            pace.answered(20, pace.sent(now), Told::default(), now);
         }
     }
 
@@ -126,7 +166,7 @@ mod tests {
     fn after_the_warning_writes_go_at_the_rate_of_the_bucket() {
         let (pace, mut now) = (pace(), Instant::now());
         pace.take(20, now);
-        pace.answered(20, told(0.8), now);
+        pace.answered(20, pace.sent(now), told(0.8), now);
         // The first of the twenty may have passed four fifths, or the last.
         assert_eq!(pace.take(15, now), Duration::ZERO);
         assert_eq!(pace.take(20, now), 2 * SECOND);
@@ -158,14 +198,36 @@ mod tests {
             pace.take(5, now);
         }
         // 20 are left when it was just passed; 5 and the 15 on their way may come off that; then it shows that they were counted.
-        pace.answered(5, told(0.8), now);
-        (0..3).for_each(|_| pace.answered(5, told(0.8), now));
+        pace.answered(5, pace.sent(now), told(0.8), now);
+        (0..3).for_each(|_| pace.answered(5, pace.sent(now), told(0.8), now));
         assert_eq!(pace.take(15, now), Duration::ZERO, "at least 15 are left at 0.85");
-        pace.answered(15, told(1.0), now);
+        pace.answered(15, pace.sent(now), told(1.0), now);
         assert_eq!(pace.take(0, now), Duration::ZERO, "0.95 is told as 1.0: not empty for certain");
         // More than all is used: somebody else writes too.
-        pace.answered(0, told(1.2), now);
+        pace.answered(0, pace.sent(now), told(1.2), now);
         assert_eq!(pace.take(0, now), Duration::from_millis(1_500));
+    }
+
+    /// A reply that was read late: what it tells is from before the writes that were answered since it was sent.
+    #[test]
+    fn a_word_that_is_read_late_gives_nothing_back() {
+        let (pace, mut now) = (pace(), Instant::now());
+        let late = pace.sent(now);
+        pace.take(5, now);
+        pace.take(5, now);
+        pace.answered(5, pace.sent(now), told(0.8), now);
+        for used in [0.8, 0.9] {
+            pace.take(5, now);
+            pace.answered(5, pace.sent(now), told(used), now);
+        }
+        // 85 are gone at least, 90 at most, and the late five.
+        pace.answered(5, late, told(0.8), now);
+        assert_eq!(pace.take(10, now), SECOND / 2);
+        // Nor does it take what came in since then.
+        let late = pace.sent(now);
+        now += 3 * SECOND;
+        pace.answered(10, late, told(1.0), now);
+        assert_eq!(pace.take(30, now), SECOND / 2);
     }
 
     /// What is on its way is not there any more; what the service refuses tells how far the bucket is overdrawn.
@@ -175,10 +237,10 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(pace.take(5, now), Duration::ZERO);
         }
-        pace.answered(5, told(0.8), now);
+        pace.answered(5, pace.sent(now), told(0.8), now);
         assert_eq!(pace.take(5, now), Duration::ZERO);
         assert_eq!(pace.take(10, now), SECOND);
-        pace.answered(10, Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
+        pace.answered(10, pace.sent(now), Told { refused_for: Some(3 * SECOND), ..Told::default() }, now);
         // 29 short, and 15 on their way.
         assert_eq!(pace.take(1, now), Duration::from_millis(4_500));
     }
@@ -188,7 +250,7 @@ mod tests {
     fn no_reply_makes_anybody_wait_for_good() {
         for used in [f64::MAX, f64::MIN, 0.9] {
             let (pace, now) = (pace(), Instant::now());
-            pace.answered(0, Told { used: Some(used), refused_for: Some(Duration::MAX) }, now);
+            pace.answered(0, pace.sent(now), Told { used: Some(used), refused_for: Some(Duration::MAX) }, now);
             assert_eq!(pace.take(20, now), 100 * SECOND, "{used}");
         }
     }

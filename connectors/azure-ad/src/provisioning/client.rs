@@ -244,12 +244,13 @@ impl ProvisioningClient {
         // Nobody closes it; should that change, requests would only be paced less well.
         let _turn = turns.acquire().await;
         tokio::time::sleep(pace.take(writes, Instant::now())).await;
+        let sent = pace.sent(Instant::now());
         let answered = self.0.channel.call(operation, body).await;
         let refused_for = match &answered {
             Err(Broken { error: ConnectorError { kind: ErrorKind::BackOff { wait }, .. }, .. }) => Some(*wait),
             _ => None,
         };
-        pace.answered(writes, Told { refused_for, ..Told::default() }, Instant::now());
+        pace.answered(writes, sent, Told { refused_for, ..Told::default() }, Instant::now());
         answered
     }
 
