@@ -286,12 +286,30 @@ impl std::fmt::Display for Contents {
     }
 }
 
+/// Contents, and which of the people who claim the same are there, by a hash of what is held of them.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    pub contents: Contents,
+    pub first_come: HashSet<u64>,
+}
+
+/// Writes that can hang on one person's being there: own manager, that of eight reports, a request of each group.
+const WRITES_OF_ONE: u64 = 30;
+
+impl Held {
+    /// How many writes more or fewer another load may take: none, where the same people came first in both.
+    pub fn writes_apart(&self, other: &Held) -> u64 {
+        WRITES_OF_ONE * self.first_come.symmetric_difference(&other.first_come).count() as u64
+    }
+}
+
 /// # Errors
 /// When the tenant cannot be read.
-pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured<Contents> {
+pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured<Held> {
     let mut contents = Contents::default();
     let mut groups = HashSet::new();
     let mut contested = HashSet::new();
+    let mut first_come = HashSet::new();
     let mut wrong = None;
     let mut delta = TenantDelta::begin(tenant, recorded)?;
     // People before the groups that they stand in.
@@ -306,10 +324,9 @@ pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured
             let text = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().to_owned();
             let name = entry.get("userPrincipalName").and_then(Value::as_str);
             let is_user = name.is_some();
-            if name.is_some_and(|name| world.is_contested(name)) {
-                contents.users += 1;
+            let is_contested = name.is_some_and(|name| world.is_contested(name));
+            if is_contested {
                 contested.insert(text(entry.get("id")));
-                continue;
             }
             let members = entry.get("members@delta").and_then(Value::as_array).into_iter().flatten();
             contents.members += members.filter(|member| !contested.contains(&text(member.get("id")))).count() as u64;
@@ -319,6 +336,11 @@ pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured
             let mut hasher = std::hash::DefaultHasher::new();
             Value::Object(entry).to_string().hash(&mut hasher);
             let hash = hasher.finish();
+            if is_contested {
+                contents.users += 1;
+                first_come.insert(hash);
+                continue;
+            }
             if is_user {
                 contents.users += 1;
                 contents.digest = contents.digest.wrapping_add(hash);
@@ -331,7 +353,7 @@ pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured
     })?;
     match wrong {
         Some(error) => Err(error.into()),
-        None => Ok(contents),
+        None => Ok(Held { contents, first_come }),
     }
 }
 
@@ -339,6 +361,13 @@ pub fn contents(tenant: &Tenant, recorded: &Recorded, world: &World) -> Measured
 mod tests {
     use super::*;
     use crate::world::Options;
+
+    #[test]
+    fn as_many_writes_are_sent_where_the_same_people_came_first() {
+        let held = |first_come: &[u64]| Held { first_come: first_come.iter().copied().collect(), ..Held::default() };
+        assert_eq!(held(&[1, 3]).writes_apart(&held(&[3, 1])), 0);
+        assert_eq!(held(&[1, 3]).writes_apart(&held(&[2, 3])), 2 * WRITES_OF_ONE);
+    }
 
     #[test]
     fn who_shares_a_name_or_an_address_is_contested() {

@@ -19,7 +19,7 @@ impl Scale<'_> {
             let deployment = Deployment::init(self.programs, "killed", &directory, &tenant)?;
             let cut = deployment.run(&["cycle", "initial"], Some(Duration::from_secs_f64(seconds * part)))?;
             let resumed = deployment.run(&["cycle", "initial"], None)?.expect(&[0, 3, 4])?;
-            let contents = bare::contents(&tenant, &recorded, &self.people())?;
+            let contents = bare::contents(&tenant, &recorded, &self.people())?.contents;
             let (writes, _) = tenant.writes()?;
             self.report.lines.push(Line {
                 limit_seconds: Some(seconds),
