@@ -375,7 +375,7 @@ CREATE TABLE pending_reference (
     message   TEXT,
     remedy    TEXT,
     retry     INTEGER NOT NULL DEFAULT 0,
-    attempts  INTEGER NOT NULL DEFAULT 0,
+    attempts  INTEGER NOT NULL DEFAULT 0, kept_back INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (object, attribute, member)
 ) STRICT, WITHOUT ROWID;
 
@@ -571,9 +571,9 @@ CREATE INDEX pending_export_by_connector ON pending_export (connector, to_send, 
 
 CREATE INDEX pending_export_in_grace ON pending_export (not_before, connector) WHERE not_before IS NOT NULL;
 
-CREATE INDEX pending_reference_by_connector ON pending_reference (connector, object) WHERE state <> 2;
-
 CREATE INDEX pending_reference_by_member ON pending_reference (member);
+
+CREATE INDEX pending_reference_to_send ON pending_reference (connector, object) WHERE state <> 2 AND kept_back = 0;
 
 CREATE INDEX reference_by_target ON reference (target);
 

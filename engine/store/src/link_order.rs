@@ -138,7 +138,7 @@ impl Db {
             "DELETE FROM pending_reference WHERE object = ?1 AND state IN (?2, ?3)",
             (head.id, codes::REFERENCE_PENDING, codes::REFERENCE_REFUSED),
         )?;
-        Ok(())
+        self.keep_references_back(head.id, false)
     }
 }
 

@@ -32,6 +32,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("groups that select", include_str!("../migrations/0022_selected_groups.sql")),
     ("undone takeovers", include_str!("../migrations/0023_undone_takeover.sql")),
     ("trees of keys", include_str!("../migrations/0024_key_trees.sql")),
+    ("references that are kept back", include_str!("../migrations/0025_kept_back.sql")),
 ];
 
 /// What all of them come to, as [`layout`] tells it; a test says that it is so. Making a database in memory to find out would be

@@ -203,6 +203,7 @@ impl Store {
             findings.extend(db.check_bodies()?);
             findings.extend(db.check_held_counts()?);
             findings.extend(db.check_keys()?);
+            findings.extend(db.check_kept_back()?);
             Ok(findings)
         })
     }
@@ -251,6 +252,19 @@ impl Db {
                 Ok(format!("connector {connector}: what is held as {code} is not as often {side} as it should be"))
             },
         )
+    }
+
+    /// Only a refused create keeps references back: others would never be sent.
+    fn check_kept_back(&self) -> Inner<Vec<String>> {
+        let objects = self.ids(
+            "SELECT DISTINCT object FROM pending_reference WHERE kept_back = 1 AND NOT EXISTS (SELECT 1 FROM pending_export e \
+             WHERE e.object = pending_reference.object AND e.operation = 0 AND e.state = 2 AND e.retry = 0)",
+            [],
+        )?;
+        Ok(objects
+            .into_iter()
+            .map(|id| format!("object {id}: its references wait for a create that is not refused"))
+            .collect())
     }
 
     /// Every body that a head points at can be read.

@@ -53,6 +53,15 @@ fn standing(pending: Option<&PendingExport>) -> (Option<EndPending>, bool) {
     (end, pending.grace.is_some())
 }
 
+/// A create that was refused and waits for a change: the object's references wait with it.
+fn keeps_references_back(pending: Option<&PendingExport>) -> bool {
+    let Some(pending) = pending else { return false };
+    matches!(
+        (&pending.operation, &pending.state),
+        (PendingOperation::Add { .. }, SentState::Refused { retry: false, .. })
+    )
+}
+
 /// A row with what nearly every object has beside it, and whether there is any of the rest: one statement, as a look at each table
 /// by itself would cost more than what is found there.
 const OBJECT: &str = "SELECT h.connector, h.anchor, h.parent, h.rdn, h.object_type, h.state, h.link_mv, h.link_rule, h.ownership, \
@@ -229,6 +238,9 @@ impl Db {
             true => PendingChange::Content,
             false => PendingChange::Standing,
         };
+        if keeps_references_back(before.as_ref()) != keeps_references_back(pending) {
+            self.keep_references_back(object, keeps_references_back(pending))?;
+        }
         let Some(pending) = pending else {
             self.clear_pending(object)?;
             return Ok(change);
@@ -244,6 +256,12 @@ impl Db {
     pub(crate) fn clear_pending(&self, object: i64) -> Inner<()> {
         self.run("DELETE FROM pending_export WHERE object = ?1", [object])?;
         self.run("DELETE FROM left_source WHERE object = ?1", [object])?;
+        Ok(())
+    }
+
+    /// Whether an object's references wait for its create, and leave the index of what is to be sent.
+    pub(crate) fn keep_references_back(&self, object: i64, keep: bool) -> Inner<()> {
+        self.run("UPDATE pending_reference SET kept_back = ?2 WHERE object = ?1", (object, keep))?;
         Ok(())
     }
 

@@ -20,9 +20,9 @@ use sync_kernel::planted::{Fault, is_planted};
 use sync_kernel::{CsId, MvId, PendingExport, PendingOperation, SentState};
 
 /// Rows of `pending_reference` that an export would send: neither refused for good, nor of an object whose create was (0: a
-/// create) and that waits for a change as long as they do.
-pub(crate) const REFERENCES_TO_SEND: &str = "state <> 2 AND (state <> 3 OR retry = 1) AND NOT EXISTS (SELECT 1 FROM pending_export e \
-     WHERE e.object = pending_reference.object AND e.operation = 0 AND e.to_send = 0)";
+/// create) and that waits for a change as long as they do. Those queued before the refusal are kept back, and not even looked at.
+pub(crate) const REFERENCES_TO_SEND: &str = "state <> 2 AND kept_back = 0 AND (state <> 3 OR retry = 1) AND NOT EXISTS (SELECT 1 \
+     FROM pending_export e WHERE e.object = pending_reference.object AND e.operation = 0 AND e.to_send = 0)";
 
 /// In which order exports go: removals apart, so that a name can be free before it is given again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -234,6 +234,10 @@ impl Store {
             let object = object.map(|id| id.0);
             let exports = db.run(
                 "UPDATE pending_export SET state = 0 WHERE connector = ?1 AND state = 2 AND (?2 IS NULL OR object = ?2)",
+                (connector, object),
+            )?;
+            db.run(
+                "UPDATE pending_reference SET kept_back = 0 WHERE connector = ?1 AND kept_back = 1 AND (?2 IS NULL OR object = ?2)",
                 (connector, object),
             )?;
             let references = db.run(

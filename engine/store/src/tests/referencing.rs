@@ -36,10 +36,14 @@ fn with_flow(mv: MvId, group: CsId, source: CsId) -> TargetPlan {
 }
 
 fn member_delta(add: &[&str], remove: &[&str]) -> StagedItem {
+    member_delta_of("g", add, remove)
+}
+
+fn member_delta_of(group: &str, add: &[&str], remove: &[&str]) -> StagedItem {
     let refers = |ids: &[&str]| ids.iter().map(|id| Value::Reference(Reference::Anchor(anchor(id)))).collect();
     let mut delta = AttributesDelta::default();
     delta.0.insert("member".into(), AttributeChange::Update { add: refers(add), remove: refers(remove) });
-    changed("g", "group", None, delta)
+    changed(group, "group", None, delta)
 }
 
 fn pending(world: &World, group: CsId) -> Vec<(String, bool, &'static str)> {
@@ -410,6 +414,82 @@ fn a_changed_value_of_a_member_decides_no_membership() {
     world.delta("cloud", vec![changed("c-a", "user", None, set("displayName", "A"))]);
     world.promote_all("cloud");
     assert_eq!((world.references().rows, pending(&world, group)), (0, vec![]), "confirmed");
+}
+
+/// So many groups with a member, whose creates the system refused for good.
+fn refused_groups(number: usize) -> (World, Vec<(MvId, CsId)>) {
+    let mut world = World::new();
+    let mut lines = vec!["u user cn=u,dc=x mail=u@x".to_owned()];
+    lines.extend((0..number).map(|at| format!("g{at} group cn=G{at},dc=x displayName=G{at} member>u")));
+    world.full("ad", &lines.iter().map(String::as_str).collect::<Vec<_>>());
+    world.provision("u", "user");
+    world.export_all();
+    let mut groups = Vec::new();
+    for at in 0..number {
+        let source = world.id("ad", &format!("g{at}"));
+        let (mv, group) = world.provision(&format!("g{at}"), "group");
+        world.target(mv, with_flow(mv, group, source));
+        groups.push((mv, group));
+    }
+    world.promote_all("ad");
+    world.references();
+    let entries = world.store.export_page("cloud", ExportPhase::Writes, None, 9_999, 99).unwrap();
+    assert!(entries.len() == number && entries.iter().all(|entry| entry.references.len() == 1));
+    world.store.mark_in_flight(&entries).unwrap();
+    let refuse = |entry| Settlement { entry, outcome: SettledOutcome::Refused(refusal("name-taken", false)) };
+    world.store.settle(&entries.into_iter().map(refuse).collect::<Vec<_>>(), &PageMark::default()).unwrap();
+    (world, groups)
+}
+
+/// What the next export would send: objects, and member changes.
+fn to_send(world: &World) -> (usize, usize) {
+    assert_eq!(world.store.check_integrity().unwrap(), Vec::<String>::new());
+    let entries = world.store.export_page("cloud", ExportPhase::Writes, None, 9_999, 99).unwrap();
+    assert_eq!(world.store.export_count("cloud").unwrap(), entries.len() as u64);
+    (entries.len(), entries.iter().map(|entry| entry.references.len()).sum())
+}
+
+/// Invariant 10: an export costs by what it sends. References of objects whose creates were refused are not passed over one by one.
+#[test]
+fn an_export_takes_no_more_steps_because_of_what_was_refused() {
+    let steps = |number| {
+        let (world, _) = refused_groups(number);
+        let before = world.store.steps();
+        assert!(world.store.export_page("cloud", ExportPhase::Writes, None, 9_999, 99).unwrap().is_empty());
+        assert_eq!(world.store.export_count("cloud").unwrap(), 0);
+        assert_eq!(world.store.guard_counts("cloud", &GuardRoles::default()).unwrap(), GuardCounts::default());
+        world.store.steps() - before
+    };
+    assert_eq!(steps(2), steps(200));
+}
+
+/// Whatever ends the refusal of a create sets its references free: an operator's word, another change of it, or that the
+/// object stands there already. What was queued after the refusal waits with them.
+#[test]
+fn references_wait_as_long_as_their_create_is_refused() {
+    let (mut world, groups) = refused_groups(4);
+    assert_eq!(to_send(&world), (0, 0));
+    world.store.retry_refused("cloud", Some(groups[0].1)).unwrap();
+    assert_eq!(to_send(&world), (1, 1));
+    world.store.retry_refused("cloud", None).unwrap();
+    assert_eq!(to_send(&world), (4, 4));
+    world.export_all();
+    world.references();
+    assert_eq!(to_send(&world), (0, 0));
+
+    let (mut world, groups) = refused_groups(4);
+    world.target(groups[0].0, with_flow(groups[0].0, groups[0].1, world.id("ad", "g0")));
+    assert_eq!(to_send(&world), (1, 1), "decided anew");
+    world.delta("ad", vec![member_delta_of("g1", &[], &["u"])]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!(pending(&world, groups[1].1), vec![], "what was taken back while it waited is gone");
+    world.delta("ad", vec![member_delta_of("g1", &["u"], &[])]);
+    world.promote_all("ad");
+    world.references();
+    assert_eq!((pending(&world, groups[1].1).len(), to_send(&world)), (1, (1, 1)), "queued after the refusal");
+    world.store.retry_refused("cloud", Some(groups[1].1)).unwrap();
+    assert_eq!(to_send(&world), (2, 2));
 }
 
 /// Who waits because a create was refused flows once it goes through, also when the answer to that was lost.
