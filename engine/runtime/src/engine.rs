@@ -86,7 +86,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            page: 1_000,
+            page: 700,
             smallest_part: 64,
             import_pages: 2,
             gather_items: 1_000,

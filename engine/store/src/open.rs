@@ -13,7 +13,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Cache of the database, in KiB. What it does not hold, the operating system does.
-const CACHE_KIB: i64 = 32 * 1024;
+const CACHE_KIB: i64 = 24 * 1024;
 
 /// Size of a page, in bytes.
 const PAGE: u32 = 8192;
