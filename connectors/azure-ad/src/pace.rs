@@ -120,11 +120,11 @@ impl Pace {
         let known =
             state.left.map(|(known, at)| known + now.saturating_duration_since(at).as_secs_f64() * self.per_second);
         // What is left by the service's word, at least and at most. At least: should nothing on its way be counted in it yet.
-        let warned = told.used.map(|used| {
+        let warned = told.used.zip(largest).map(|(used, largest)| {
             let just_passed = known.is_none() && used <= FIRST_WARNING;
             let rounding = ROUNDING * self.capacity;
             let unknown = if just_passed { rounding.min(writes as f64) } else { rounding };
-            let least = (1.0 - largest.unwrap_or(used)) * self.capacity - unknown - state.on_their_way;
+            let least = (1.0 - largest) * self.capacity - unknown - state.on_their_way;
             let filled = now.saturating_duration_since(sent.at).as_secs_f64() * self.per_second;
             let most = (1.0 - used + ROUNDING) * self.capacity + filled;
             known.map_or(least, |known| known.clamp(least, most.max(least)))

@@ -463,8 +463,8 @@ fn an_export_takes_no_more_steps_because_of_what_was_refused() {
     assert_eq!(steps(2), steps(200));
 }
 
-/// Whatever ends the refusal of a create sets its references free: an operator's word, another change of it, or that the
-/// object stands there already. What was queued after the refusal waits with them.
+/// Whatever ends the refusal of a create sets its references free: an operator's word, or another decision about the object.
+/// What was queued after the refusal waits with them.
 #[test]
 fn references_wait_as_long_as_their_create_is_refused() {
     let (mut world, groups) = refused_groups(4);
