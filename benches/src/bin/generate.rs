@@ -1,49 +1,65 @@
 //! Writes a computed directory of any size: LDIF for a real server, the schema OpenLDAP needs, a rehearsal tenant's seed.
 //! Everything follows from the arguments; nothing is read but them.
-//!
-//!     generate KIND [--users N] [--seed N] [--groups none|a|b] [--photos] [--no-exchange] [--strict] [--churn STEP]...
-//!
-//! KIND: `dc-ldif`, `dc-churn` (what the steps of churn change in a domain controller that holds `dc-ldif`), `openldap-ldif`,
-//! `openldap-schema`, `tenant-empty`, `tenant-join`, `counts`. The result goes to stdout.
-//! STEP: see `metasync_benches::arguments::step`.
 
-use metasync_benches::arguments::Arguments;
+use clap::{Parser, ValueEnum};
+use metasync_benches::arguments::WorldArguments;
 use metasync_benches::world::World;
 use metasync_benches::world::ldif::{self, Flavour};
 use metasync_benches::world::tenant_seed::{self, Tenant};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
+/// Writes a computed directory of any size to stdout: the same arguments give the same bytes
+#[derive(Debug, Parser)]
+struct Generate {
+    /// What is written
+    #[arg(value_enum)]
+    kind: Kind,
+    #[command(flatten)]
+    world: WorldArguments,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Kind {
+    /// LDIF for a domain controller, before any churn
+    DcLdif,
+    /// What the steps of churn change in a domain controller that holds dc-ldif
+    DcChurn,
+    /// LDIF for OpenLDAP, after the churn
+    OpenldapLdif,
+    /// The schema that OpenLDAP needs for it
+    OpenldapSchema,
+    /// The seed of a rehearsal tenant that holds nobody
+    TenantEmpty,
+    /// The seed of a rehearsal tenant with people for soft match to find
+    TenantJoin,
+    /// How many objects of each kind there are
+    Counts,
+}
+
 #[expect(clippy::print_stderr, reason = "a program of its own")]
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match run(&arguments) {
+    let Generate { kind, world } = Generate::parse();
+    match write(kind, &world.world()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("generate: {error}");
-            ExitCode::from(2)
+            eprintln!("generate: stdout: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run(arguments: &[String]) -> Result<(), String> {
-    let mut arguments = Arguments::new(arguments);
-    let kind = arguments.word(
-        "what to write: dc-ldif, dc-churn, openldap-ldif, openldap-schema, tenant-empty, tenant-join or counts",
-    )?;
-    let world = arguments.world()?;
-    arguments.finish()?;
+fn write(kind: Kind, world: &World) -> io::Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    let written = match kind.as_str() {
+    match kind {
         // Before any churn: the steps' changes are another file.
-        "dc-ldif" => ldif::write(&World::new(*world.options()), Flavour::DomainController, &mut out),
-        "dc-churn" => ldif::write_changes(&World::new(*world.options()), &world, &mut out),
-        "openldap-ldif" => ldif::write(&world, Flavour::OpenLdap, &mut out),
-        "openldap-schema" => ldif::write_schema(&mut out),
-        "tenant-empty" => tenant_seed::write(&world, Tenant::Empty, None, &mut out),
-        "tenant-join" => tenant_seed::write(&world, Tenant::Join, None, &mut out),
-        "counts" => writeln!(out, "{:#?}", world.counts()),
-        other => return Err(format!("`{other}` is nothing that can be written")),
-    };
-    written.and_then(|()| out.flush()).map_err(|error| format!("stdout: {error}"))
+        Kind::DcLdif => ldif::write(&World::new(*world.options()), Flavour::DomainController, &mut out),
+        Kind::DcChurn => ldif::write_changes(&World::new(*world.options()), world, &mut out),
+        Kind::OpenldapLdif => ldif::write(world, Flavour::OpenLdap, &mut out),
+        Kind::OpenldapSchema => ldif::write_schema(&mut out),
+        Kind::TenantEmpty => tenant_seed::write(world, Tenant::Empty, None, &mut out),
+        Kind::TenantJoin => tenant_seed::write(world, Tenant::Join, None, &mut out),
+        Kind::Counts => writeln!(out, "{:#?}", world.counts()),
+    }?;
+    out.flush()
 }

@@ -1,25 +1,45 @@
-//! Serves a computed directory over LDAP on loopback: `crate load_server` as a program. Prints one line of JSON when it is ready.
-//!
-//!     ldap_load_server [--port N] [--control-port N] [--latency MS] [--unlimited-values] [the world, as `generate` takes it]
-//!
-//! Any name and any password that is not empty may sign in. `curl -X POST CONTROL/churn/delta1` changes the directory,
-//! `curl -X POST CONTROL/stop` ends the program.
+//! Serves a computed directory over LDAP on loopback: `crate load_server` as a program.
 
-use metasync_benches::arguments::Arguments;
+use clap::Parser;
+use metasync_benches::arguments::WorldArguments;
 use metasync_benches::load_server::{LoadServerOptions, RunningLoadServer};
 use std::process::ExitCode;
 use std::time::Duration;
 
+/// Serves a computed directory over LDAP on loopback, and prints one line of JSON with its addresses when it is ready
+#[derive(Debug, Parser)]
+#[command(
+    after_help = "Any name and any password that is not empty may sign in. `curl -X POST CONTROL/churn/delta1` changes the directory, \
+    `curl -X POST CONTROL/stop` ends the program."
+)]
+struct Serve {
+    /// The port of LDAP; 0 is any free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    port: u16,
+    /// The port of HTTP, for changes and for the end; 0 is any free one
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    control_port: u16,
+    /// Milliseconds that each answer waits
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    latency: u64,
+    /// All values of an attribute in one answer, without ranges
+    #[arg(long)]
+    unlimited_values: bool,
+    #[command(flatten)]
+    world: WorldArguments,
+}
+
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program of its own")]
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() -> ExitCode {
-    let given: Vec<String> = std::env::args().skip(1).collect();
-    let options = match options(&given) {
-        Ok(options) => options,
-        Err(error) => {
-            eprintln!("ldap_load_server: {error}");
-            return ExitCode::from(2);
-        }
+    let given = Serve::parse();
+    let standard = LoadServerOptions::new(given.world.world());
+    let options = LoadServerOptions {
+        port: given.port,
+        control_port: given.control_port,
+        latency: Duration::from_millis(given.latency),
+        max_values: if given.unlimited_values { None } else { standard.max_values },
+        ..standard
     };
     let server = match RunningLoadServer::start(options).await {
         Ok(server) => server,
@@ -34,19 +54,4 @@ async fn main() -> ExitCode {
         _interrupted = tokio::signal::ctrl_c() => server.stop(),
     }
     ExitCode::SUCCESS
-}
-
-fn options(given: &[String]) -> Result<LoadServerOptions, String> {
-    let mut arguments = Arguments::new(given);
-    let port = |name: &str, arguments: &mut Arguments| {
-        let number = arguments.number(name, 0)?;
-        u16::try_from(number).map_err(|_| format!("{name} {number}: no port"))
-    };
-    let (ldap, control) = (port("--port", &mut arguments)?, port("--control-port", &mut arguments)?);
-    let latency = Duration::from_millis(arguments.number("--latency", 0)?);
-    let unlimited = arguments.flag("--unlimited-values");
-    let standard = LoadServerOptions::new(arguments.world()?);
-    arguments.finish()?;
-    let max_values = if unlimited { None } else { standard.max_values };
-    Ok(LoadServerOptions { port: ldap, control_port: control, latency, max_values, ..standard })
 }

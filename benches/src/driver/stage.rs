@@ -4,7 +4,7 @@
 use super::http::Http;
 use super::process::{self, Cost, Ran, Server};
 use super::{DriverError, Measured};
-use crate::world::{DOMAIN, SCOPE};
+use crate::world::{DOMAIN, GroupSet, SCOPE};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -34,9 +34,10 @@ pub struct Directory {
 impl Directory {
     /// # Errors
     /// When the server does not start.
-    pub fn start(programs: &Programs, users: u64, more: &[String]) -> Measured<Directory> {
-        let server =
-            Server::start(Command::new(&programs.load_server).arg("--users").arg(users.to_string()).args(more))?;
+    pub fn start(programs: &Programs, users: u64, groups: GroupSet) -> Measured<Directory> {
+        let mut command = Command::new(&programs.load_server);
+        command.arg("--users").arg(users.to_string()).arg("--groups").arg(groups.name());
+        let server = Server::start(&mut command)?;
         let (address, control) = (server.told("ldap"), server.told("control"));
         Ok(Directory { server, address, control })
     }

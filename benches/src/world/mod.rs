@@ -40,20 +40,32 @@ pub(crate) const AREAS: u8 = 10;
 pub(crate) const TEAMS: u8 = 100;
 
 /// How many groups, per 100 users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum GroupSet {
+    /// No group at all
     None,
-    /// 5 with a long tail.
+    /// 5 with a long tail
     A,
-    /// 50, as in the profile that FIM was measured with.
+    /// 50, as in the profile that FIM was measured with
     B,
+}
+
+impl GroupSet {
+    /// As an argument names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupSet::None => "none",
+            GroupSet::A => "a",
+            GroupSet::B => "b",
+        }
+    }
 }
 
 /// What distinguishes one world from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     pub seed: u64,
-    /// At least 100.
+    /// `FEWEST_USERS` to `MOST_USERS`.
     pub users: u64,
     pub groups: GroupSet,
     /// The 30 attributes of Exchange on 60 % of the users. A forest without Exchange has no such attributes in its schema.
@@ -83,8 +95,10 @@ pub enum Object {
     Group(u64),
 }
 
+/// Fewer users have none of the rarer dirt.
+pub const FEWEST_USERS: u64 = 100;
 /// The most users that numbers are laid out for.
-const MOST: u64 = 90_000_000;
+pub const MOST_USERS: u64 = 90_000_000;
 
 /// All objects of one directory at one moment. Cheap to copy: what has changed is a list of steps, not of objects.
 #[derive(Debug, Clone)]
@@ -109,7 +123,7 @@ pub struct Counts {
 
 impl World {
     pub fn new(options: Options) -> World {
-        let users = options.users.clamp(100, MOST);
+        let users = options.users.clamp(FEWEST_USERS, MOST_USERS);
         let groups = match options.groups {
             GroupSet::None => 0,
             GroupSet::A => users / 20,

@@ -12,7 +12,7 @@ impl Scale<'_> {
     /// S1: everything is read, decided, sent and confirmed. The first load is made step by step, with the tenant writing down
     /// what it gets; it is not timed, and gives the limit its objects and its requests.
     pub(super) fn initial_load(&mut self) -> Measured<Loaded> {
-        let directory = Directory::start(self.programs, self.users, &self.plan.world)?;
+        let directory = Directory::start(self.programs, self.users, self.plan.groups)?;
         let (recorded, twin) = self.recorded_load(&directory)?;
         let mut rounds: Vec<(Engine, u64, Held)> = Vec::new();
         let mut last: Option<(Tenant, Deployment, Engine, u64)> = None;

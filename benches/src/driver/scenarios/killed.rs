@@ -12,7 +12,7 @@ impl Scale<'_> {
         let Loaded { directory, tenant, deployment, recorded, twin, seconds } = loaded;
         // The directory has changed since the load: what must come out is that of a new one, which begins where the first did.
         drop((tenant, deployment, directory));
-        let directory = Directory::start(self.programs, self.users, &self.plan.world)?;
+        let directory = Directory::start(self.programs, self.users, self.plan.groups)?;
         for part in [0.15, 0.45, 0.8] {
             self.say(&format!("S7, killed after {:.0} % of the load's time", part * 100.0));
             let tenant = Tenant::start(self.programs, None)?;
