@@ -12,6 +12,7 @@ mod exit;
 #[cfg(feature = "fail-points")]
 mod fail_points;
 mod failure;
+mod files;
 mod init;
 mod intended;
 mod output;

@@ -12,8 +12,8 @@ use crate::cli::AssessArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::Report;
-use std::io::Write;
 use std::path::Path;
 
 /// A larger file is no list of users.
@@ -53,7 +53,7 @@ fn shown(args: &AssessArgs, assessment: &Assessment) -> Result<Report, Failure> 
         (&args.fix_ldif, args.fix_ldif.as_ref().map(|_| assess::ldif(assessment))),
     ] {
         if let (Some(path), Some(content)) = (path, content) {
-            write(path, &content)?;
+            files::write(path, &content)?;
             written.push(path.display().to_string());
         }
     }
@@ -87,18 +87,6 @@ fn failure(path: &Path, side: Side, problem: ReadProblem) -> Failure {
         format!("{} (the inventory of {side}): {}", path.display(), problem.message),
         problem.remedy,
     )
-}
-
-/// Whole or not at all.
-fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::file("cannot write", path, &error))
 }
 
 #[cfg(test)]

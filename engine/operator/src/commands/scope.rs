@@ -15,6 +15,7 @@ use crate::connectors;
 use crate::context::{Context, Opened};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::replace;
 use crate::output::Report;
 use crate::text::{Table, count, counted};
 use choice::Choice;
@@ -24,8 +25,6 @@ use edit::Direction;
 use metaverse_schema::Dn;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 use sync_rules::{CONFIGURATION_FILE, ConnectorConfig, Deployment, FileText, Files, RULES_FOLDER, RuleSet};
 use sync_store::Store;
@@ -261,26 +260,4 @@ fn cannot_reread() -> Failure {
         "the changed metasync.toml could not be read again; it was not saved",
         "edit it by hand",
     )
-}
-
-/// Whole or not at all, and not over somebody else's change.
-pub(crate) fn replace(path: &Path, before: &str, after: &str) -> Result<(), Failure> {
-    let now = std::fs::read_to_string(path).map_err(|error| Failure::file("cannot read", path, &error))?;
-    if now != before {
-        return Err(Failure::new(
-            "changed-meanwhile",
-            format!("{} was changed by somebody else meanwhile; it was left alone", path.display()),
-            "run the command again",
-        ));
-    }
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(after.as_bytes())?;
-        file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::file("cannot write", path, &error))
 }

@@ -4,10 +4,10 @@
 use super::answers::{Ask, SourceAnswers, rules, source};
 use super::{Written, below, template};
 use crate::cli::InitArgs;
-use crate::commands::scope::replace;
 use crate::context::{Context, Opened, shown};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files::replace;
 use crate::output::Report;
 use metaverse_schema::SettingValue;
 use serde_json::json;

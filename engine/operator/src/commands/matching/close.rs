@@ -6,11 +6,10 @@ use crate::cli::MatchCloseArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::files;
 use crate::output::Report;
 use crate::text::counted;
 use serde_json::json;
-use std::io::Write;
-use std::path::Path;
 use sync_rules::CONFIGURATION_FILE;
 use sync_runtime::{PairState, Reading};
 use toml::Spanned;
@@ -50,7 +49,7 @@ pub(crate) fn run(context: &Context, connector: Option<&str>, args: &MatchCloseA
         || (context.output.is_interactive()
             && context.confirm(&crate::text::paragraph(MEANING, 0), "close matching?")?);
     if agreed {
-        save(&path, &after)?;
+        files::replace(&path, &before, &after)?;
     }
     let end = match agreed {
         true => format!("Saved: mode = \"closed\" in {CONFIGURATION_FILE}.\n"),
@@ -100,20 +99,6 @@ fn closed(text: &str) -> Result<String, Failure> {
         }
     }
     Err(by_hand("[matching] has no line of its own"))
-}
-
-/// Whole or not at all.
-fn save(path: &Path, text: &str) -> Result<(), Failure> {
-    let write = || -> std::io::Result<()> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::file("cannot write", path, &error))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use crate::failure::Failure;
 use std::collections::BTreeMap;
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
 use sync_rules::shipped::CloudSchema;
 use sync_rules::{CONFIGURATION_FILE, ShippedOptions, SourceAnchor, shipped_rules, shipped_tests};
@@ -27,6 +26,9 @@ pub(super) struct Change {
 pub(super) struct Plan {
     /// In the order in which they are written: metasync.toml last.
     pub(super) changes: Vec<Change>,
+    /// metasync.toml with staging mode switched on and nothing else: written before everything, so that nothing is exported by
+    /// half of the files.
+    pub(super) staged: String,
     /// `rules/31-cloud-users.toml: my-rule`: rules that are not as they were shipped and would be gone.
     pub(super) own: Vec<String>,
     /// Tests that are not as they were shipped, for which Connect mode has other ones.
@@ -51,7 +53,8 @@ impl Plan {
         }
         plan.tests(folder, cloud, sources)?;
         let before = text(folder, CONFIGURATION_FILE)?.unwrap_or_default();
-        let after = configuration(&before, cloud, machine_id)?;
+        plan.staged = staged(&before)?;
+        let after = configuration(&plan.staged, cloud, machine_id)?;
         plan.add(
             CONFIGURATION_FILE.to_owned(),
             Some(before),
@@ -146,37 +149,31 @@ fn own_rules(name: &str, text: &str) -> Vec<String> {
     own.collect()
 }
 
-/// metasync.toml in Connect mode and in staging mode; every other byte stays.
-fn configuration(before: &str, cloud: &str, machine_id: &str) -> Result<String, Failure> {
-    let by_hand = |what: &str| {
-        let remedy =
-            format!("write it by hand: mode = \"connect\" for `{cloud}`, and staging = true under [deployment]");
-        Failure::new(
-            "configuration-not-plain",
-            format!("{CONFIGURATION_FILE} cannot be changed in place: {what}"),
-            remedy,
-        )
-    };
+/// metasync.toml in staging mode; every other byte stays.
+fn staged(before: &str) -> Result<String, Failure> {
     let root = DeTable::parse(before).map_err(|error| by_hand(error.message()))?;
     let deployment = table(root.get_ref(), "deployment").ok_or_else(|| by_hand("there is no [deployment]"))?;
+    let mut after = before.to_owned();
+    match deployment.get("staging") {
+        Some(staging) => after.replace_range(staging.span(), "true"),
+        None => {
+            let name = deployment.get("name").ok_or_else(|| by_hand("the deployment has no name"))?.span();
+            after.insert_str(name.end, "\nstaging = true");
+        }
+    }
+    Ok(after)
+}
+
+/// metasync.toml in Connect mode; every other byte stays.
+fn configuration(before: &str, cloud: &str, machine_id: &str) -> Result<String, Failure> {
+    let root = DeTable::parse(before).map_err(|error| by_hand(error.message()))?;
     let settings = table(root.get_ref(), "connector")
         .and_then(|connectors| table(connectors, cloud))
         .and_then(|connector| table(connector, "settings"))
         .ok_or_else(|| by_hand("the connector has no settings"))?;
     let mode = settings.get("mode").ok_or_else(|| by_hand("the connector does not say its mode"))?.span();
-    let mut edits: Vec<(Range<usize>, String)> = vec![(mode, "\"connect\"".to_owned())];
-    match deployment.get("staging") {
-        Some(staging) => edits.push((staging.span(), "true".to_owned())),
-        None => {
-            let name = deployment.get("name").ok_or_else(|| by_hand("the deployment has no name"))?.span();
-            edits.push((name.end..name.end, "\nstaging = true".to_owned()));
-        }
-    }
-    edits.sort_by_key(|(span, _)| std::cmp::Reverse(span.start));
     let mut after = before.to_owned();
-    for (span, text) in edits {
-        after.replace_range(span, &text);
-    }
+    after.replace_range(mode, "\"connect\"");
     let has_id =
         |settings: &DeTable<'_>| table(settings, "provisioning").is_some_and(|own| own.contains_key("machine_id"));
     if !has_id(settings) {
@@ -192,6 +189,14 @@ fn configuration(before: &str, cloud: &str, machine_id: &str) -> Result<String, 
         ));
     }
     Ok(after)
+}
+
+fn by_hand(what: &str) -> Failure {
+    Failure::new(
+        "configuration-not-plain",
+        format!("{CONFIGURATION_FILE} cannot be changed in place: {what}"),
+        "write it by hand: staging = true under [deployment], and mode = \"connect\" for the connector",
+    )
 }
 
 fn table<'a, 'b>(within: &'a DeTable<'b>, name: &str) -> Option<&'a DeTable<'b>> {
@@ -225,9 +230,10 @@ mod tests {
             [connector.cloud.settings.provisioning]
             # By this id this deployment knows its own writes: another tool that synchronises into the tenant stops an export.
             machine_id = "m-1"
-        "#]].assert_eq(&configuration(BEFORE, "cloud", "m-1").unwrap());
+        "#]].assert_eq(&configuration(&staged(BEFORE).unwrap(), "cloud", "m-1").unwrap());
+        assert_eq!(staged(BEFORE).unwrap(), BEFORE.replace("staging = false", "staging = true"));
         let without = BEFORE.replace("staging = false # look\n", "");
-        assert!(configuration(&without, "cloud", "m-1").unwrap().contains("name = \"x\"\nstaging = true  # ours\n"));
+        assert!(staged(&without).unwrap().contains("name = \"x\"\nstaging = true  # ours\n"));
         let own = format!("{BEFORE}\n[connector.cloud.settings.provisioning]\nmachine_id = \"mine\"\n");
         assert!(!configuration(&own, "cloud", "m-1").unwrap().contains("m-1"));
     }
@@ -243,6 +249,9 @@ mod tests {
             let failure = configuration(&text, "cloud", "m-1").unwrap_err();
             assert_eq!(failure.code, "configuration-not-plain");
             assert!(failure.remedy.contains("by hand"));
+        }
+        for text in ["[deployment]\n", "[other]\nname = \"x\"\n", "[deployment"] {
+            assert_eq!(staged(text).unwrap_err().code, "configuration-not-plain");
         }
     }
 
