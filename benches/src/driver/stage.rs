@@ -5,6 +5,7 @@ use super::http::Http;
 use super::process::{self, Cost, Ran, Server};
 use super::{DriverError, Measured};
 use crate::world::{DOMAIN, GroupSet, SCOPE};
+use clap::ValueEnum as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,7 +37,10 @@ impl Directory {
     /// When the server does not start.
     pub fn start(programs: &Programs, users: u64, groups: GroupSet) -> Measured<Directory> {
         let mut command = Command::new(&programs.load_server);
-        command.arg("--users").arg(users.to_string()).arg("--groups").arg(groups.name());
+        command.arg("--users").arg(users.to_string());
+        if let Some(named) = groups.to_possible_value() {
+            command.arg("--groups").arg(named.get_name());
+        }
         let server = Server::start(&mut command)?;
         let (address, control) = (server.told("ldap"), server.told("control"));
         Ok(Directory { server, address, control })

@@ -50,17 +50,6 @@ pub enum GroupSet {
     B,
 }
 
-impl GroupSet {
-    /// As an argument names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            GroupSet::None => "none",
-            GroupSet::A => "a",
-            GroupSet::B => "b",
-        }
-    }
-}
-
 /// What distinguishes one world from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
